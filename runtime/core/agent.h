@@ -1,0 +1,23 @@
+/* What the core knows of an agent: its declaration, as plain data. */
+#ifndef MOONPOST_AGENT_H
+#define MOONPOST_AGENT_H
+
+#include "core/message.h"
+#include "core/retry.h"
+
+enum dedup_kind { DEDUP_NONE, DEDUP_KEY };
+
+struct agent_declaration {
+    uint32_t agent;    /* the shell's handle of it, passed back in effects and questions; not 0 */
+    struct span address;
+    uint32_t concurrency; /* deliveries side by side, 1..CONCURRENCY_MAX */
+    int64_t timeout_ms;   /* one delivery, waiting included */
+    uint8_t profile;      /* enum profile: the least it asks of senders */
+    bool asks_key;        /* has a key function: ask policies.key */
+    uint8_t dedup;        /* enum dedup_kind */
+    bool asks_dedup;      /* has a dedup key function: ask policies.dedup; else the id is the key */
+    int64_t dedup_ttl_ms; /* DURATION_FOREVER */
+    struct retry_policy retry;
+};
+
+#endif

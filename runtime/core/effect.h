@@ -1,0 +1,115 @@
+/* Everything the engine can ask for, in the order in which it is to be done. Spans, messages and
+ * blocks in an effect are borrowed until effects_reset, unless the field says "given". */
+#ifndef MOONPOST_EFFECT_H
+#define MOONPOST_EFFECT_H
+
+#include "core/arena.h"
+#include "core/batch.h"
+#include "core/frame.h"
+
+enum effect_kind {
+    EFFECT_WRITE,     /* `block` (given) to `connection` */
+    EFFECT_CLOSE,     /* `connection`, after what was written; EVENT_CLOSED must follow */
+    EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
+    EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
+    EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
+    EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void */
+    EFFECT_RESUME,    /* `waiter`: its delay is over */
+    EFFECT_RECEIPT,   /* `waiter`, `answer` */
+    EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
+};
+
+/* One delivery to a handler. */
+struct run {
+    uint64_t delivery;   /* names the lease; void after its outcome */
+    uint32_t agent;
+    uint32_t attempt;    /* 1 for the first */
+    bool last;           /* the policy gives no other */
+    uint16_t transmission, requeues;
+    uint8_t profile;     /* enum profile, in force for this message */
+    int64_t timeout_ms;
+    int64_t remaining_ms; /* until it expires; DURATION_FOREVER */
+    struct span key;     /* the effective key, or empty */
+    struct block *block; /* the message; valid until the outcome has been taken */
+};
+
+/* What a waiting sender gets. */
+struct answer {
+    bool ok;
+    bool dup;
+    uint8_t code;  /* enum code; TIMEOUT: nobody knows yet, the send goes on */
+    uint8_t level; /* enum level */
+    uint8_t result_encoding;
+    uint8_t profile; /* enum profile of the message */
+    uint16_t transmission;
+    uint32_t facts;        /* enum receipt_facts of the owner */
+    uint32_t sender_facts; /* the same bits, of this node */
+    uint32_t attempts;     /* of the send policy */
+    int64_t deadline_ms;   /* of the send policy; DURATION_FOREVER */
+    int64_t retry_after_ms;
+    struct span ref, word, reason, result;
+};
+
+/* Names as in API.md section 6, and three more of our own: `sent` (each transmission), `attached`
+ * and `refused` (of an address). */
+#define FACT_MAP(X) \
+    X(SENT, "sent") X(STORED, "stored") X(DELIVERED, "delivered") X(HANDLED, "handled") \
+    X(RETRYING, "retrying") X(DEFERRED, "deferred") X(DEAD, "dead") X(EXPIRED, "expired") \
+    X(DUPLICATE, "duplicate") X(STALE, "stale") X(DROPPED, "dropped") \
+    X(ACKED, "acked") X(NACKED, "nacked") X(TIMED_OUT, "timed_out") X(REPLIED, "replied") \
+    X(START, "start") X(STOP, "stop") X(LINK_UP, "link_up") X(LINK_DOWN, "link_down") \
+    X(LINK_FAILED, "link_failed") X(RELOADED, "reloaded") X(ATTACHED, "attached") X(REFUSED, "refused")
+
+enum fact_kind {
+#define X(name, text) FACT_##name,
+    FACT_MAP(X)
+#undef X
+    FACT_COUNT
+};
+
+const char *fact_name(enum fact_kind kind);
+
+struct fact {
+    enum fact_kind kind;
+    struct block *block;   /* the message it is about, or NULL */
+    struct span subject;   /* id of the message, name of the link or address when there is no block */
+    struct span link;      /* name of the peer it came from or goes to, or empty */
+    uint8_t code;          /* enum code */
+    uint8_t level;         /* enum level, of acked */
+    bool dup;
+    uint16_t transmission; /* at the sender */
+    uint32_t attempt;      /* at the handler; of a link: dials since it was last up */
+    int64_t delay_ms;      /* until the next try; -1: there is none */
+    uint32_t waiting;      /* link_down: messages waiting for it */
+    struct span reason, word, traceback;
+};
+
+struct effect {
+    enum effect_kind kind;
+    uint8_t code;
+    uint32_t connection, dial;
+    uint64_t waiter;
+    struct span address;
+    struct block *block;
+    struct batch *batch;
+    union {
+        struct run run;
+        struct answer answer;
+        struct fact fact;
+    };
+};
+
+struct effects {
+    struct effect *items;
+    size_t count, capacity;
+    struct arena arena;
+};
+
+/* Append an effect of this kind, the rest zero; valid until the next call. */
+struct effect *effects_add(struct effects *effects, enum effect_kind kind);
+
+/* Forget all of them, keeping the memory. Blocks of writes that nobody took are released. */
+void effects_reset(struct effects *effects);
+void effects_deinit(struct effects *effects);
+
+#endif

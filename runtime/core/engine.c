@@ -1,0 +1,650 @@
+/* The step: take the events, do what is due, look at the queues that have something to do, and hand
+ * out what has gathered.
+ *
+ * Group commit. Changes gather in the open batch while another batch is with the store. It is
+ * handed out as soon as the store is free, with two exceptions: a step that started handlers holds
+ * it for a moment, so that a message handled at once is put and settled in one commit; and changes
+ * that nobody waits for stay up to LAZY_COMMIT_MS for company. */
+#include "core/parts.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    COMMIT_HOLD_MS = 2,     /* how long started handlers may hold a batch */
+    COMMIT_HOLD_OPS = 8192, /* ... and how large it may grow meanwhile */
+    FORMAT_MAX = 1024,
+};
+
+/* ---- life ---- */
+
+static struct span copy_text(struct span text)
+{
+    char *copy = malloc(text.size + 1);
+    ensure(copy != NULL);
+    if (text.size > 0) memcpy(copy, text.bytes, text.size);
+    return span_of(copy, text.size);
+}
+
+static void copy_links(struct engine_settings *settings)
+{
+    struct link_settings *links = calloc(settings->link_count + 1, sizeof *links);
+    ensure(links != NULL);
+    for (size_t i = 0; i < settings->link_count; i++) {
+        links[i] = settings->links[i];
+        links[i].address = copy_text(settings->links[i].address);
+    }
+    settings->links = links;
+}
+
+static void engine_seed(struct engine *engine)
+{
+    engine->random = engine->settings.seed;
+    struct map *maps[] = {&engine->mailboxes, &engine->outboxes, &engine->lanes, &engine->waiters,
+                          &engine->attachments, &engine->origins, &engine->epochs};
+    for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
+        maps[i]->seed = random_next(&engine->random);
+}
+
+struct engine *engine_new(const struct engine_settings *settings, const struct policies *policies)
+{
+    struct engine *engine = calloc(1, sizeof *engine);
+    ensure(engine != NULL);
+    engine->settings = *settings;
+    engine->settings.name = copy_text(settings->name);
+    copy_links(&engine->settings);
+    engine->policies = *policies;
+    memcpy(engine->origin_bytes, settings->store_id, STORE_ID_BYTES);
+    put_u16(engine->origin_bytes + STORE_ID_BYTES, settings->engine_index);
+    engine->origin = span_of(engine->origin_bytes, sizeof engine->origin_bytes);
+    engine->queues_tail = &engine->queues;
+    engine->links_tail = &engine->links;
+    engine->ready_tail = &engine->ready;
+    engine->open = batch_new();
+    engine->batches = engine->open->number = 1;
+    engine_seed(engine);
+    return engine;
+}
+
+static void free_queues(struct engine *engine)
+{
+    while (engine->queues) {
+        struct queue *queue = engine->queues;
+        for (int state = 0; state < ENTRY_STATE_COUNT; state++)
+            while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
+        seen_clear(queue);
+        engine->queues = queue->next;
+        queue_free(queue);
+    }
+}
+
+static void free_waiters(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->waiters.capacity; i++) {
+        struct waiter *waiter = engine->waiters.slots[i].value;
+        if (!waiter) continue;
+        block_release(waiter->block);
+        free(waiter);
+    }
+    map_deinit(&engine->waiters);
+}
+
+static void free_lanes(struct engine *engine)
+{
+    while (engine->lane_oldest) {
+        struct lane *lane = engine->lane_oldest;
+        engine->lane_oldest = lane->next;
+        lane_free(lane);
+    }
+    map_deinit(&engine->lanes);
+}
+
+static void free_epochs(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->epochs.capacity; i++) free(engine->epochs.slots[i].value);
+    map_deinit(&engine->epochs);
+}
+
+static void free_settings(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->settings.link_count; i++)
+        free((char *)engine->settings.links[i].address.bytes);
+    free((struct link_settings *)engine->settings.links);
+    free((char *)engine->settings.name.bytes);
+    while (engine->policies_seen) {
+        struct policy_node *next = engine->policies_seen->next;
+        free(engine->policies_seen);
+        engine->policies_seen = next;
+    }
+}
+
+void engine_free(struct engine *engine)
+{
+    if (!engine) return;
+    free_queues(engine);
+    free_waiters(engine);
+    free_lanes(engine);
+    route_free(engine);
+    session_free(engine);
+    free_epochs(engine);
+    free_settings(engine);
+    map_deinit(&engine->mailboxes);
+    map_deinit(&engine->outboxes);
+    slots_deinit(&engine->entries);
+    slots_deinit(&engine->leases);
+    slots_deinit(&engine->lane_handles);
+    heap_deinit(&engine->deadlines);
+    buffer_deinit(&engine->scratch);
+    batch_free(engine->open);
+    batch_free(engine->spare);
+    free(engine->touched);
+    free(engine);
+}
+
+void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps)
+{
+    engine->facts = facts;
+    engine->hook_steps = hook_steps;
+}
+
+/* ---- queues and entries ---- */
+
+struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct span name)
+{
+    struct map *map = kind == QUEUE_MAILBOX ? &engine->mailboxes : &engine->outboxes;
+    struct queue *queue = map_find(map, name);
+    if (queue) return queue;
+    queue = queue_new(kind, name, random_next(&engine->random));
+    queue->lane_epoch = random_next(&engine->random);
+    map_add(map, queue->name, queue);
+    *engine->queues_tail = queue;
+    engine->queues_tail = &queue->next;
+    return queue;
+}
+
+void engine_ready(struct engine *engine, struct queue *queue)
+{
+    if (queue->ready) return;
+    queue->ready = true;
+    queue->ready_next = NULL;
+    *engine->ready_tail = queue;
+    engine->ready_tail = &queue->ready_next;
+}
+
+struct entry *engine_entry(struct engine *engine, struct block *block)
+{
+    struct entry *entry = calloc(1, sizeof *entry);
+    ensure(entry != NULL);
+    entry->deadline.kind = DEADLINE_ENTRY;
+    entry->block = block;
+    entry->handle = slots_add(&engine->entries, entry);
+    entry->sequence = ++engine->sequence;
+    entry->first_ms = engine->now_ms;
+    entry->expires_ms = INT64_MAX;
+    return entry;
+}
+
+void engine_drop(struct engine *engine, struct entry *entry)
+{
+    queue_take(entry);
+    heap_clear(&engine->deadlines, &entry->deadline);
+    slots_remove(&engine->entries, entry->handle);
+    slots_remove(&engine->leases, entry->delivery);
+    if (entry->waiter) entry->waiter->entry = NULL;
+    failure_clear(entry);
+    block_release(entry->block);
+    free(entry);
+}
+
+void engine_entry_deadline(struct engine *engine, struct entry *entry, int64_t at_ms)
+{
+    if (at_ms > entry->expires_ms) at_ms = entry->expires_ms;
+    if (at_ms == INT64_MAX)
+        heap_clear(&engine->deadlines, &entry->deadline);
+    else
+        heap_set(&engine->deadlines, &entry->deadline, at_ms);
+}
+
+/* ---- the open batch ---- */
+
+void engine_changes(struct engine *engine, bool urgent)
+{
+    if (engine->open->op_count == 0 && engine->open->after_count == 0)
+        engine->opened_ms = engine->now_ms;
+    engine->urgent |= urgent;
+}
+
+static struct span scratch_taken(struct engine *engine)
+{
+    return buffer_span(&engine->scratch);
+}
+
+void engine_put(struct engine *engine, struct entry *entry)
+{
+    char key[RECORD_KEY_MAX];
+    engine_changes(engine, true);
+    engine->scratch.used = 0;
+    record_message_head(entry, &engine->scratch);
+    entry->put_op = batch_put(engine->open, record_key(key, RECORD_MESSAGE, entry->sequence),
+                              scratch_taken(engine), entry->block);
+    entry->put_batch = engine->open->number;
+    entry->stored = true;
+}
+
+void engine_delete(struct engine *engine, struct entry *entry)
+{
+    char key[RECORD_KEY_MAX];
+    if (!entry->stored) return;
+    engine_changes(engine, false);
+    entry->stored = false;
+    if (entry->put_batch == engine->open->number) {
+        batch_annul(engine->open, entry->put_op);
+        return;
+    }
+    batch_delete(engine->open, record_key(key, RECORD_MESSAGE, entry->sequence));
+    if (entry->failures || entry->attempt > 1 || entry->transmissions > 1)
+        batch_delete(engine->open, record_key(key, RECORD_FACTS, entry->sequence));
+}
+
+void engine_put_facts(struct engine *engine, struct entry *entry)
+{
+    char key[RECORD_KEY_MAX];
+    if (!entry->stored) return;
+    engine_changes(engine, false);
+    engine->scratch.used = 0;
+    record_facts(entry, &engine->scratch);
+    batch_put(engine->open, record_key(key, RECORD_FACTS, entry->sequence), scratch_taken(engine),
+              NULL);
+}
+
+void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                 struct span reason)
+{
+    char key[RECORD_KEY_MAX];
+    entry->last_code = code;
+    heap_clear(&engine->deadlines, &entry->deadline);
+    slots_remove(&engine->leases, entry->delivery);
+    failure_add(entry, 0, engine->now_ms, code, word, reason, span_of(NULL, 0));
+    queue_move(entry, ENTRY_DEAD);
+    engine->counts.dead++;
+    if (!entry->stored) return;
+    engine_changes(engine, true);
+    engine->scratch.used = 0;
+    record_dead(entry, word, reason, &engine->scratch);
+    batch_put(engine->open, record_key(key, RECORD_DEAD, entry->sequence), scratch_taken(engine),
+              NULL);
+}
+
+/* Lanes that changed are written once a batch. */
+static void write_lanes(struct engine *engine)
+{
+    char key[RECORD_KEY_MAX];
+    for (size_t i = 0; i < engine->touched_count; i++) {
+        engine->scratch.used = 0;
+        record_lane(engine->touched[i], &engine->scratch);
+        batch_put(engine->open, record_lane_key(key, engine->touched[i]), scratch_taken(engine),
+                  NULL);
+    }
+    engine->touched_count = 0;
+}
+
+/* When the links' frames in this batch are dealt with, their senders get credit again. */
+static void note_credits(struct engine *engine)
+{
+    for (struct link *link = engine->links; link; link = link->next) {
+        if (link->open_puts == 0) continue;
+        struct after *after = batch_after(engine->open, AFTER_CREDIT);
+        after->connection = link->connection;
+        after->handle = link->session;
+        after->count = link->open_puts;
+        link->open_puts = 0;
+    }
+}
+
+static bool batch_is_empty(const struct engine *engine)
+{
+    return engine->open->op_count == 0 && engine->open->after_count == 0;
+}
+
+static int64_t commit_due_ms(const struct engine *engine)
+{
+    if (engine->committing || batch_is_empty(engine)) return INT64_MAX;
+    return engine->urgent ? engine->opened_ms : engine->opened_ms + LAZY_COMMIT_MS;
+}
+
+static bool commit_is_held(const struct engine *engine)
+{
+    return engine->ran && engine->now_ms - engine->opened_ms < COMMIT_HOLD_MS &&
+           engine->open->op_count < COMMIT_HOLD_OPS;
+}
+
+static void flush_batch(struct engine *engine)
+{
+    if (commit_due_ms(engine) > engine->now_ms || commit_is_held(engine)) return;
+    write_lanes(engine);
+    note_credits(engine);
+    effects_add(engine->effects, EFFECT_COMMIT)->batch = engine->open;
+    engine->committing = true;
+    engine->urgent = false;
+    engine->open = engine->spare ? engine->spare : batch_new();
+    engine->spare = NULL;
+    engine->open->number = ++engine->batches;
+}
+
+static void take_committed(struct engine *engine, struct batch *batch)
+{
+    ensure(engine->committing && batch->number + 1 == engine->batches);
+    engine->committing = false;
+    answer_committed(engine, batch);
+    batch_reset(batch);
+    if (engine->spare)
+        batch_free(batch);
+    else
+        engine->spare = batch;
+}
+
+/* ---- waiters ---- */
+
+static struct span waiter_key(const struct waiter *waiter)
+{
+    return span_of((const char *)&waiter->token, sizeof waiter->token);
+}
+
+struct waiter *waiter_find(const struct engine *engine, uint64_t token)
+{
+    return map_find(&engine->waiters, span_of((const char *)&token, sizeof token));
+}
+
+struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *entry,
+                          int64_t timeout_ms)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    ensure(waiter != NULL && token != 0 && !waiter_find(engine, token));
+    waiter->token = token;
+    waiter->deadline.kind = DEADLINE_WAITER;
+    waiter->entry = entry;
+    waiter->block = entry ? block_retain(entry->block) : NULL;
+    map_add(&engine->waiters, waiter_key(waiter), waiter);
+    if (timeout_ms > 0 || !entry)
+        heap_set(&engine->deadlines, &waiter->deadline, engine->now_ms + timeout_ms);
+    if (entry) entry->waiter = waiter;
+    return waiter;
+}
+
+void waiter_free(struct engine *engine, struct waiter *waiter)
+{
+    if (waiter->entry) waiter->entry->waiter = NULL;
+    heap_clear(&engine->deadlines, &waiter->deadline);
+    map_remove(&engine->waiters, waiter_key(waiter));
+    block_release(waiter->block);
+    free(waiter);
+}
+
+static void waiter_deadline(struct engine *engine, struct waiter *waiter)
+{
+    if (!waiter->block) {
+        effects_add(engine->effects, EFFECT_RESUME)->waiter = waiter->token;
+        waiter_free(engine, waiter);
+        return;
+    }
+    struct end end = {.code = CODE_TIMEOUT, .flags = RECEIPT_NACK,
+                      .reason = span_text("no answer in time; the message is still on its way")};
+    answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
+}
+
+/* ---- policies, facts, texts ---- */
+
+static bool policy_equal(const struct retry_policy *a, const struct retry_policy *b)
+{
+    return a->attempts == b->attempts && a->first_ms == b->first_ms && a->step_ms == b->step_ms &&
+           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script &&
+           !(a->factor < b->factor || a->factor > b->factor) &&
+           !(a->jitter < b->jitter || a->jitter > b->jitter) && a->delay_count == b->delay_count &&
+           memcmp(a->delays_ms, b->delays_ms, a->delay_count * sizeof *a->delays_ms) == 0;
+}
+
+const struct retry_policy *engine_policy(struct engine *engine, const struct retry_policy *policy)
+{
+    if (!policy) return &engine->settings.send;
+    for (struct policy_node *node = engine->policies_seen; node; node = node->next)
+        if (policy_equal(&node->policy, policy)) return &node->policy;
+    struct policy_node *node = calloc(1, sizeof *node);
+    ensure(node != NULL);
+    node->policy = *policy;
+    node->next = engine->policies_seen;
+    engine->policies_seen = node;
+    return &node->policy;
+}
+
+bool engine_retry(struct engine *engine, const struct retry_policy *policy,
+                  const struct failure *failure, int64_t *delay_ms, struct span *reason)
+{
+    struct retry_answer answer = {.delay_ms = -1};
+    if (policy->script && engine->policies.retry)
+        engine->policies.retry(engine->policies.user, policy->script, failure, &answer);
+    if (answer.give_up) {
+        *reason = arena_copy(&engine->effects->arena, answer.reason);
+        return false;
+    }
+    *delay_ms = answer.delay_ms >= 0
+                    ? answer.delay_ms
+                    : retry_delay(policy, failure->attempt, random_spread(&engine->random));
+    return true;
+}
+
+bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
+{
+    return (engine->facts >> kind) & 1;
+}
+
+struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject)
+{
+    if (!engine_wants_fact(engine, kind)) return NULL;
+    struct fact *fact = &effects_add(engine->effects, EFFECT_FACT)->fact;
+    fact->kind = kind;
+    fact->subject = arena_copy(&engine->effects->arena, subject);
+    fact->delay_ms = -1;
+    return fact;
+}
+
+struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struct entry *entry)
+{
+    if (!engine_wants_fact(engine, kind)) return NULL;
+    struct fact *fact = engine_fact_of(engine, kind, message_of(entry->block).id);
+    fact->block = block_retain(entry->block);
+    fact->attempt = entry->attempt;
+    fact->transmission = entry->queue->kind == QUEUE_OUTBOX ? entry->transmissions
+                                                            : entry->transmission;
+    return fact;
+}
+
+struct span engine_format(struct engine *engine, const char *format, ...)
+{
+    char text[FORMAT_MAX];
+    va_list arguments;
+    va_start(arguments, format);
+    int size = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    size_t used = size < 0 ? 0 : (size_t)size < sizeof text ? (size_t)size : sizeof text - 1;
+    return arena_copy(&engine->effects->arena, span_of(text, used));
+}
+
+/* ---- the step ---- */
+
+static void take_wait(struct engine *engine, const struct event *event)
+{
+    waiter_new(engine, event->waiter, NULL, event->delay_ms > 0 ? event->delay_ms : 0);
+}
+
+static void take_forget(struct engine *engine, uint64_t token)
+{
+    struct waiter *waiter = waiter_find(engine, token);
+    if (waiter) waiter_free(engine, waiter);
+}
+
+static void take_stop(struct engine *engine)
+{
+    engine->stopping = true;
+    owner_stop(engine);
+    session_stop(engine);
+    engine_fact_of(engine, FACT_STOP, engine->settings.name);
+}
+
+static void take_event(struct engine *engine, const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_START: session_start(engine); return;
+    case EVENT_ACCEPTED: session_accepted(engine, event->connection); return;
+    case EVENT_CONNECTED: session_connected(engine, event->dial, event->connection); return;
+    case EVENT_DIAL_FAILED: session_dial_failed(engine, event->dial, event->reason); return;
+    case EVENT_BYTES: session_bytes(engine, event->connection, event->bytes); return;
+    case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
+    case EVENT_COMMITTED: take_committed(engine, event->batch); return;
+    case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
+    case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
+    case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
+    case EVENT_OUTCOME: owner_outcome(engine, event->outcome); return;
+    case EVENT_WAIT: take_wait(engine, event); return;
+    case EVENT_FORGET: take_forget(engine, event->waiter); return;
+    case EVENT_STOP: take_stop(engine); return;
+    }
+}
+
+static void take_deadline(struct engine *engine, struct deadline *deadline)
+{
+    switch ((enum deadline_kind)deadline->kind) {
+    case DEADLINE_ENTRY: {
+        struct entry *entry = (struct entry *)((char *)deadline - offsetof(struct entry, deadline));
+        if (entry->queue->kind == QUEUE_OUTBOX)
+            sender_deadline(engine, entry);
+        else
+            owner_deadline(engine, entry);
+        return;
+    }
+    case DEADLINE_WAITER:
+        waiter_deadline(engine, (struct waiter *)((char *)deadline - offsetof(struct waiter, deadline)));
+        return;
+    case DEADLINE_LINK:
+        session_deadline(engine, (struct link *)((char *)deadline - offsetof(struct link, deadline)));
+        return;
+    }
+}
+
+static void take_deadlines(struct engine *engine)
+{
+    struct deadline *first;
+    while ((first = heap_first(&engine->deadlines)) && first->at_ms <= engine->now_ms) {
+        heap_clear(&engine->deadlines, first);
+        take_deadline(engine, first);
+    }
+}
+
+static void pump(struct engine *engine)
+{
+    while (engine->ready) {
+        struct queue *queue = engine->ready;
+        engine->ready = queue->ready_next;
+        if (!engine->ready) engine->ready_tail = &engine->ready;
+        queue->ready = false;
+        if (queue->kind == QUEUE_OUTBOX)
+            sender_pump(engine, queue);
+        else
+            owner_pump(engine, queue);
+    }
+}
+
+void engine_step(struct engine *engine, const struct event *events, size_t count, int64_t now_ms,
+                 struct effects *effects)
+{
+    ensure(now_ms >= engine->now_ms);
+    engine->now_ms = now_ms;
+    engine->effects = effects;
+    engine->ran = false;
+    for (size_t i = 0; i < count; i++) take_event(engine, &events[i]);
+    take_deadlines(engine);
+    pump(engine);
+    flush_batch(engine);
+    session_flush(engine);
+    engine->effects = NULL;
+}
+
+int64_t engine_deadline_ms(const struct engine *engine)
+{
+    const struct deadline *first = heap_first(&engine->deadlines);
+    int64_t commit_ms = commit_due_ms(engine);
+    return first && first->at_ms < commit_ms ? first->at_ms : commit_ms;
+}
+
+/* ---- looking in ---- */
+
+static size_t pending_in(const struct queue *queue, enum entry_state state,
+                         void (*each)(void *, const struct pending *), void *user)
+{
+    if (!each) return queue->lists[state].count;
+    for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
+        struct pending pending = {
+            .address = queue->name, .id = message_of(entry->block).id,
+            .state = entry_state_name(state),
+            .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
+        };
+        each(user, &pending);
+    }
+    return queue->lists[state].count;
+}
+
+size_t engine_pending(const struct engine *engine, void (*each)(void *, const struct pending *),
+                      void *user)
+{
+    size_t count = 0;
+    for (const struct queue *queue = engine->queues; queue; queue = queue->next)
+        for (int state = 0; state < ENTRY_DEAD; state++)
+            count += pending_in(queue, (enum entry_state)state, each, user);
+    return count;
+}
+
+enum { FAILURES_SHOWN = 1024 };
+
+/* The letter's notes, oldest first. The newest note tells why it died and is not an attempt. */
+static void dead_letter(const struct entry *entry, void (*each)(void *, const struct dead_letter *),
+                        void *user)
+{
+    struct dead_failure failures[FAILURES_SHOWN];
+    size_t first = FAILURES_SHOWN;
+    const struct failure_note *why = entry->failures;
+    for (const struct failure_note *note = why->older; note && first > 0; note = note->older)
+        failures[--first] = (struct dead_failure){note->attempt, note->at_ms, note->code,
+                                                  note->word, note->reason, note->traceback};
+    struct dead_letter letter = {
+        .block = entry->block, .code = why->code, .word = why->word, .reason = why->reason,
+        .attempts = entry->queue->kind == QUEUE_MAILBOX ? entry->attempt : entry->spent,
+        .first_ms = entry->first_ms, .last_ms = why->at_ms,
+        .failures = failures + first, .failure_count = FAILURES_SHOWN - first,
+    };
+    each(user, &letter);
+}
+
+void engine_dead(const struct engine *engine, struct span address,
+                 void (*each)(void *, const struct dead_letter *), void *user)
+{
+    const struct map *maps[] = {&engine->mailboxes, &engine->outboxes};
+    for (int i = 0; i < 2; i++) {
+        const struct queue *queue = map_find(maps[i], address);
+        if (!queue) continue;
+        for (const struct entry *entry = queue->lists[ENTRY_DEAD].head; entry; entry = entry->next)
+            dead_letter(entry, each, user);
+    }
+}
+
+void engine_count(const struct engine *engine, struct engine_counts *counts)
+{
+    *counts = engine->counts;
+    for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
+        counts->waiting += queue->lists[ENTRY_WAITING].count;
+        counts->leased += queue->lists[ENTRY_LEASED].count;
+        counts->deferred += queue->lists[ENTRY_DEFERRED].count;
+        counts->awaiting += queue->lists[ENTRY_AWAITING].count;
+        counts->dead_now += queue->lists[ENTRY_DEAD].count;
+    }
+    for (const struct link *link = engine->links; link; link = link->next)
+        counts->links_up += link->state == LINK_UP;
+}

@@ -1,0 +1,97 @@
+/* The engine decides: events and the time go in, effects come out. It does no I/O, reads no clock
+ * and has no globals, so several live in one process, under libuv or in a simulated world. */
+#ifndef MOONPOST_ENGINE_H
+#define MOONPOST_ENGINE_H
+
+#include "core/effect.h"
+#include "core/event.h"
+#include "core/policy.h"
+
+struct link_settings {
+    struct span address; /* as the shell understands it */
+    struct retry_policy retry;
+    int64_t stable_for_ms; /* up for so long, then the counter of dials starts anew */
+    int64_t heartbeat_ms;
+};
+
+struct engine_settings {
+    struct span name;
+    char store_id[STORE_ID_BYTES];
+    uint16_t engine_index;
+    uint64_t epoch; /* grows with every start of the same store */
+    uint64_t seed;  /* of ids of lanes, jitter; all of the engine's randomness */
+    uint8_t role;   /* enum role */
+    uint8_t profile; /* enum profile of sends that name none */
+    uint8_t level;   /* enum level awaited when nobody said; LEVEL_NONE: the profile's own */
+    bool strict;     /* refuse profile mismatches */
+    struct retry_policy send, handle;
+    uint32_t window; /* unanswered messages per lane */
+    size_t outbox_count_max, outbox_bytes_max;
+    size_t mailbox_count_max, mailbox_bytes_max; /* each agent's */
+    size_t body_max;
+    int64_t heartbeat_ms;  /* of links that others dialled */
+    uint32_t store_facts;  /* FACT_OWNER_MEMORY, FACT_OWNER_RELAXED */
+    const struct link_settings *links;
+    size_t link_count;
+};
+
+struct engine;
+
+/* A new engine; settings and their spans are copied, policies are copied (their user pointer is
+ * borrowed for the engine's life). */
+struct engine *engine_new(const struct engine_settings *settings, const struct policies *policies);
+void engine_free(struct engine *engine);
+
+/* Take `count` events at the monotonic time `now_ms` (never going back) and append what must be
+ * done. Also does what is due at `now_ms`, so it is called with no events when the time has come. */
+void engine_step(struct engine *engine, const struct event *events, size_t count, int64_t now_ms,
+                 struct effects *effects);
+
+/* When the engine wants to be called next at the latest; INT64_MAX: nothing is due. */
+int64_t engine_deadline_ms(const struct engine *engine);
+
+/* Which facts become effects (bit 1 << FACT_X), and which hook steps are asked (1 << HOOK_X). */
+void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps);
+
+/* One thing that is not finished: a message somewhere, or a handler at work. */
+struct pending {
+    struct span address, id;
+    const char *state; /* "waiting", "leased", "deferred", "awaiting", "committing" */
+    int64_t due_ms;    /* INT64_MAX: nothing is due */
+};
+
+/* Call `each` for all that is pending; answers how many there are. `each` may be NULL. */
+size_t engine_pending(const struct engine *engine, void (*each)(void *, const struct pending *),
+                      void *user);
+
+/* One failed attempt in a dead letter. */
+struct dead_failure {
+    uint32_t attempt;
+    int64_t at_ms;
+    uint8_t code;
+    struct span word, reason, traceback;
+};
+
+struct dead_letter {
+    struct block *block;
+    uint8_t code; /* why it died */
+    struct span word, reason;
+    uint32_t attempts;
+    int64_t first_ms, last_ms;
+    const struct dead_failure *failures;
+    size_t failure_count;
+};
+
+/* Call `each` for the dead letters of an address (a mailbox's, or those that this node could not
+ * send there), oldest first. */
+void engine_dead(const struct engine *engine, struct span address,
+                 void (*each)(void *, const struct dead_letter *), void *user);
+
+struct engine_counts {
+    uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped, lost;
+    size_t links_up, waiting, leased, deferred, awaiting, dead_now;
+};
+
+void engine_count(const struct engine *engine, struct engine_counts *counts);
+
+#endif

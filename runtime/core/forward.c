@@ -1,0 +1,97 @@
+/* What a peer's frame is for: somebody here, or somebody behind another link. */
+#include "core/parts.h"
+
+enum { RETRY_AFTER_MS = 100 /* what a busy link or mailbox asks a sender to wait */ };
+
+bool forward_has_credit(const struct link *link)
+{
+    return link->sent < link->credit;
+}
+
+/* `from` is believed from nodes that we dialled; otherwise it is the peer itself or an address that
+ * it attached. */
+static struct span believed_from(const struct engine *engine, const struct link *link,
+                                 struct span from)
+{
+    if (link->settings || span_equal(from, link->name)) return from;
+    struct attachment *held = route_attachment(engine, from);
+    return held && held->link == link ? from : link->name;
+}
+
+static void refuse(struct engine *engine, struct link *from, const struct message *message,
+                   enum code code, struct span reason, uint64_t retry_after_ms)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason,
+                      .retry_after_ms = retry_after_ms};
+    answer_now(engine, from, message, &end);
+}
+
+static void pass_on(struct engine *engine, struct link *from, struct link *to,
+                    const struct message *message)
+{
+    struct hop hop = {(uint8_t)link_end(from), (uint8_t)link_end(to), to->name};
+    struct block *altered;
+    if (!hook_message(engine, HOOK_FORWARD, message, &hop, &altered)) return;
+    struct message next = altered ? message_of(altered) : *message;
+    next.hops++;
+    message_write(&next, &to->out);
+    to->sent++;
+    block_release(altered);
+}
+
+static void find_way(struct engine *engine, struct link *from, const struct message *message)
+{
+    bool upstream;
+    struct span reason;
+    struct link *to = route_to(engine, message->to, 0, from, &upstream);
+    if (message->hops >= HOPS_MAX)
+        refuse(engine, from, message, CODE_NO_ROUTE, span_text("passed on too often; is there a loop?"), 0);
+    else if (!to) {
+        enum code code = route_missing(engine, message->to, &reason);
+        refuse(engine, from, message, code, reason, 0);
+    } else if (!forward_has_credit(to))
+        refuse(engine, from, message, CODE_BUSY, span_text("the next link takes no more for now"),
+               RETRY_AFTER_MS);
+    else
+        pass_on(engine, from, to, message);
+}
+
+static void deliver(struct engine *engine, struct link *from, const struct message *message)
+{
+    struct queue *mailbox = owner_mailbox(engine, message->to);
+    if (message->body.size > engine->settings.body_max)
+        refuse(engine, from, message, CODE_TOO_LARGE,
+               engine_format(engine, "the body has %zu bytes; body_max is %zu", message->body.size,
+                             engine->settings.body_max), 0);
+    else if (message->to.bytes[0] == '$')
+        refuse(engine, from, message, CODE_DENIED, span_text("node addresses are not open here"), 0);
+    else if (mailbox)
+        owner_receive(engine, from, message, mailbox);
+    else
+        find_way(engine, from, message);
+}
+
+void forward_message(struct engine *engine, struct link *from, const struct message *message)
+{
+    struct message stamped = *message;
+    struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
+    struct block *altered;
+    stamped.from = believed_from(engine, from, message->from);
+    if (stamped.seq != 0) route_learn(engine, stamped.origin, from);
+    if (!hook_message(engine, HOOK_RECEIVE, &stamped, &hop, &altered)) return;
+    if (altered) stamped = message_of(altered);
+    deliver(engine, from, &stamped);
+    block_release(altered);
+}
+
+void forward_receipt(struct engine *engine, struct link *from, const struct receipt *receipt)
+{
+    if (span_equal(receipt->origin, engine->origin)) {
+        sender_receipt(engine, from, receipt);
+        return;
+    }
+    struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
+    struct link *to = route_back(engine, receipt->origin);
+    if (!to || !hook_receipt(engine, HOOK_RECEIVE, receipt, receipt->ref, &hop)) return;
+    answer_send(engine, to, receipt, link_end(from));
+}

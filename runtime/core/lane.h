@@ -1,0 +1,66 @@
+/* A lane at the owner: which numbers of one sender's store to one address were accepted, and how
+ * far they got.
+ *
+ *   number:  (unknown) --> accepted --> stored --> handled
+ *                                          |-----> dead | expired
+ *
+ * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. */
+#ifndef MOONPOST_LANE_H
+#define MOONPOST_LANE_H
+
+#include <stdbool.h>
+#include "core/span.h"
+#include "core/limits.h"
+
+enum lane_level {
+    LANE_UNKNOWN,
+    LANE_ACCEPTED, /* taken, not durable yet */
+    LANE_STORED,
+    LANE_HANDLED,
+    LANE_DEAD,
+    LANE_EXPIRED,
+};
+
+enum { LANE_AHEAD_MAX = 1 << 20 /* numbers from base up that a lane remembers */ };
+
+struct lane {
+    struct lane *next, *previous; /* all lanes, least recently used first */
+    uint64_t handle;
+    uint64_t epoch, base, end; /* levels are kept for numbers in [base, end) */
+    uint8_t *levels;           /* ring, indexed by number modulo capacity */
+    size_t capacity;
+    uint64_t touched_batch;    /* number of the batch that will write its record */
+    int64_t used_ms;
+    uint8_t origin_size;
+    uint8_t destination_size;
+    char key[ORIGIN_BYTES_MAX + sizeof(uint64_t) + ADDRESS_BYTES_MAX]; /* origin, epoch, destination */
+};
+
+enum { LANE_KEY_MAX = ORIGIN_BYTES_MAX + 8 + ADDRESS_BYTES_MAX };
+
+/* Compose the key of a lane; answers a span into `buffer` (LANE_KEY_MAX bytes). */
+struct span lane_key(char *buffer, struct span origin, uint64_t epoch, struct span destination);
+
+struct lane *lane_new(struct span origin, uint64_t epoch, struct span destination, uint64_t base);
+void lane_free(struct lane *lane);
+
+struct span lane_key_of(const struct lane *lane);
+struct span lane_origin(const struct lane *lane);
+struct span lane_destination(const struct lane *lane);
+
+/* The sender has the final receipts of all numbers below `base`: forget them. */
+void lane_advance(struct lane *lane, uint64_t base);
+
+/* How far the number got; numbers below base answer LANE_HANDLED. */
+enum lane_level lane_level(const struct lane *lane, uint64_t number);
+
+/* Whether the number is within what the lane can remember. */
+bool lane_has_room(const struct lane *lane, uint64_t number);
+
+/* Note the level of a number at or above base; a level never goes back. */
+void lane_set(struct lane *lane, uint64_t number, enum lane_level level);
+
+/* No number is between accepted and its end. */
+bool lane_is_closed(const struct lane *lane);
+
+#endif

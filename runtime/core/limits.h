@@ -1,0 +1,31 @@
+/* Every bound of the system, named, with its unit. */
+#ifndef MOONPOST_LIMITS_H
+#define MOONPOST_LIMITS_H
+
+enum {
+    ID_BYTES_MAX = 128,          /* message id */
+    ADDRESS_BYTES_MAX = 255,     /* "name@domain", node names, topics */
+    KEY_BYTES_MAX = 255,         /* message key */
+    METHOD_BYTES_MAX = 128,      /* method name */
+    ORIGIN_BYTES_MAX = 32,       /* store id and engine index; opaque to others */
+    HEADERS_BYTES_MAX = 4096,    /* names and values of all headers together */
+    HEADERS_WIRE_MAX = 8192,     /* the same, encoded */
+    REASON_BYTES_MAX = 1024,     /* a sentence for people in a receipt or a bye */
+    RESULT_BYTES_MAX = 1 << 20,  /* a handler's result */
+    BODY_BYTES_MAX = 1 << 20,    /* default of the setting body_max */
+    BODY_BYTES_LIMIT = 64 << 20, /* highest value of the setting body_max */
+    FRAME_OVERHEAD_MAX = 16384,  /* everything in a data frame that is not its body */
+    STORE_ID_BYTES = 16,
+    HOPS_MAX = 16,               /* nodes that pass a message on before it is refused */
+    DELAYS_MAX = 16,             /* entries of a retry policy's list */
+    EFFECTS_PER_DELIVERY_MAX = 1000,
+    LINK_CREDIT = 8192,          /* data frames a node takes from a link before it has dealt with them */
+    WINDOW_DEFAULT = 64,         /* unanswered messages per lane */
+    CONCURRENCY_MAX = 1024,
+    SOLO_AFTER_LINK_DEATHS = 3,  /* then the head of a lane travels alone and spends attempts */
+    ASK_INTERVAL_MS = 30000,     /* how often a sender asks for an awaited `handled` */
+    LAZY_COMMIT_MS = 5,          /* how long a settle that nobody waits for may wait for company */
+    MEMORY_DEADLINE_MS = 120000, /* how long an outbox in memory tries */
+};
+
+#endif

@@ -1,0 +1,747 @@
+/* The mailbox: accept, deliver, settle.
+ *
+ * A message is accepted into the open batch and handed to its handler at once; `stored` is said
+ * when the batch is durable, and a message settled before that shares its commit. A number of a
+ * lane that was accepted before is a resend: without a dedup policy it is handed over again, with
+ * one it is recognised by key and only acknowledged again. */
+#include "core/parts.h"
+
+enum {
+    BUSY_RETRY_AFTER_MS = 1000,
+    LANES_MAX = 65536,          /* then the longest unused closed one is forgotten */
+    RESULT_KEPT_MAX = 16 * 1024, /* of a result that a dedup policy keeps */
+};
+
+#define LANE_FORGET_MS (30LL * 24 * 3600 * 1000)
+
+static struct span no_text(void)
+{
+    return span_of(NULL, 0);
+}
+
+struct queue *owner_mailbox(const struct engine *engine, struct span address)
+{
+    struct queue *mailbox = map_find(&engine->mailboxes, address);
+    return mailbox && mailbox->agent.agent ? mailbox : NULL;
+}
+
+/* ---- lanes ---- */
+
+static void lane_unlink(struct engine *engine, struct lane *lane)
+{
+    *(lane->previous ? &lane->previous->next : &engine->lane_oldest) = lane->next;
+    *(lane->next ? &lane->next->previous : &engine->lane_newest) = lane->previous;
+}
+
+static void lane_link(struct engine *engine, struct lane *lane)
+{
+    lane->next = NULL;
+    lane->previous = engine->lane_newest;
+    *(engine->lane_newest ? &engine->lane_newest->next : &engine->lane_oldest) = lane;
+    engine->lane_newest = lane;
+}
+
+static void lane_forget(struct engine *engine, struct lane *lane)
+{
+    char key[RECORD_KEY_MAX];
+    if (lane->touched_batch == engine->open->number) return; /* about to be written */
+    engine_changes(engine, false);
+    batch_delete(engine->open, record_lane_key(key, lane));
+    lane_unlink(engine, lane);
+    map_remove(&engine->lanes, lane_key_of(lane));
+    slots_remove(&engine->lane_handles, lane->handle);
+    lane_free(lane);
+}
+
+/* The oldest lanes go when nobody used them for so long, or when there are too many. */
+static void lanes_expire(struct engine *engine)
+{
+    struct lane *oldest = engine->lane_oldest;
+    if (!oldest || !lane_is_closed(oldest)) return;
+    if (engine->now_ms - oldest->used_ms >= LANE_FORGET_MS || engine->lanes.count > LANES_MAX)
+        lane_forget(engine, oldest);
+}
+
+static struct lane *lane_find(const struct engine *engine, const struct message *message)
+{
+    char key[LANE_KEY_MAX];
+    return map_find(&engine->lanes,
+                    lane_key(key, message->origin, message->lane_epoch, message->to));
+}
+
+static struct lane *lane_make(struct engine *engine, const struct message *message)
+{
+    struct lane *lane = lane_new(message->origin, message->lane_epoch, message->to, message->base);
+    lanes_expire(engine);
+    lane->handle = slots_add(&engine->lane_handles, lane);
+    map_add(&engine->lanes, lane_key_of(lane), lane);
+    lane_link(engine, lane);
+    return lane;
+}
+
+static struct lane *lane_of(struct engine *engine, const struct message *message)
+{
+    struct lane *lane = lane_find(engine, message);
+    if (!lane) lane = lane_make(engine, message);
+    lane_unlink(engine, lane);
+    lane_link(engine, lane);
+    lane->used_ms = engine->now_ms;
+    lane_advance(lane, message->base);
+    return lane;
+}
+
+/* Its record is written with the open batch. */
+static void lane_touch(struct engine *engine, struct lane *lane)
+{
+    if (lane->touched_batch == engine->open->number) return;
+    lane->touched_batch = engine->open->number;
+    array_reserve(engine->touched, engine->touched_count, engine->touched_capacity);
+    engine->touched[engine->touched_count++] = lane;
+    engine_changes(engine, false);
+}
+
+static void entry_level(struct engine *engine, const struct entry *entry, enum lane_level level)
+{
+    struct lane *lane = slots_get(&engine->lane_handles, entry->lane);
+    if (!lane) return;
+    lane_set(lane, entry->number, level);
+    lane_touch(engine, lane);
+}
+
+void owner_bye(struct engine *engine, struct span store_id)
+{
+    struct lane *next;
+    for (struct lane *lane = engine->lane_oldest; lane; lane = next) {
+        next = lane->next;
+        struct span origin = lane_origin(lane);
+        if (origin.size >= store_id.size && memcmp(origin.bytes, store_id.bytes, store_id.size) == 0 &&
+            lane_is_closed(lane))
+            lane_forget(engine, lane);
+    }
+}
+
+/* ---- dedup ---- */
+
+static struct span dedup_key(struct engine *engine, const struct queue *mailbox,
+                             const struct message *message)
+{
+    struct span key = message->id;
+    if (mailbox->agent.asks_dedup && engine->policies.dedup)
+        engine->policies.dedup(engine->policies.user, mailbox->agent.agent, message, &key);
+    return key;
+}
+
+/* The message is, or waits for, the holder of its dedup key. */
+static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, struct entry *entry,
+                                  const struct message *message)
+{
+    if (mailbox->agent.dedup == DEDUP_NONE) return ENTRY_WAITING;
+    struct span key = dedup_key(engine, mailbox, message);
+    struct seen *seen = seen_find(mailbox, key, engine->now_ms);
+    bool first = !seen;
+    if (first) seen = seen_hold(mailbox, key, entry);
+    entry->seen = seen;
+    return first ? ENTRY_WAITING : ENTRY_BLOCKED;
+}
+
+static struct end handled_end(const struct seen *seen)
+{
+    return (struct end){.level = LEVEL_HANDLED, .flags = RECEIPT_DUP,
+                        .result = block_span(seen->result),
+                        .result_encoding = seen->result_encoding};
+}
+
+static void note_duplicate(struct engine *engine, const struct entry *entry)
+{
+    engine->counts.duplicates++;
+    struct fact *fact = engine_fact(engine, FACT_DUPLICATE, entry);
+    if (fact) fact->dup = true;
+}
+
+/* Its first was handled: acknowledge it in the same way and let it go. */
+static void acknowledge_duplicate(struct engine *engine, struct entry *entry, const struct seen *seen)
+{
+    struct end end = handled_end(seen);
+    end.level = entry->level < LEVEL_HANDLED ? entry->level : LEVEL_HANDLED;
+    note_duplicate(engine, entry);
+    entry_level(engine, entry, LANE_HANDLED);
+    answer_later(engine, entry, &end);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+}
+
+static struct entry *next_blocked(const struct queue *mailbox, const struct seen *seen)
+{
+    struct entry *entry = mailbox->lists[ENTRY_BLOCKED].head;
+    while (entry && entry->seen != seen) entry = entry->next;
+    return entry;
+}
+
+/* The holder was handled: those who waited for it are duplicates. */
+static void key_handled(struct engine *engine, struct queue *mailbox, struct seen *seen,
+                        const struct outcome *outcome)
+{
+    bool keep = outcome->result.size > 0 && outcome->result.size <= RESULT_KEPT_MAX;
+    struct block *result = keep ? block_copy(outcome->result) : NULL;
+    seen_settle(mailbox, seen, result, outcome->encoding, engine->now_ms);
+    block_release(result);
+    struct entry *entry;
+    while ((entry = next_blocked(mailbox, seen))) acknowledge_duplicate(engine, entry, seen);
+}
+
+static void start_waiting(struct engine *engine, struct entry *entry)
+{
+    uint64_t due_ms = message_of(entry->block).due_ms;
+    int64_t due = entry->first_ms + (int64_t)due_ms;
+    bool later = due_ms > 0 && due > engine->now_ms;
+    queue_move(entry, later ? ENTRY_DEFERRED : ENTRY_WAITING);
+    engine_entry_deadline(engine, entry, later ? due : INT64_MAX);
+    engine_ready(engine, entry->queue);
+}
+
+/* The holder ended otherwise: the next one takes its place. */
+static void key_released(struct engine *engine, struct queue *mailbox, struct seen *seen)
+{
+    struct entry *next = next_blocked(mailbox, seen);
+    seen->holder = next;
+    if (next)
+        start_waiting(engine, next);
+    else
+        seen_drop(mailbox, seen);
+}
+
+/* ---- accepting ---- */
+
+static bool mailbox_is_full(const struct engine *engine, const struct queue *mailbox)
+{
+    return queue_count(mailbox) >= engine->settings.mailbox_count_max ||
+           mailbox->bytes >= engine->settings.mailbox_bytes_max;
+}
+
+static void place(struct engine *engine, struct queue *mailbox, struct entry *entry,
+                  const struct message *message)
+{
+    entry->profile = message->profile;
+    entry->level = message->level;
+    entry->give_up_ms = INT64_MAX;
+    if (message->remaining_ms != REMAINING_FOREVER)
+        entry->expires_ms = engine->now_ms + (int64_t)message->remaining_ms;
+    enum entry_state state = claim_key(engine, mailbox, entry, message);
+    queue_insert(mailbox, entry, state);
+    if (state == ENTRY_WAITING)
+        start_waiting(engine, entry);
+    else
+        engine_entry_deadline(engine, entry, INT64_MAX);
+}
+
+static void store(struct engine *engine, struct entry *entry)
+{
+    struct end end = {.level = LEVEL_STORED};
+    engine->counts.stored++;
+    engine_put(engine, entry);
+    answer_later(engine, entry, &end);
+    engine_fact(engine, FACT_STORED, entry);
+}
+
+/* A duplicate of something already handled needs no copy of its own. */
+static bool settle_duplicate(struct engine *engine, struct entry *entry)
+{
+    if (entry->state != ENTRY_BLOCKED || entry->seen->holder) return false;
+    acknowledge_duplicate(engine, entry, entry->seen);
+    return true;
+}
+
+/* The block of the message as the store hook leaves it (given), or NULL when it drops it. */
+static struct block *through_hook(struct engine *engine, const struct message *message,
+                                  const struct link *from)
+{
+    struct hop hop = {(uint8_t)(from ? link_end(from) : HOP_LOCAL), HOP_LOCAL,
+                      from ? from->name : engine->settings.name};
+    struct block *altered;
+    if (!hook_message(engine, HOOK_STORE, message, &hop, &altered)) return NULL;
+    return altered ? altered : message_encode(message);
+}
+
+static void accept_stored(struct engine *engine, struct link *from, const struct message *message,
+                          struct queue *mailbox, struct lane *lane)
+{
+    struct block *block = through_hook(engine, message, from);
+    if (!block) return;
+    struct entry *entry = engine_entry(engine, block);
+    entry->lane = lane->handle;
+    entry->number = message->seq;
+    entry->transmission = message->transmission;
+    lane_set(lane, message->seq, LANE_ACCEPTED);
+    lane_touch(engine, lane);
+    place(engine, mailbox, entry, message);
+    from->open_puts++;
+    if (!settle_duplicate(engine, entry)) store(engine, entry);
+}
+
+static void refuse(struct engine *engine, struct link *from, const struct message *message,
+                   enum code code, struct span reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason};
+    if (code == CODE_BUSY) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
+    answer_now(engine, from, message, &end);
+}
+
+/* What the owner says of a number it has: asked for, or sent again after its end. */
+static void say_level(struct engine *engine, struct link *from, const struct message *message,
+                      enum lane_level level)
+{
+    static const struct end ends[] = {
+        [LANE_UNKNOWN] = {.level = LEVEL_UNKNOWN},
+        [LANE_STORED] = {.level = LEVEL_STORED},
+        [LANE_HANDLED] = {.level = LEVEL_HANDLED},
+        [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
+        [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
+    };
+    if (level == LANE_ACCEPTED) return; /* the commit will say it */
+    struct end end = ends[level];
+    if (level == LANE_DEAD) end.reason = span_text("a dead letter at its owner");
+    answer_now(engine, from, message, &end);
+}
+
+static void receive_ask(struct engine *engine, struct link *from, const struct message *message)
+{
+    struct lane *lane = lane_find(engine, message);
+    if (lane) lane_advance(lane, message->base);
+    say_level(engine, from, message, lane ? lane_level(lane, message->seq) : LANE_UNKNOWN);
+}
+
+/* An agent that asks more of its senders than this message gives: refused when strict. */
+static bool is_too_weak(struct engine *engine, struct queue *mailbox, const struct message *message)
+{
+    if (message->profile >= mailbox->agent.profile) return false;
+    if (engine->settings.strict) return true;
+    if (mailbox->mismatch_told) return false;
+    mailbox->mismatch_told = true;
+    struct fact *fact = engine_fact_of(engine, FACT_REFUSED, mailbox->name);
+    if (!fact) return false;
+    fact->code = CODE_PROFILE_MISMATCH;
+    fact->reason = span_text("a sender's profile is weaker than the agent asks for; taken all the same");
+    return false;
+}
+
+static bool refuse_stored(struct engine *engine, struct link *from, const struct message *message,
+                          struct queue *mailbox, const struct lane *lane)
+{
+    if (message->remaining_ms == 0)
+        refuse(engine, from, message, CODE_EXPIRED, span_text("expired on its way"));
+    else if (!lane_has_room(lane, message->seq))
+        refuse(engine, from, message, CODE_BUSY, span_text("too many numbers of this lane are open"));
+    else if (mailbox_is_full(engine, mailbox))
+        refuse(engine, from, message, CODE_BUSY, span_text("the mailbox is at its limit"));
+    else
+        return false;
+    return true;
+}
+
+static void receive_stored(struct engine *engine, struct link *from, const struct message *message,
+                           struct queue *mailbox)
+{
+    struct lane *lane = lane_of(engine, message);
+    enum lane_level level = lane_level(lane, message->seq);
+    bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
+    if (ended)
+        say_level(engine, from, message, level);
+    else if (!refuse_stored(engine, from, message, mailbox, lane))
+        accept_stored(engine, from, message, mailbox, lane);
+}
+
+static void receive_at_most_once(struct engine *engine, struct link *from,
+                                 const struct message *message, struct queue *mailbox)
+{
+    if (mailbox_is_full(engine, mailbox) || message->remaining_ms == 0) {
+        engine->counts.lost++;
+        return;
+    }
+    struct block *block = through_hook(engine, message, from);
+    if (!block) return;
+    struct entry *entry = engine_entry(engine, block);
+    entry->transmission = 1;
+    place(engine, mailbox, entry, message);
+    if (settle_duplicate(engine, entry)) return;
+}
+
+void owner_receive(struct engine *engine, struct link *from, const struct message *message,
+                   struct queue *mailbox)
+{
+    if (message->flags & MESSAGE_ASK)
+        receive_ask(engine, from, message);
+    else if (message->profile == EXACTLY_ONCE)
+        refuse(engine, from, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
+    else if (is_too_weak(engine, mailbox, message))
+        refuse(engine, from, message, CODE_PROFILE_MISMATCH,
+               span_text("the agent asks for a stronger profile"));
+    else if (message->profile == AT_MOST_ONCE)
+        receive_at_most_once(engine, from, message, mailbox);
+    else
+        receive_stored(engine, from, message, mailbox);
+}
+
+/* ---- from this engine ---- */
+
+static void refuse_here(struct engine *engine, const struct submit *submit,
+                        const struct message *message, enum code code, const char *reason)
+{
+    struct submit completed = *submit;
+    completed.message = *message;
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
+    if (code == CODE_BUSY) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
+    answer_refused(engine, &completed, &end);
+}
+
+static void put_here(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+                     const struct message *message, struct block *block)
+{
+    bool stored = message->profile != AT_MOST_ONCE;
+    struct entry *entry = engine_entry(engine, block);
+    entry->transmission = 1;
+    if (submit->waiter && stored)
+        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
+            engine_policy(engine, submit->retry);
+    place(engine, mailbox, entry, message);
+    if (settle_duplicate(engine, entry)) return;
+    if (stored) store(engine, entry);
+}
+
+void owner_put(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+               const struct message *message, bool forced)
+{
+    struct submit completed = *submit;
+    completed.message = *message;
+    if (is_too_weak(engine, mailbox, message)) {
+        refuse_here(engine, submit, message, CODE_PROFILE_MISMATCH,
+                    "the agent asks for a stronger profile");
+        return;
+    }
+    if (!forced && mailbox_is_full(engine, mailbox)) {
+        refuse_here(engine, submit, message, CODE_BUSY, "the mailbox is at its limit");
+        return;
+    }
+    struct block *block = through_hook(engine, message, NULL);
+    if (!block) {
+        refuse_here(engine, submit, message, CODE_REJECTED, "a hook dropped it");
+        return;
+    }
+    put_here(engine, mailbox, submit, message, block);
+    if (message->profile != AT_MOST_ONCE) return;
+    struct end sent = {.level = LEVEL_SENT};
+    answer_refused(engine, &completed, &sent);
+}
+
+/* ---- delivering ---- */
+
+static void run(struct engine *engine, struct entry *entry)
+{
+    struct queue *mailbox = entry->queue;
+    struct message message = message_of(entry->block);
+    struct run *run = &effects_add(engine->effects, EFFECT_RUN)->run;
+    *run = (struct run){
+        .delivery = entry->delivery, .agent = mailbox->agent.agent, .attempt = entry->attempt,
+        .last = entry->settled_first || entry->attempt >= mailbox->agent.retry.attempts,
+        .transmission = entry->transmission, .requeues = message.requeues,
+        .profile = entry->settled_first ? AT_MOST_ONCE : entry->profile,
+        .timeout_ms = mailbox->agent.timeout_ms,
+        .remaining_ms = entry->expires_ms == INT64_MAX ? DURATION_FOREVER
+                                                       : entry->expires_ms - engine->now_ms,
+        .key = message.key, .block = entry->block,
+    };
+    if (mailbox->agent.asks_key && engine->policies.key &&
+        engine->policies.key(engine->policies.user, mailbox->agent.agent, &message, &run->key) ==
+            POLICY_ANSWERED)
+        run->key = arena_copy(&engine->effects->arena, run->key);
+    engine->ran = true;
+    engine_fact(engine, FACT_DELIVERED, entry);
+}
+
+/* At most once: whatever happens from here on, it is not handed over again. */
+static void settle_first(struct engine *engine, struct entry *entry)
+{
+    bool stored = entry->stored;
+    entry->settled_first = true;
+    entry_level(engine, entry, LANE_HANDLED);
+    engine_delete(engine, entry);
+    if (!stored) {
+        run(engine, entry);
+        return;
+    }
+    engine_changes(engine, true);
+    batch_after(engine->open, AFTER_RUN)->handle = entry->handle;
+}
+
+void owner_run_committed(struct engine *engine, uint64_t handle)
+{
+    struct entry *entry = slots_get(&engine->entries, handle);
+    if (entry && entry->state == ENTRY_LEASED) run(engine, entry);
+}
+
+static void deliver(struct engine *engine, struct entry *entry)
+{
+    struct queue *mailbox = entry->queue;
+    entry->attempt++;
+    entry->delivery = slots_add(&engine->leases, entry);
+    mailbox->running++;
+    queue_move(entry, ENTRY_LEASED);
+    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + mailbox->agent.timeout_ms);
+    if (entry->profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
+        settle_first(engine, entry);
+    else
+        run(engine, entry);
+}
+
+void owner_pump(struct engine *engine, struct queue *mailbox)
+{
+    while (mailbox->agent.agent && !engine->stopping && mailbox->lists[ENTRY_WAITING].head &&
+           mailbox->running < mailbox->agent.concurrency)
+        deliver(engine, mailbox->lists[ENTRY_WAITING].head);
+}
+
+/* ---- settling ---- */
+
+static void end_lease(struct engine *engine, struct entry *entry)
+{
+    struct queue *mailbox = entry->queue;
+    slots_remove(&engine->leases, entry->delivery);
+    entry->delivery = 0;
+    ensure(mailbox->running > 0);
+    mailbox->running--;
+    engine_ready(engine, mailbox);
+}
+
+static void do_sends(struct engine *engine, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->send_count; i++)
+        sender_submit_effect(engine, &outcome->sends[i]);
+}
+
+static void note_handled(struct engine *engine, const struct entry *entry,
+                         const struct outcome *outcome)
+{
+    engine->counts.handled++;
+    struct fact *fact = engine_fact(engine, FACT_HANDLED, entry);
+    if (fact && outcome->kind == OUTCOME_SKIP)
+        fact->reason = arena_copy(&engine->effects->arena, outcome->reason);
+}
+
+static void settle_ack(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    struct end end = {.level = LEVEL_HANDLED, .result = outcome->result,
+                      .result_encoding = outcome->encoding};
+    if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
+    note_handled(engine, entry, outcome);
+    entry_level(engine, entry, LANE_HANDLED);
+    answer_later(engine, entry, &end);
+    if (entry->seen) key_handled(engine, entry->queue, entry->seen, outcome);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+}
+
+/* The handler of an at-most-once message failed: by contract it is lost, and counted. */
+static void settle_lost(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    struct end end = {.code = CODE_DEAD, .flags = RECEIPT_NACK, .level = LEVEL_STORED,
+                      .reason = outcome->reason};
+    engine->counts.lost++;
+    struct fact *fact = engine_fact(engine, FACT_DROPPED, entry);
+    if (fact) {
+        fact->code = outcome->code;
+        fact->reason = arena_copy(&engine->effects->arena, outcome->reason);
+        fact->traceback = arena_copy(&engine->effects->arena, outcome->traceback);
+    }
+    answer_later(engine, entry, &end);
+    if (entry->seen) key_released(engine, entry->queue, entry->seen);
+    engine_drop(engine, entry);
+}
+
+static void die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                struct span reason)
+{
+    struct end end = {.code = code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .word = word,
+                      .reason = reason};
+    struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
+    if (fact) {
+        fact->code = code;
+        fact->word = arena_copy(&engine->effects->arena, word);
+        fact->reason = arena_copy(&engine->effects->arena, reason);
+    }
+    entry_level(engine, entry, LANE_DEAD);
+    answer_later(engine, entry, &end);
+    if (entry->seen) key_released(engine, entry->queue, entry->seen);
+    entry->seen = NULL;
+    engine_bury(engine, entry, code, word, reason);
+}
+
+static void defer(struct engine *engine, struct entry *entry, enum fact_kind kind,
+                  const struct outcome *outcome, int64_t delay_ms)
+{
+    queue_move(entry, ENTRY_DEFERRED);
+    engine_entry_deadline(engine, entry, engine->now_ms + delay_ms);
+    engine_put_facts(engine, entry);
+    struct fact *fact = engine_fact(engine, kind, entry);
+    if (!fact) return;
+    fact->code = outcome->code;
+    fact->delay_ms = delay_ms;
+    fact->word = arena_copy(&engine->effects->arena, outcome->word);
+    fact->reason = arena_copy(&engine->effects->arena, outcome->reason);
+    fact->traceback = arena_copy(&engine->effects->arena, outcome->traceback);
+}
+
+/* Whether and when the policy gives another attempt. */
+static bool try_again(struct engine *engine, const struct entry *entry,
+                      const struct outcome *outcome, int64_t *delay_ms, struct span *reason)
+{
+    const struct retry_policy *policy = &entry->queue->agent.retry;
+    struct message message = message_of(entry->block);
+    struct failure failure = {
+        .attempt = entry->attempt, .code = (enum code)outcome->code, .error = outcome->reason,
+        .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
+        .method = message.method, .key = message.key,
+    };
+    if (entry->attempt >= policy->attempts) return false;
+    if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
+    if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
+    return policy->deadline_ms == DURATION_FOREVER ||
+           failure.elapsed_ms + *delay_ms <= policy->deadline_ms;
+}
+
+static void settle_retry(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    int64_t delay_ms;
+    struct span reason = outcome->reason;
+    failure_add(entry, entry->attempt, engine->now_ms, outcome->code, outcome->word,
+                outcome->reason, outcome->traceback);
+    if (!try_again(engine, entry, outcome, &delay_ms, &reason)) {
+        die(engine, entry, CODE_DEAD, no_text(), reason);
+        return;
+    }
+    engine->counts.retried++;
+    defer(engine, entry, FACT_RETRYING, outcome, delay_ms);
+}
+
+static void settle_defer(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    entry->attempt--;
+    defer(engine, entry, FACT_DEFERRED, outcome, outcome->delay_ms > 0 ? outcome->delay_ms : 0);
+}
+
+static void settle_reject(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    failure_add(entry, entry->attempt, engine->now_ms, outcome->code, outcome->word,
+                outcome->reason, outcome->traceback);
+    die(engine, entry, outcome->code ? outcome->code : CODE_REJECTED, outcome->word,
+        outcome->reason);
+}
+
+static void settle(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    if (entry->settled_first && outcome->kind != OUTCOME_ACK && outcome->kind != OUTCOME_SKIP) {
+        settle_lost(engine, entry, outcome);
+        return;
+    }
+    switch ((enum outcome_kind)outcome->kind) {
+    case OUTCOME_ACK:
+    case OUTCOME_SKIP: settle_ack(engine, entry, outcome); return;
+    case OUTCOME_RETRY: settle_retry(engine, entry, outcome); return;
+    case OUTCOME_DEFER: settle_defer(engine, entry, outcome); return;
+    case OUTCOME_REJECT: settle_reject(engine, entry, outcome); return;
+    }
+}
+
+void owner_outcome(struct engine *engine, const struct outcome *outcome)
+{
+    struct entry *entry = slots_get(&engine->leases, outcome->delivery);
+    if (!entry) return; /* its lease ended before: a late result is void */
+    end_lease(engine, entry);
+    settle(engine, entry, outcome);
+}
+
+/* ---- time ---- */
+
+static void interrupt(struct engine *engine, const struct entry *entry, enum code code)
+{
+    struct effect *effect = effects_add(engine->effects, EFFECT_INTERRUPT);
+    effect->code = (uint8_t)code;
+    effect->run.delivery = entry->delivery;
+}
+
+static void time_out(struct engine *engine, struct entry *entry)
+{
+    double seconds = (double)entry->queue->agent.timeout_ms / 1000;
+    struct outcome outcome = {
+        .kind = OUTCOME_RETRY, .code = CODE_TIMEOUT, .delay_ms = -1,
+        .reason = engine_format(engine, "the delivery took longer than its timeout of %g s", seconds),
+    };
+    interrupt(engine, entry, CODE_TIMEOUT);
+    end_lease(engine, entry);
+    settle(engine, entry, &outcome);
+}
+
+static void expire(struct engine *engine, struct entry *entry)
+{
+    struct end end = {.code = CODE_EXPIRED, .level = LEVEL_STORED, .flags = RECEIPT_NACK,
+                      .reason = span_text("expired before it was handled")};
+    engine->counts.expired++;
+    engine_fact(engine, FACT_EXPIRED, entry);
+    entry_level(engine, entry, LANE_EXPIRED);
+    answer_later(engine, entry, &end);
+    if (entry->seen && entry->seen->holder == entry)
+        key_released(engine, entry->queue, entry->seen);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+}
+
+void owner_deadline(struct engine *engine, struct entry *entry)
+{
+    if (entry->state == ENTRY_LEASED)
+        time_out(engine, entry);
+    else if (engine->now_ms >= entry->expires_ms)
+        expire(engine, entry);
+    else {
+        queue_move(entry, ENTRY_WAITING);
+        engine_entry_deadline(engine, entry, INT64_MAX);
+        engine_ready(engine, entry->queue);
+    }
+}
+
+/* ---- agents come and go ---- */
+
+void owner_agent_up(struct engine *engine, const struct agent_declaration *agent)
+{
+    struct queue *mailbox = engine_queue(engine, QUEUE_MAILBOX, agent->address);
+    struct queue *outbox = map_find(&engine->outboxes, agent->address);
+    bool new = mailbox->agent.agent == 0;
+    mailbox->agent = *agent;
+    mailbox->agent.address = mailbox->name;
+    engine_ready(engine, mailbox);
+    if (outbox) engine_ready(engine, outbox);
+    if (new) session_attach(engine, mailbox->name);
+}
+
+void owner_agent_down(struct engine *engine, struct span address)
+{
+    struct queue *mailbox = owner_mailbox(engine, address);
+    if (!mailbox) return;
+    mailbox->agent.agent = 0;
+    session_detach(engine, mailbox->name);
+}
+
+static void stop_mailbox(struct engine *engine, struct queue *mailbox)
+{
+    struct entry *entry;
+    while ((entry = mailbox->lists[ENTRY_LEASED].tail)) {
+        interrupt(engine, entry, CODE_CANCELLED);
+        end_lease(engine, entry);
+        entry->attempt--;
+        queue_move(entry, ENTRY_WAITING);
+        engine_entry_deadline(engine, entry, INT64_MAX);
+    }
+}
+
+void owner_stop(struct engine *engine)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        if (queue->kind == QUEUE_MAILBOX) stop_mailbox(engine, queue);
+}

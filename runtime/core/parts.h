@@ -1,0 +1,333 @@
+/* The parts of an engine, shared by the files that make it up; private to the core.
+ *
+ *   engine.c   the step: events in, deadlines, what is flushed at the end
+ *   session.c  links: hello, attach, heartbeats, credits, fencing
+ *   route.c    address to queue or link, and the way back to an origin
+ *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
+ *   owner.c    the mailbox: accept, lanes, dedup, deliver, settle
+ *   answer.c   receipts on their way out, and answers to those who wait here
+ */
+#ifndef MOONPOST_PARTS_H
+#define MOONPOST_PARTS_H
+
+#include "core/after.h"
+#include "core/array.h"
+#include "core/engine.h"
+#include "core/failure.h"
+#include "core/heap.h"
+#include "core/lane.h"
+#include "core/map.h"
+#include "core/queue.h"
+#include "core/random.h"
+#include "core/record.h"
+#include "core/seen.h"
+#include "core/slots.h"
+
+enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
+
+enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
+
+enum link_state {
+    LINK_DOWN,     /* of a dialled link: waiting for the next dial */
+    LINK_DIALING,
+    LINK_GREETING, /* connected; hello or welcome is not here yet */
+    LINK_UP,
+    LINK_CLOSING,  /* nothing is read any more; what was said leaves with this step */
+    LINK_CLOSED,   /* asked to close; EVENT_CLOSED must follow */
+    LINK_FAILED,   /* finally */
+};
+
+/* One session between two nodes; a dialled link lives through many connections. */
+struct link {
+    struct link *next; /* all links, in the order in which they were made */
+    struct deadline deadline;
+    const struct link_settings *settings; /* of a dialled link, else NULL */
+    uint32_t dial, connection;
+    uint8_t state;
+    bool refused;          /* by a bye with a final code: never dial again */
+    uint32_t dials;        /* since it was last up and stable */
+    int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
+    uint64_t session;      /* grows with every connection, over all links */
+    struct span name;      /* of the peer; owned; before the hello its address or "?" */
+    char store_id[STORE_ID_BYTES];
+    uint64_t epoch;
+    struct buffer in, out; /* an unfinished frame; what leaves at the end of the step */
+    uint64_t credit, sent;               /* data frames the peer allows in all; sent so far */
+    uint64_t granted, received, settled; /* the same, the other way round */
+    uint32_t open_puts;    /* data frames accepted into the open batch */
+};
+
+/* An address that somebody attached over a link. */
+struct attachment {
+    struct link *link;
+    struct span address; /* owned, behind the struct */
+    struct attachment *next; /* all attachments, newest first */
+};
+
+/* The way back to a sender's store. */
+struct origin_route {
+    struct link *link;
+    uint64_t session; /* of the link when it was learned */
+    struct span origin; /* owned, behind the struct */
+};
+
+/* Somebody who waits: for the end of a message, or for a moment. */
+struct waiter {
+    uint64_t token; /* also its key in the map */
+    struct deadline deadline;
+    struct entry *entry; /* NULL: a sleep, or the entry has ended and its commit is awaited */
+    struct block *block; /* the message; NULL: a sleep */
+    const struct retry_policy *policy; /* of the send */
+};
+
+struct store_epoch {
+    uint64_t epoch;
+    char store_id[STORE_ID_BYTES];
+};
+
+struct policy_node {
+    struct policy_node *next;
+    struct retry_policy policy;
+};
+
+struct engine {
+    struct engine_settings settings;
+    struct policies policies;
+    struct span origin; /* store id and engine index, as it travels */
+    char origin_bytes[STORE_ID_BYTES + 2];
+    uint64_t random;
+    int64_t now_ms;
+    bool stopping;
+    uint32_t facts, hook_steps;
+
+    struct heap deadlines;
+    struct slots entries, leases, lane_handles;
+    uint64_t sequence;
+
+    struct queue *queues, **queues_tail;
+    struct map mailboxes, outboxes; /* address to struct queue */
+    struct queue *ready, **ready_tail;
+    struct map lanes;
+    struct lane *lane_oldest, *lane_newest;
+    struct map waiters;
+
+    struct link *links, **links_tail;
+    struct link **connections; /* by connection number */
+    size_t connection_capacity;
+    uint64_t sessions;
+    struct map attachments, origins, epochs;
+    struct attachment *attached;
+
+    struct batch *open;     /* never NULL */
+    struct batch *spare;    /* given back and empty, or NULL */
+    bool committing;        /* a batch is out */
+    bool urgent;            /* somebody waits for the open batch */
+    int64_t opened_ms;      /* when the open batch got its first change */
+    uint64_t batches;       /* number of the open batch */
+    struct lane **touched;  /* lanes whose record the open batch must write */
+    size_t touched_count, touched_capacity;
+
+    struct effects *effects; /* of the running step */
+    bool ran;                /* the running step started a handler */
+    struct policy_node *policies_seen;
+    struct buffer scratch;
+    struct engine_counts counts;
+};
+
+/* ---- engine.c ---- */
+
+/* A change is coming into the open batch: note when, and whether somebody waits for it. */
+void engine_changes(struct engine *engine, bool urgent);
+
+/* Look at this queue before the step ends. */
+void engine_ready(struct engine *engine, struct queue *queue);
+
+/* The queue of this name, made when it is not there. */
+struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct span name);
+
+/* An entry for the block (its reference is given), with handle, sequence and time. */
+struct entry *engine_entry(struct engine *engine, struct block *block);
+
+/* Take it out of its list, forget it and release what it holds. */
+void engine_drop(struct engine *engine, struct entry *entry);
+
+/* Put the entry's record into the open batch; take it out again. */
+void engine_put(struct engine *engine, struct entry *entry);
+void engine_delete(struct engine *engine, struct entry *entry);
+void engine_put_facts(struct engine *engine, struct entry *entry);
+
+/* File an entry as a dead letter. Its waiter must have been answered. */
+void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                 struct span reason);
+
+/* Set the entry's deadline, but never beyond the moment it expires. */
+void engine_entry_deadline(struct engine *engine, struct entry *entry, int64_t at_ms);
+
+bool engine_wants_fact(const struct engine *engine, enum fact_kind kind);
+
+/* A fact about a message; the block is retained. NULL when nobody wants it. */
+struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struct entry *entry);
+
+/* A fact about a link or an address. NULL when nobody wants it. */
+struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject);
+
+/* The wait after failure n by this policy; asks the script first. False: give up, with a reason
+ * (valid during the step). */
+bool engine_retry(struct engine *engine, const struct retry_policy *policy,
+                  const struct failure *failure, int64_t *delay_ms, struct span *reason);
+
+/* A text in the effects' arena, valid until the effects are reset. */
+struct span engine_format(struct engine *engine, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Waiters. */
+struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *entry,
+                          int64_t timeout_ms);
+struct waiter *waiter_find(const struct engine *engine, uint64_t token);
+void waiter_free(struct engine *engine, struct waiter *waiter);
+
+/* One copy of equal policies, for the engine's life. NULL: the node's `send`. */
+const struct retry_policy *engine_policy(struct engine *engine, const struct retry_policy *policy);
+
+/* ---- session.c ---- */
+
+void session_start(struct engine *engine);
+void session_accepted(struct engine *engine, uint32_t connection);
+void session_connected(struct engine *engine, uint32_t dial, uint32_t connection);
+void session_dial_failed(struct engine *engine, uint32_t dial, struct span reason);
+void session_bytes(struct engine *engine, uint32_t connection, struct span bytes);
+void session_closed(struct engine *engine, uint32_t connection, struct span reason);
+void session_deadline(struct engine *engine, struct link *link);
+void session_stop(struct engine *engine);
+
+/* Tell every upstream link that an address is here, or is gone. */
+void session_attach(struct engine *engine, struct span address);
+void session_detach(struct engine *engine, struct span address);
+
+/* A batch with `count` data frames of this link is durable, or they need no batch. */
+void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
+
+/* Hand out what links have to say, as one write each. */
+void session_flush(struct engine *engine);
+void session_free(struct engine *engine);
+
+/* ---- route.c ---- */
+
+/* The link that leads to an address, or NULL. `turn` chooses among several upstream links;
+ * `from` (may be NULL) is never answered. `*upstream` says whether it is one that we dialled. */
+struct link *route_to(struct engine *engine, struct span address, uint32_t turn,
+                      const struct link *from, bool *upstream);
+
+/* Why there is no link: NO_ROUTE or UNREACHABLE, with a sentence. */
+enum code route_missing(struct engine *engine, struct span address, struct span *reason);
+
+/* The link that leads back to a sender's store, or NULL. */
+struct link *route_back(struct engine *engine, struct span origin);
+
+/* Frames of this origin come over this link. */
+void route_learn(struct engine *engine, struct span origin, struct link *link);
+
+/* Who holds an address: NULL when nobody does. */
+struct attachment *route_attachment(const struct engine *engine, struct span address);
+void route_attach(struct engine *engine, struct span address, struct link *link);
+
+/* Forget one address of a link, or all of them. Detaches upstream as well. */
+void route_detach(struct engine *engine, struct span address);
+void route_link_gone(struct engine *engine, struct link *link);
+void route_free(struct engine *engine);
+
+/* The known address that looks most like this one, or an empty span. */
+struct span route_nearest(const struct engine *engine, struct span address);
+
+/* ---- forward.c ---- */
+
+/* A data frame of a peer: to a mailbox here, or on to a link. */
+void forward_message(struct engine *engine, struct link *from, const struct message *message);
+
+/* A receipt of a peer: for this node's outbox, or on to the link its sender is behind. */
+void forward_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
+
+/* Whether the link may take one more data frame. */
+bool forward_has_credit(const struct link *link);
+
+/* ---- sender.c ---- */
+
+void sender_submit(struct engine *engine, const struct submit *submit);
+
+/* The same from a handler that was acked: it leaves with the open batch, and cannot be refused. */
+void sender_submit_effect(struct engine *engine, const struct submit *submit);
+void sender_pump(struct engine *engine, struct queue *outbox);
+void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
+void sender_deadline(struct engine *engine, struct entry *entry);
+void sender_released(struct engine *engine, uint64_t handle);
+
+/* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
+void sender_link_up(struct engine *engine);
+void sender_link_down(struct engine *engine, struct link *link);
+
+/* ---- owner.c ---- */
+
+/* A message for a mailbox here, over a link. */
+void owner_receive(struct engine *engine, struct link *from, const struct message *message,
+                   struct queue *mailbox);
+
+/* A message of this engine for a mailbox here. `forced`: room was promised, so it is taken even
+ * when the mailbox is full. */
+void owner_put(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+               const struct message *message, bool forced);
+
+/* The mailbox of an address with an agent behind it, or NULL. */
+struct queue *owner_mailbox(const struct engine *engine, struct span address);
+void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
+void owner_agent_down(struct engine *engine, struct span address);
+void owner_pump(struct engine *engine, struct queue *mailbox);
+void owner_outcome(struct engine *engine, const struct outcome *outcome);
+void owner_deadline(struct engine *engine, struct entry *entry);
+void owner_run_committed(struct engine *engine, uint64_t handle);
+void owner_stop(struct engine *engine);
+
+/* A sender's store said goodbye: forget its lanes that are closed. */
+void owner_bye(struct engine *engine, struct span store_id);
+
+/* ---- answer.c ---- */
+
+/* How far a message got, or why it ended. */
+struct end {
+    uint8_t code, level, flags; /* flags of struct receipt */
+    uint8_t result_encoding;
+    struct span word, reason, result;
+    uint64_t retry_after_ms;
+};
+
+/* Tell the sender of a mailbox's entry once the open batch is durable; what the sender does not
+ * wait for is not told. An earlier word in the same batch is replaced. */
+void answer_later(struct engine *engine, struct entry *entry, const struct end *end);
+
+/* Tell the sender of a frame that made no entry, at once. Nothing under at-most-once. */
+void answer_now(struct engine *engine, struct link *to, const struct message *message,
+                const struct end *end);
+
+/* Say what a durable batch allows to be said. */
+void answer_committed(struct engine *engine, struct batch *batch);
+
+/* Tell a waiter the end of its message and forget the waiter. NULL: nobody waits. */
+void answer_waiter(struct engine *engine, struct waiter *waiter, uint16_t transmission,
+                   uint32_t facts, const struct end *end);
+
+/* Tell the waiter of a message that was refused before it became an entry. */
+void answer_refused(struct engine *engine, const struct submit *submit, const struct end *end);
+
+/* Put a receipt on a link, through the hooks. `from` is where it comes from. */
+void answer_send(struct engine *engine, struct link *to, const struct receipt *receipt,
+                 enum hop_end from);
+
+/* Ask the hooks. False: dropped. `*altered` (given; NULL: unchanged) replaces the message. */
+bool hook_message(struct engine *engine, enum hook_step step, const struct message *message,
+                  const struct hop *hop, struct block **altered);
+bool hook_receipt(struct engine *engine, enum hook_step step, const struct receipt *receipt,
+                  struct span ref, const struct hop *hop);
+
+/* Where a link leads, seen from here. */
+enum hop_end link_end(const struct link *link);
+
+#endif

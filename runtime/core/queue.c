@@ -1,0 +1,127 @@
+/* Queues: lists by state, and the numbers of an outbox's lane. */
+#include "core/queue.h"
+
+#include <stdlib.h>
+#include "core/ensure.h"
+
+const char *entry_state_name(enum entry_state state)
+{
+    switch (state) {
+#define X(name, text) case ENTRY_##name: return text;
+        QUEUE_STATE_MAP(X)
+#undef X
+    case ENTRY_STATE_COUNT: break;
+    }
+    return "unknown";
+}
+
+struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    char *copy = malloc(name.size + 1);
+    ensure(queue != NULL && copy != NULL);
+    memcpy(copy, name.bytes, name.size);
+    queue->name = span_of(copy, name.size);
+    queue->kind = (uint8_t)kind;
+    queue->seen.seed = seed;
+    queue->base = queue->next_number = 1;
+    return queue;
+}
+
+void queue_free(struct queue *queue)
+{
+    map_deinit(&queue->seen);
+    free(queue->numbers);
+    free((char *)queue->name.bytes);
+    free(queue);
+}
+
+/* The entry behind which `entry` belongs, or NULL for the front: nearly always the tail. */
+static struct entry *list_place(const struct entry_list *list, const struct entry *entry)
+{
+    struct entry *at = list->tail;
+    if (!at || at->sequence < entry->sequence) return at;
+    if (list->head->sequence > entry->sequence) return NULL;
+    for (at = list->head; at->next && at->next->sequence < entry->sequence;) at = at->next;
+    return at;
+}
+
+static void list_insert(struct entry_list *list, struct entry *entry)
+{
+    struct entry *behind = list_place(list, entry);
+    entry->previous = behind;
+    entry->next = behind ? behind->next : list->head;
+    *(behind ? &behind->next : &list->head) = entry;
+    *(entry->next ? &entry->next->previous : &list->tail) = entry;
+    list->count++;
+}
+
+static void list_remove(struct entry_list *list, struct entry *entry)
+{
+    *(entry->previous ? &entry->previous->next : &list->head) = entry->next;
+    *(entry->next ? &entry->next->previous : &list->tail) = entry->previous;
+    entry->next = entry->previous = NULL;
+    ensure(list->count > 0);
+    list->count--;
+}
+
+void queue_insert(struct queue *queue, struct entry *entry, enum entry_state state)
+{
+    entry->queue = queue;
+    entry->state = (uint8_t)state;
+    list_insert(&queue->lists[state], entry);
+    if (state != ENTRY_DEAD) queue->bytes += entry->block->size;
+}
+
+void queue_take(struct entry *entry)
+{
+    struct queue *queue = entry->queue;
+    list_remove(&queue->lists[entry->state], entry);
+    if (entry->state != ENTRY_DEAD) queue->bytes -= entry->block->size;
+}
+
+void queue_move(struct entry *entry, enum entry_state state)
+{
+    queue_take(entry);
+    queue_insert(entry->queue, entry, state);
+}
+
+size_t queue_count(const struct queue *queue)
+{
+    size_t count = 0;
+    for (int state = 0; state < ENTRY_DEAD; state++) count += queue->lists[state].count;
+    return count;
+}
+
+struct entry *queue_numbered(const struct queue *queue, uint64_t number)
+{
+    if (number < queue->base || number >= queue->next_number) return NULL;
+    return queue->numbers[number & (queue->numbers_capacity - 1)];
+}
+
+static void numbers_grow(struct queue *queue)
+{
+    size_t capacity = queue->numbers_capacity ? queue->numbers_capacity * 2 : 64;
+    struct entry **numbers = calloc(capacity, sizeof *numbers);
+    ensure(numbers != NULL);
+    for (uint64_t n = queue->base; n < queue->next_number; n++)
+        numbers[n & (capacity - 1)] = queue->numbers[n & (queue->numbers_capacity - 1)];
+    free(queue->numbers);
+    queue->numbers = numbers;
+    queue->numbers_capacity = capacity;
+}
+
+void queue_number(struct queue *queue, struct entry *entry)
+{
+    if (queue->next_number - queue->base >= queue->numbers_capacity) numbers_grow(queue);
+    entry->number = queue->next_number++;
+    queue->numbers[entry->number & (queue->numbers_capacity - 1)] = entry;
+}
+
+void queue_close_number(struct queue *queue, uint64_t number)
+{
+    size_t mask = queue->numbers_capacity - 1;
+    ensure(queue_numbered(queue, number));
+    queue->numbers[number & mask] = NULL;
+    while (queue->base < queue->next_number && !queue->numbers[queue->base & mask]) queue->base++;
+}

@@ -1,0 +1,139 @@
+/* A queue of messages with leases: a mailbox and an outbox are the same code, only the consumer
+ * differs, a handler or a link.
+ *
+ *               due, or room for it                 settled
+ *   deferred ---------------------> waiting --> leased ------> gone
+ *       ^                              ^          |  |
+ *       |        retry, defer, no route|          |  +-------> dead
+ *       +------------------------------+----------+
+ *                                given back       +----------> awaiting   (outbox only: stored at
+ *                                                                          the owner, not handled)
+ * An entry of a mailbox whose key is in another entry's hands stands as `blocked`; an entry whose
+ * put is not durable yet and may not leave before stands as `committing`. */
+#ifndef MOONPOST_QUEUE_H
+#define MOONPOST_QUEUE_H
+
+#include "core/agent.h"
+#include "core/heap.h"
+#include "core/map.h"
+
+#define QUEUE_STATE_MAP(X) \
+    X(COMMITTING, "committing") X(WAITING, "waiting") X(LEASED, "leased") \
+    X(DEFERRED, "deferred") X(AWAITING, "awaiting") X(BLOCKED, "blocked") X(DEAD, "dead")
+
+enum entry_state {
+#define X(name, text) ENTRY_##name,
+    QUEUE_STATE_MAP(X)
+#undef X
+    ENTRY_STATE_COUNT
+};
+
+struct failure_note;
+struct waiter;
+struct seen;
+struct link;
+struct queue;
+
+/* One message in a queue. */
+struct entry {
+    struct entry *next, *previous; /* in its queue's list of its state, ordered by sequence */
+    struct queue *queue;
+    struct deadline deadline; /* what is next for it, by state: due, ACK timer, ask, timeout */
+    struct block *block;      /* one reference is the entry's */
+    uint64_t handle;          /* in engine.entries */
+    uint64_t sequence;        /* node-wide; the store's key */
+    int64_t first_ms;         /* when it was accepted */
+    int64_t expires_ms;       /* worthless from then on; INT64_MAX */
+    int64_t sent_ms, timer_ms; /* of a transmission: when, and when its answer is overdue */
+    int64_t give_up_ms;       /* in an outbox: when the sender stops trying; INT64_MAX */
+    uint64_t said_batch;      /* number of the batch with its latest receipt ... */
+    size_t said_after;        /* ... and the index of it there */
+    struct waiter *waiter;    /* who wants to know its end, or NULL */
+    struct failure_note *failures; /* newest first */
+    uint64_t put_batch;       /* number of the batch with its put ... */
+    size_t put_op;            /* ... and the index of it there */
+    uint8_t state;            /* enum entry_state */
+    uint8_t profile;          /* enum profile */
+    uint8_t level;            /* enum level the sender waits for */
+    uint8_t last_code;        /* enum code of the last failure */
+    bool stored;              /* has a record in the store, or in a batch on its way there */
+    bool fail_fast;
+
+    /* in a mailbox */
+    uint32_t attempt;      /* deliveries begun and charged */
+    uint16_t transmission; /* of the frame that brought it */
+    bool settled_first;    /* at-most-once: removed before the handler */
+    uint64_t lane;         /* handle of the lane it came by; 0: from this engine */
+    uint64_t delivery;     /* handle of its lease */
+    struct seen *seen;     /* what the dedup policy remembers of it */
+
+    /* in an outbox, and the number in the lane for both */
+    uint64_t number;
+    uint32_t spent;         /* attempts: transmissions left unanswered while link and route were up */
+    uint32_t stalls;        /* answers that cost time only, in a row */
+    uint16_t transmissions;
+    uint8_t link_deaths;    /* links that died while it was the head of its lane */
+    bool unanswered;        /* the owner may have it */
+    bool last_try;          /* the policy gave no further attempt */
+    struct link *link;      /* where it was transmitted */
+    const struct retry_policy *policy; /* interned in the engine */
+};
+
+struct entry_list {
+    struct entry *head, *tail;
+    size_t count;
+};
+
+enum queue_kind { QUEUE_MAILBOX, QUEUE_OUTBOX };
+
+struct queue {
+    struct queue *next;       /* all queues, in the order in which they were made */
+    struct queue *ready_next; /* queues to look at before the step ends */
+    struct span name;         /* address; owned */
+    uint8_t kind;
+    bool ready;
+    struct entry_list lists[ENTRY_STATE_COUNT];
+    size_t bytes; /* of all messages that are not dead */
+
+    /* a mailbox */
+    struct agent_declaration agent; /* agent.agent 0: nobody is there now */
+    bool mismatch_told;
+    uint32_t running;         /* deliveries in handlers' hands */
+    struct map seen;          /* dedup key to struct seen */
+    struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
+
+    /* an outbox */
+    uint64_t lane_epoch, next_number, base;
+    struct entry **numbers;   /* ring over [base, next_number) */
+    size_t numbers_capacity;
+    uint32_t turn;            /* which of several upstream links is tried */
+};
+
+const char *entry_state_name(enum entry_state state);
+
+/* A queue of this name (copied). */
+struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed);
+void queue_free(struct queue *queue); /* its entries must be gone */
+
+/* Put an entry in the list of a state, at its place by sequence. It is in no list before. */
+void queue_insert(struct queue *queue, struct entry *entry, enum entry_state state);
+
+/* Take it out of its list. */
+void queue_take(struct entry *entry);
+
+/* From one state's list to another's. */
+void queue_move(struct entry *entry, enum entry_state state);
+
+/* Messages that are not dead. */
+size_t queue_count(const struct queue *queue);
+
+/* The outbox entry with this number, or NULL. */
+struct entry *queue_numbered(const struct queue *queue, uint64_t number);
+
+/* Give the entry the next number of the lane. */
+void queue_number(struct queue *queue, struct entry *entry);
+
+/* The number needs no further receipt: base moves over closed ones. */
+void queue_close_number(struct queue *queue, uint64_t number);
+
+#endif

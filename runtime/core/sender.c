@@ -1,0 +1,656 @@
+/* The outbox: what this node has promised to send, and its ACK timers.
+ *
+ * A message is put, and leaves once its batch is durable. Each transmission is leased to a link,
+ * and its ACK timer runs until the owner says `stored`. A timer that fires spends an attempt; a
+ * lost link, NO_ROUTE, UNREACHABLE, BUSY and STORE_FULL cost time only. A sender that gives up
+ * after an unanswered transmission cannot know what became of it: it files the message as IN_DOUBT.
+ * When `handled` is wanted, `stored` makes it awaiting: never transmitted again, only asked about. */
+#include "core/parts.h"
+
+static struct span no_text(void)
+{
+    return span_of(NULL, 0);
+}
+
+/* ---- deadlines ---- */
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+static void wait_until(struct engine *engine, struct entry *entry, int64_t at_ms)
+{
+    at_ms = earlier(at_ms, earlier(entry->give_up_ms, entry->expires_ms));
+    if (at_ms == INT64_MAX)
+        heap_clear(&engine->deadlines, &entry->deadline);
+    else
+        heap_set(&engine->deadlines, &entry->deadline, at_ms);
+}
+
+static void make_waiting(struct engine *engine, struct entry *entry)
+{
+    if (entry->state != ENTRY_WAITING) queue_move(entry, ENTRY_WAITING);
+    entry->link = NULL;
+    wait_until(engine, entry, INT64_MAX);
+    engine_ready(engine, entry->queue);
+}
+
+/* ---- ends ---- */
+
+static void finish(struct engine *engine, struct entry *entry, const struct end *end,
+                   const struct receipt *receipt)
+{
+    bool ok = !(end->flags & RECEIPT_NACK);
+    struct fact *fact = engine_fact(engine, ok ? FACT_ACKED : FACT_NACKED, entry);
+    if (fact) {
+        fact->code = end->code;
+        fact->level = end->level;
+        fact->dup = end->flags & RECEIPT_DUP;
+        fact->reason = arena_copy(&engine->effects->arena, end->reason);
+        fact->word = arena_copy(&engine->effects->arena, end->word);
+        if (receipt) fact->transmission = receipt->transmission;
+    }
+    answer_waiter(engine, entry->waiter, receipt ? receipt->transmission : entry->transmissions,
+                  receipt ? receipt->facts : 0, end);
+    if (entry->number) queue_close_number(entry->queue, entry->number);
+}
+
+/* Nothing more will come of it here: the owner has settled it, or holds it as a dead letter. */
+static void finish_and_drop(struct engine *engine, struct entry *entry, const struct end *end,
+                            const struct receipt *receipt)
+{
+    struct queue *outbox = entry->queue;
+    finish(engine, entry, end, receipt);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+    engine_ready(engine, outbox);
+}
+
+/* It could not be sent, or nobody knows: file it as a dead letter of this node. */
+static void finish_and_bury(struct engine *engine, struct entry *entry, enum code code,
+                            struct span word, struct span reason, const struct receipt *receipt)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .word = word, .reason = reason};
+    finish(engine, entry, &end, receipt);
+    struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
+    if (fact) {
+        fact->code = (uint8_t)code;
+        fact->attempt = entry->spent;
+        fact->reason = arena_copy(&engine->effects->arena, reason);
+    }
+    entry->link = NULL;
+    engine_bury(engine, entry, (uint8_t)code, word, reason);
+    engine_ready(engine, entry->queue);
+}
+
+static void in_doubt(struct engine *engine, struct entry *entry, const char *why)
+{
+    finish_and_bury(engine, entry, CODE_IN_DOUBT, no_text(),
+                    engine_format(engine, "%s after %u transmission%s; it may have been handled", why,
+                                  (unsigned)entry->transmissions,
+                                  entry->transmissions == 1 ? "" : "s"), NULL);
+}
+
+static void expire(struct engine *engine, struct entry *entry)
+{
+    struct end end = {.code = CODE_EXPIRED, .flags = RECEIPT_NACK,
+                      .reason = span_text("expired before it could be sent")};
+    engine->counts.expired++;
+    engine_fact(engine, FACT_EXPIRED, entry);
+    finish_and_drop(engine, entry, &end, NULL);
+}
+
+static void give_up(struct engine *engine, struct entry *entry)
+{
+    enum code code = entry->last_code ? (enum code)entry->last_code : CODE_UNREACHABLE;
+    if (entry->unanswered)
+        in_doubt(engine, entry, "the deadline for sending has passed");
+    else
+        finish_and_bury(engine, entry, code, no_text(),
+                        engine_format(engine, "the deadline for sending has passed; last: %s",
+                                      code_name(code)), NULL);
+}
+
+/* ---- submitting ---- */
+
+static uint8_t default_level(const struct engine *engine, uint8_t profile)
+{
+    if (profile == AT_MOST_ONCE) return LEVEL_SENT;
+    if (engine->settings.level > LEVEL_SENT) return engine->settings.level;
+    return profile == EXACTLY_ONCE ? LEVEL_HANDLED : LEVEL_STORED;
+}
+
+/* The message as this node sends it: what the caller left open is filled in. */
+static struct message complete(const struct engine *engine, const struct submit *submit)
+{
+    struct message message = submit->message;
+    message.origin = engine->origin;
+    if (message.from.size == 0) message.from = engine->settings.name;
+    if (message.profile == PROFILE_DEFAULT) message.profile = engine->settings.profile;
+    if (message.level == LEVEL_NONE) message.level = default_level(engine, message.profile);
+    if (message.profile == AT_MOST_ONCE) message.level = LEVEL_SENT;
+    else if (message.level == LEVEL_SENT) message.level = LEVEL_STORED;
+    message.transmission = 1;
+    message.flags = message.hops = 0;
+    return message;
+}
+
+static void refuse(struct engine *engine, const struct submit *submit, const struct message *message,
+                   enum code code, struct span reason)
+{
+    struct submit completed = *submit;
+    completed.message = *message;
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason};
+    answer_refused(engine, &completed, &end);
+}
+
+/* A message that this node will not take from anybody; false when there is nothing against it. */
+static bool refuse_bad(struct engine *engine, const struct submit *submit,
+                       const struct message *message)
+{
+    if (message->to.bytes[0] == '$')
+        refuse(engine, submit, message, CODE_DENIED, span_text("node addresses are not open here"));
+    else if (message->profile == EXACTLY_ONCE)
+        refuse(engine, submit, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
+    else if (message->body.size > engine->settings.body_max)
+        refuse(engine, submit, message, CODE_TOO_LARGE,
+               engine_format(engine, "the body has %zu bytes; body_max is %zu", message->body.size,
+                             engine->settings.body_max));
+    else
+        return false;
+    return true;
+}
+
+static bool outbox_is_full(const struct engine *engine)
+{
+    size_t count = 0, bytes = 0;
+    for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
+        if (queue->kind != QUEUE_OUTBOX) continue;
+        count += queue_count(queue);
+        bytes += queue->bytes;
+    }
+    return count >= engine->settings.outbox_count_max || bytes >= engine->settings.outbox_bytes_max;
+}
+
+static int64_t sending_ends_ms(const struct engine *engine, const struct retry_policy *policy)
+{
+    bool memory = engine->settings.store_facts & FACT_OWNER_MEMORY;
+    int64_t deadline = policy->deadline_ms;
+    if (deadline == DURATION_FOREVER && memory) deadline = MEMORY_DEADLINE_MS;
+    return deadline == DURATION_FOREVER ? INT64_MAX : engine->now_ms + deadline;
+}
+
+static struct entry *outbox_entry(struct engine *engine, const struct submit *submit,
+                                  struct message *message)
+{
+    struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, message->to);
+    bool stored = message->profile != AT_MOST_ONCE;
+    if (stored) {
+        message->lane_epoch = outbox->lane_epoch;
+        message->seq = outbox->next_number;
+    }
+    struct entry *entry = engine_entry(engine, message_encode(message));
+    entry->profile = message->profile;
+    entry->level = message->level;
+    entry->fail_fast = submit->fail_fast;
+    entry->policy = engine_policy(engine, submit->retry);
+    entry->give_up_ms = stored ? sending_ends_ms(engine, entry->policy) : INT64_MAX;
+    if (message->remaining_ms != REMAINING_FOREVER)
+        entry->expires_ms = engine->now_ms + (int64_t)message->remaining_ms;
+    queue_insert(outbox, entry, ENTRY_COMMITTING);
+    if (stored) queue_number(outbox, entry);
+    return entry;
+}
+
+static void submit_remote(struct engine *engine, const struct submit *submit,
+                          struct message *message)
+{
+    struct entry *entry = outbox_entry(engine, submit, message);
+    if (submit->waiter)
+        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy = entry->policy;
+    if (entry->number) engine_put(engine, entry);
+    engine_changes(engine, true);
+    batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;
+    wait_until(engine, entry, INT64_MAX);
+}
+
+static void submit_checked(struct engine *engine, const struct submit *submit,
+                           struct message *message, bool forced)
+{
+    struct queue *mailbox = owner_mailbox(engine, message->to);
+    engine->counts.sent++;
+    if (mailbox)
+        owner_put(engine, mailbox, submit, message, forced);
+    else if (!forced && outbox_is_full(engine))
+        refuse(engine, submit, message, CODE_STORE_FULL, span_text("the outbox is at its limit"));
+    else
+        submit_remote(engine, submit, message);
+}
+
+void sender_submit(struct engine *engine, const struct submit *submit)
+{
+    struct message message = complete(engine, submit);
+    if (!refuse_bad(engine, submit, &message)) submit_checked(engine, submit, &message, false);
+}
+
+void sender_submit_effect(struct engine *engine, const struct submit *submit)
+{
+    struct message message = complete(engine, submit);
+    if (!refuse_bad(engine, submit, &message)) submit_checked(engine, submit, &message, true);
+}
+
+/* ---- transmitting ---- */
+
+static uint64_t left_of(uint64_t duration_ms, int64_t since_ms, int64_t now_ms)
+{
+    uint64_t gone = (uint64_t)(now_ms - since_ms);
+    return duration_ms > gone ? duration_ms - gone : 0;
+}
+
+static struct transmission next_transmission(const struct engine *engine, const struct entry *entry)
+{
+    struct message message = message_of(entry->block);
+    bool forever = message.remaining_ms == REMAINING_FOREVER;
+    return (struct transmission){
+        .number = entry->transmissions,
+        .base = entry->queue->base,
+        .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
+        .remaining_ms = forever ? REMAINING_FOREVER
+                                : left_of(message.remaining_ms, entry->first_ms, engine->now_ms),
+    };
+}
+
+static void write_altered(const struct entry *entry, const struct block *altered,
+                          const struct transmission *transmission, struct link *link)
+{
+    struct message message = message_of(altered), original = message_of(entry->block);
+    message.lane_epoch = original.lane_epoch;
+    message.seq = original.seq;
+    message.base = transmission->base;
+    message.transmission = transmission->number;
+    message.due_ms = transmission->due_ms;
+    message.remaining_ms = transmission->remaining_ms;
+    message_write(&message, &link->out);
+}
+
+/* Put the frame on the link, unless a hook drops it on the way: then it is lost like any frame. */
+static void write_data(struct engine *engine, struct entry *entry, struct link *link)
+{
+    struct hop hop = {HOP_LOCAL, (uint8_t)link_end(link), link->name};
+    struct transmission transmission = next_transmission(engine, entry);
+    struct message message = message_of(entry->block);
+    struct block *altered;
+    message.transmission = transmission.number;
+    if (!hook_message(engine, HOOK_FORWARD, &message, &hop, &altered)) return;
+    if (altered)
+        write_altered(entry, altered, &transmission, link);
+    else
+        message_transmit(entry->block, &transmission, &link->out);
+    block_release(altered);
+    link->sent++;
+}
+
+static int64_t ack_delay(struct engine *engine, struct entry *entry)
+{
+    struct message message = message_of(entry->block);
+    struct failure failure = {
+        .attempt = entry->spent + 1, .code = CODE_TIMEOUT, .error = span_text("no answer in time"),
+        .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
+        .method = message.method, .key = message.key,
+    };
+    int64_t delay_ms = 0;
+    struct span reason;
+    entry->last_try = failure.attempt >= entry->policy->attempts;
+    if (engine_retry(engine, entry->policy, &failure, &delay_ms, &reason)) return delay_ms;
+    entry->last_try = true;
+    return retry_delay(&engine->settings.send, failure.attempt, 0);
+}
+
+static void note_sent(struct engine *engine, const struct entry *entry, const struct link *link)
+{
+    engine->counts.transmissions++;
+    struct fact *fact = engine_fact(engine, FACT_SENT, entry);
+    if (fact) fact->link = arena_copy(&engine->effects->arena, link->name);
+}
+
+static void transmit(struct engine *engine, struct entry *entry, struct link *link)
+{
+    entry->transmissions++;
+    entry->link = link;
+    queue_move(entry, ENTRY_LEASED);
+    write_data(engine, entry, link);
+    entry->sent_ms = engine->now_ms;
+    entry->timer_ms = engine->now_ms + ack_delay(engine, entry);
+    heap_set(&engine->deadlines, &entry->deadline, earlier(entry->timer_ms, entry->give_up_ms));
+    note_sent(engine, entry, link);
+}
+
+/* It cannot go now, at no attempt: try again after a while, or fail at once if so wished. */
+static void stall(struct engine *engine, struct entry *entry, enum code code, struct span reason,
+                  int64_t retry_after_ms, const struct receipt *receipt)
+{
+    entry->last_code = (uint8_t)code;
+    if (entry->fail_fast) {
+        finish_and_bury(engine, entry, code, no_text(), reason, receipt);
+        return;
+    }
+    int64_t delay_ms = retry_after_ms > 0
+                           ? retry_after_ms
+                           : retry_delay(&engine->settings.send, ++entry->stalls,
+                                         random_spread(&engine->random));
+    entry->link = NULL;
+    queue_move(entry, ENTRY_DEFERRED);
+    wait_until(engine, entry, engine->now_ms + delay_ms);
+    struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
+    if (!fact) return;
+    fact->code = (uint8_t)code;
+    fact->delay_ms = delay_ms;
+    fact->reason = arena_copy(&engine->effects->arena, reason);
+}
+
+/* No link leads there now. UNREACHABLE is not worth a timer: the link's coming up wakes the queue. */
+static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry *entry)
+{
+    struct span reason;
+    enum code code = route_missing(engine, outbox->name, &reason);
+    entry->last_code = (uint8_t)code;
+    if (code == CODE_UNREACHABLE && !entry->fail_fast) return false;
+    stall(engine, entry, code, reason, 0, NULL);
+    return true;
+}
+
+static bool is_solo(const struct entry *entry)
+{
+    return entry && entry->link_deaths >= SOLO_AFTER_LINK_DEATHS;
+}
+
+static bool window_is_open(const struct engine *engine, const struct queue *outbox)
+{
+    const struct entry_list *leased = &outbox->lists[ENTRY_LEASED];
+    if (leased->count == 0) return true;
+    if (is_solo(leased->head) || is_solo(outbox->lists[ENTRY_WAITING].head)) return false;
+    return leased->count < engine->settings.window;
+}
+
+/* The address is served here by now: what waits for a link goes into the mailbox instead. */
+static void deliver_here(struct engine *engine, struct queue *outbox, struct queue *mailbox)
+{
+    struct entry *entry = outbox->lists[ENTRY_WAITING].head;
+    struct message message = message_of(entry->block);
+    struct submit submit = {.message = message, .retry = entry->policy};
+    struct waiter *waiter = entry->waiter;
+    if (waiter) {
+        submit.waiter = waiter->token;
+        submit.timeout_ms = waiter->deadline.position ? waiter->deadline.at_ms - engine->now_ms : 0;
+        waiter_free(engine, waiter);
+    }
+    struct transmission now = next_transmission(engine, entry);
+    submit.message.due_ms = now.due_ms;
+    submit.message.remaining_ms = now.remaining_ms;
+    owner_put(engine, mailbox, &submit, &submit.message, true);
+    queue_close_number(outbox, entry->number);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+}
+
+void sender_pump(struct engine *engine, struct queue *outbox)
+{
+    struct entry *entry;
+    while ((entry = outbox->lists[ENTRY_WAITING].head) && !engine->stopping) {
+        struct queue *mailbox = owner_mailbox(engine, outbox->name);
+        if (mailbox) {
+            deliver_here(engine, outbox, mailbox);
+            continue;
+        }
+        bool upstream;
+        struct link *link = route_to(engine, outbox->name, outbox->turn, NULL, &upstream);
+        if (!link) {
+            if (!has_no_way(engine, outbox, entry)) return;
+            continue;
+        }
+        if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
+        transmit(engine, entry, link);
+    }
+}
+
+/* ---- at most once: from memory, at once, or not at all ---- */
+
+static void lose(struct engine *engine, struct entry *entry, enum code code, struct span reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason};
+    engine->counts.lost++;
+    finish_and_drop(engine, entry, &end, NULL);
+}
+
+static void send_at_most_once(struct engine *engine, struct entry *entry)
+{
+    bool upstream;
+    struct span reason;
+    struct link *link = route_to(engine, entry->queue->name, 0, NULL, &upstream);
+    if (!link) {
+        enum code code = route_missing(engine, entry->queue->name, &reason);
+        lose(engine, entry, code, reason);
+        return;
+    }
+    if (!forward_has_credit(link)) {
+        lose(engine, entry, CODE_BUSY, span_text("the link takes no more for now"));
+        return;
+    }
+    struct end end = {.level = LEVEL_SENT};
+    entry->transmissions = 1;
+    write_data(engine, entry, link);
+    note_sent(engine, entry, link);
+    finish_and_drop(engine, entry, &end, NULL);
+}
+
+void sender_released(struct engine *engine, uint64_t handle)
+{
+    struct entry *entry = slots_get(&engine->entries, handle);
+    if (!entry) return;
+    ensure(entry->state == ENTRY_COMMITTING);
+    if (entry->profile == AT_MOST_ONCE)
+        send_at_most_once(engine, entry);
+    else
+        make_waiting(engine, entry);
+}
+
+/* ---- timers ---- */
+
+static void ack_overdue(struct engine *engine, struct entry *entry)
+{
+    entry->spent++;
+    entry->unanswered = true;
+    struct fact *fact = engine_fact(engine, FACT_TIMED_OUT, entry);
+    if (fact) {
+        fact->attempt = entry->spent;
+        fact->delay_ms = engine->now_ms - entry->sent_ms; /* how long it was waited for */
+        fact->link = arena_copy(&engine->effects->arena,
+                                entry->link ? entry->link->name : no_text());
+    }
+    if (entry->last_try)
+        in_doubt(engine, entry, "no answer");
+    else
+        make_waiting(engine, entry);
+}
+
+/* Without body: how far did this number get? */
+static void ask(struct engine *engine, struct entry *entry)
+{
+    bool upstream;
+    struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
+    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
+    if (!link || !forward_has_credit(link)) return;
+    struct transmission transmission = next_transmission(engine, entry);
+    transmission.flags = MESSAGE_ASK;
+    message_transmit(entry->block, &transmission, &link->out);
+    link->sent++;
+}
+
+static bool is_over(struct engine *engine, struct entry *entry)
+{
+    if (engine->now_ms >= entry->expires_ms && !entry->unanswered)
+        expire(engine, entry);
+    else if (engine->now_ms >= entry->give_up_ms || engine->now_ms >= entry->expires_ms)
+        give_up(engine, entry);
+    else
+        return false;
+    return true;
+}
+
+void sender_deadline(struct engine *engine, struct entry *entry)
+{
+    switch ((enum entry_state)entry->state) {
+    case ENTRY_LEASED:
+        if (engine->now_ms >= entry->timer_ms)
+            ack_overdue(engine, entry);
+        else
+            in_doubt(engine, entry, "the deadline for sending has passed");
+        return;
+    case ENTRY_AWAITING: ask(engine, entry); return;
+    case ENTRY_DEFERRED:
+        if (!is_over(engine, entry)) make_waiting(engine, entry);
+        return;
+    case ENTRY_WAITING: is_over(engine, entry); return;
+    case ENTRY_COMMITTING:
+    case ENTRY_BLOCKED:
+    case ENTRY_DEAD:
+    case ENTRY_STATE_COUNT: return; /* over when its commit is here; the others have no timer */
+    }
+}
+
+/* ---- receipts ---- */
+
+static struct end end_of(const struct receipt *receipt)
+{
+    return (struct end){
+        .code = receipt->code, .level = receipt->level, .flags = receipt->flags,
+        .result_encoding = receipt->result_encoding, .word = receipt->word,
+        .reason = receipt->reason, .result = receipt->result,
+        .retry_after_ms = receipt->retry_after_ms,
+    };
+}
+
+static void acknowledged(struct engine *engine, struct entry *entry, const struct receipt *receipt)
+{
+    if (receipt->level >= entry->level) {
+        struct end end = end_of(receipt);
+        finish_and_drop(engine, entry, &end, receipt);
+        return;
+    }
+    if (entry->state == ENTRY_AWAITING) return;
+    queue_move(entry, ENTRY_AWAITING);
+    entry->stalls = 0;
+    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
+    engine_put_facts(engine, entry);
+    engine_ready(engine, entry->queue);
+}
+
+/* The owner never accepted the number we were told was stored: another store, or a lost one. */
+static void unknown_to_owner(struct engine *engine, struct entry *entry)
+{
+    entry->unanswered = true;
+    if (entry->profile == EXACTLY_ONCE)
+        in_doubt(engine, entry, "the owner does not know it any more");
+    else
+        make_waiting(engine, entry);
+}
+
+static void failed_try(struct engine *engine, struct entry *entry, const struct receipt *receipt)
+{
+    entry->spent++;
+    entry->last_code = receipt->code;
+    if (entry->last_try || entry->spent >= entry->policy->attempts)
+        finish_and_bury(engine, entry, (enum code)receipt->code, receipt->word, receipt->reason,
+                        receipt);
+    else
+        stall(engine, entry, (enum code)receipt->code, receipt->reason,
+              (int64_t)receipt->retry_after_ms, receipt);
+}
+
+static void refused(struct engine *engine, struct entry *entry, const struct receipt *receipt)
+{
+    switch (code_class((enum code)receipt->code)) {
+    case CODE_WAITING:
+        if (receipt->code == CODE_NO_ROUTE) entry->queue->turn++;
+        stall(engine, entry, (enum code)receipt->code, receipt->reason,
+              (int64_t)receipt->retry_after_ms, receipt);
+        return;
+    case CODE_RETRYABLE: failed_try(engine, entry, receipt); return;
+    case CODE_CLASS_NONE:
+    case CODE_FINAL: break;
+    }
+    if (receipt->level >= LEVEL_STORED) {
+        struct end end = end_of(receipt);
+        finish_and_drop(engine, entry, &end, receipt);
+    } else
+        finish_and_bury(engine, entry, (enum code)receipt->code, receipt->word, receipt->reason,
+                        receipt);
+}
+
+static void take_receipt(struct engine *engine, struct entry *entry, const struct receipt *receipt)
+{
+    if (receipt->level == LEVEL_UNKNOWN)
+        unknown_to_owner(engine, entry);
+    else if (!(receipt->flags & RECEIPT_NACK))
+        acknowledged(engine, entry, receipt);
+    else if (entry->state == ENTRY_AWAITING && code_class((enum code)receipt->code) != CODE_FINAL)
+        return; /* the answer to an ask that found no way; the next ask comes by itself */
+    else
+        refused(engine, entry, receipt);
+}
+
+void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt)
+{
+    struct queue *outbox = map_find(&engine->outboxes, receipt->destination);
+    if (!outbox || outbox->lane_epoch != receipt->lane_epoch) return;
+    uint64_t first = receipt->first < outbox->base ? outbox->base : receipt->first;
+    for (uint64_t n = first; n <= receipt->last && n < outbox->next_number; n++) {
+        struct entry *entry = queue_numbered(outbox, n);
+        if (!entry || entry->state == ENTRY_COMMITTING) continue;
+        struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
+        if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_of(entry->block).id, &hop))
+            take_receipt(engine, entry, receipt);
+    }
+}
+
+/* ---- links come and go ---- */
+
+void sender_link_up(struct engine *engine)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next) {
+        if (queue->kind != QUEUE_OUTBOX) continue;
+        engine_ready(engine, queue);
+        for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = at->next) ask(engine, at);
+    }
+}
+
+/* The head of a lane whose link died with it once more. Alone on its link it spends attempts. */
+static void count_death(struct engine *engine, struct entry *head)
+{
+    bool alone = is_solo(head);
+    if (head->link_deaths < UINT8_MAX) head->link_deaths++;
+    if (!alone) return;
+    head->spent++;
+    if (head->last_try || head->spent >= head->policy->attempts)
+        in_doubt(engine, head, "the link died each time it was sent");
+}
+
+static void give_back(struct engine *engine, struct queue *outbox, struct link *link)
+{
+    struct entry *previous, *head = NULL;
+    for (struct entry *at = outbox->lists[ENTRY_LEASED].tail; at; at = previous) {
+        previous = at->previous;
+        if (at->link != link) continue;
+        at->unanswered = true;
+        make_waiting(engine, at);
+        head = at;
+    }
+    if (head) count_death(engine, head);
+}
+
+void sender_link_down(struct engine *engine, struct link *link)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        if (queue->kind == QUEUE_OUTBOX) give_back(engine, queue, link);
+}
