@@ -1,0 +1,440 @@
+/* A node carries out what its engine asks for.
+ *
+ * Events queue up in `posts`; a step takes all of them, its effects are carried out in order, and
+ * what scripts do meanwhile queues up for the next step. The store is the memory engine: it commits
+ * at once and says so in the next step, as a slower one would. */
+#include "node/node.h"
+
+#include <glob.h>
+#include <stdio.h>
+#include "core/array.h"
+#include "core/random.h"
+#include "node/journal.h"
+#include "node/post.h"
+#include "store/store.h"
+
+enum { STEPS_PER_TURN_MAX = 1000 /* then the shell gets a word in */ };
+
+struct node {
+    struct node_io io;
+    struct node_options options;
+    struct engine *engine;
+    struct script_host *host;
+    bool host_is_borrowed;
+    struct store *store;
+    struct settings settings; /* its texts live in the host that loaded them */
+    char *name;
+    uint64_t random;
+    struct post posts[2];
+    unsigned filling; /* which of the two takes events now */
+    struct effects effects;
+    bool stepping;
+    bool told_ready;
+    uint32_t *agents;
+    size_t agent_count, agent_capacity;
+    uint32_t hook_facts, hook_steps;
+    void (*see)(void *user, const struct fact *fact);
+    bool (*answered)(void *user, uint64_t waiter, const struct answer *answer);
+    void *see_user;
+};
+
+/* ---- what the host is given ---- */
+
+static int64_t host_now_ms(void *user)
+{
+    struct node *node = user;
+    return node->io.now_ms(node->io.user);
+}
+
+static int64_t host_wall_ms(void *user)
+{
+    struct node *node = user;
+    return node->io.wall_ms(node->io.user);
+}
+
+static uint64_t host_random(void *user)
+{
+    struct node *node = user;
+    return random_next(&node->random);
+}
+
+static void host_log(void *user, const struct log_record *record)
+{
+    struct node *node = user;
+    node->io.log(node->io.user, node_name(node), record);
+}
+
+static void host_post(void *user, const struct event *event)
+{
+    node_post(user, event);
+}
+
+static const char *host_getenv(void *user, const char *name)
+{
+    struct node *node = user;
+    return node->io.getenv(node->io.user, name);
+}
+
+static struct script_host *make_host(struct node *node)
+{
+    struct script_env env = {
+        .user = node, .now_ms = host_now_ms, .wall_ms = host_wall_ms, .random = host_random,
+        .deterministic = node->options.deterministic, .log = host_log, .post = host_post,
+        .getenv = node->io.getenv ? host_getenv : NULL,
+    };
+    return script_host_new(&env);
+}
+
+/* ---- making and configuring ---- */
+
+static void see_frame(void *user, bool outgoing, struct span peer, const struct frame *frame,
+                      size_t bytes)
+{
+    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
+    struct log_record record;
+    if (journal_frame(outgoing, peer, frame, bytes, &record, text, fields)) host_log(user, &record);
+}
+
+static void set_name(struct node *node, struct span given, struct span from_settings)
+{
+    struct span name = given.size > 0 ? given : from_settings;
+    char made[32];
+    if (name.size == 0) {
+        snprintf(made, sizeof made, "node-%08x", (unsigned)random_next(&node->random));
+        name = span_text(made);
+    }
+    node->name = strndup(name.bytes, name.size);
+    if (!node->host_is_borrowed) script_host_name(node->host, node_name(node));
+}
+
+static struct engine_settings engine_settings(struct node *node, const struct settings *settings)
+{
+    struct engine_settings made = {
+        .name = node_name(node),
+        .epoch = node->options.epoch ? node->options.epoch : 1,
+        .seed = random_next(&node->random), .role = node->options.role,
+        .profile = settings->send_profile, .level = settings->send_level,
+        .strict = settings->strict, .send = settings->send, .handle = settings->handle,
+        .window = settings->link_window, .outbox_count_max = settings->outbox_count_max,
+        .outbox_bytes_max = settings->outbox_bytes_max,
+        .mailbox_count_max = settings->mailbox_count_max,
+        .mailbox_bytes_max = settings->mailbox_bytes_max, .body_max = settings->body_max,
+        .heartbeat_ms = 15000, .store_facts = FACT_OWNER_MEMORY, .links = settings->links,
+        .link_count = settings->link_count,
+    };
+    uint64_t id[2] = {random_next(&node->random), random_next(&node->random)};
+    memcpy(made.store_id, node->options.store_id ? node->options.store_id : (const char *)id,
+           STORE_ID_BYTES);
+    return made;
+}
+
+static void watch_facts(struct node *node)
+{
+    uint32_t facts = journal_facts() | node->hook_facts;
+    if (node->options.ready) facts |= 1u << FACT_LINK_UP | 1u << FACT_LINK_FAILED;
+    if (node->see) facts = UINT32_MAX;
+    engine_watch(node->engine, facts, node->hook_steps);
+}
+
+void node_configure(struct node *node, const struct settings *settings, struct span name)
+{
+    ensure(!node->engine);
+    set_name(node, name, settings->name);
+    struct engine_settings made = engine_settings(node, settings);
+    struct policies policies = script_policies(node->host);
+    policies.watch = node->options.show_envelopes ? see_frame : NULL;
+    policies.watch_user = node;
+    node->engine = engine_new(&made, &policies);
+    node->settings = *settings;
+    watch_facts(node);
+}
+
+struct node *node_new(const struct node_options *options, const struct node_io *io)
+{
+    struct node *node = calloc(1, sizeof *node);
+    ensure(node != NULL);
+    node->io = *io;
+    node->options = *options;
+    node->random = options->seed;
+    node->store = store_memory_open();
+    node->host_is_borrowed = options->waiters != NULL;
+    node->host = options->waiters ? options->waiters : make_host(node);
+    if (options->settings) node_configure(node, options->settings, options->name);
+    return node;
+}
+
+void node_free(struct node *node)
+{
+    if (!node) return;
+    if (!node->host_is_borrowed) script_host_free(node->host);
+    for (int i = 0; i < 2; i++) {
+        for (size_t at = 0; at < node->posts[i].count; at++)
+            if (node->posts[i].events[at].kind == EVENT_COMMITTED)
+                batch_free(node->posts[i].events[at].batch);
+        post_deinit(&node->posts[i]);
+    }
+    effects_deinit(&node->effects);
+    engine_free(node->engine);
+    node->store->engine->close(node->store);
+    free(node->agents);
+    free(node->name);
+    free(node);
+}
+
+struct script_host *node_host(struct node *node)
+{
+    return node->host;
+}
+
+struct engine *node_engine(struct node *node)
+{
+    return node->engine;
+}
+
+struct span node_name(const struct node *node)
+{
+    return span_text(node->name ? node->name : "node");
+}
+
+void node_observe(struct node *node, void (*see)(void *user, const struct fact *fact),
+                  bool (*answered)(void *user, uint64_t waiter, const struct answer *answer),
+                  void *user)
+{
+    node->see = see;
+    node->answered = answered;
+    node->see_user = user;
+    watch_facts(node);
+}
+
+/* ---- effects ---- */
+
+static void commit(struct node *node, struct batch *batch)
+{
+    enum status status = node->store->engine->commit(node->store, batch->ops, batch->op_count);
+    ensure(status == STATUS_OK);
+    node_post(node, &(struct event){.kind = EVENT_COMMITTED, .batch = batch});
+}
+
+static void tell_ready(struct node *node, bool ok, enum code code, struct span reason)
+{
+    if (!node->options.ready || node->told_ready) return;
+    node->told_ready = true;
+    node->options.ready(node->options.ready_user, ok, code, reason);
+}
+
+static void journal(struct node *node, const struct fact *fact)
+{
+    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
+    struct log_record record;
+    if (journal_fact(fact, &record, text, fields)) host_log(node, &record);
+}
+
+static void take_fact(struct node *node, const struct fact *fact)
+{
+    if (node->see) node->see(node->see_user, fact);
+    if ((node->hook_facts >> fact->kind) & 1) script_fact(node->host, fact);
+    if (node->options.role != ROLE_CLIENT || fact->block) journal(node, fact);
+    if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
+    if (fact->kind == FACT_LINK_FAILED || (fact->kind == FACT_LINK_DOWN && node->options.one_shot))
+        tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE, fact->reason);
+}
+
+static void take_receipt(struct node *node, uint64_t waiter, const struct answer *answer)
+{
+    if (node->answered && node->answered(node->see_user, waiter, answer)) return;
+    script_receipt(node->host, waiter, answer);
+}
+
+static void carry_out(struct node *node, struct effect *effect)
+{
+    switch (effect->kind) {
+    case EFFECT_WRITE:
+        node->io.write(node->io.user, effect->connection, effect->block);
+        effect->block = NULL;
+        return;
+    case EFFECT_CLOSE: node->io.close(node->io.user, effect->connection); return;
+    case EFFECT_DIAL: node->io.dial(node->io.user, effect->dial, effect->address); return;
+    case EFFECT_COMMIT: commit(node, effect->batch); return;
+    case EFFECT_RUN: script_run(node->host, &effect->run); return;
+    case EFFECT_INTERRUPT:
+        script_interrupt(node->host, effect->run.delivery, (enum code)effect->code);
+        return;
+    case EFFECT_RESUME: script_resume(node->host, effect->waiter); return;
+    case EFFECT_RECEIPT: take_receipt(node, effect->waiter, &effect->answer); return;
+    case EFFECT_FACT: take_fact(node, &effect->fact); return;
+    }
+}
+
+/* ---- turns ---- */
+
+/* One step over what is queued, and one more event that was not copied (or NULL). */
+static void step(struct node *node, const struct event *extra)
+{
+    struct post *post = &node->posts[node->filling];
+    node->filling = 1 - node->filling;
+    if (extra) {
+        array_reserve(post->events, post->count, post->capacity);
+        post->events[post->count++] = *extra;
+    }
+    ensure(!node->stepping);
+    node->stepping = true;
+    engine_step(node->engine, post->events, post->count, host_now_ms(node), &node->effects);
+    for (size_t i = 0; i < node->effects.count; i++) carry_out(node, &node->effects.items[i]);
+    effects_reset(&node->effects);
+    post_reset(post);
+    node->stepping = false;
+}
+
+static bool has_work(const struct node *node)
+{
+    return node_deadline_ms(node) <= node->io.now_ms(node->io.user);
+}
+
+void node_turn(struct node *node)
+{
+    for (int steps = 0; has_work(node); steps++) {
+        if (steps == STEPS_PER_TURN_MAX) {
+            node->io.wake(node->io.user);
+            return;
+        }
+        step(node, NULL);
+    }
+}
+
+void node_post(struct node *node, const struct event *event)
+{
+    post_add(&node->posts[node->filling], event);
+    if (!node->stepping) node->io.wake(node->io.user);
+}
+
+void node_bytes(struct node *node, uint32_t connection, struct span bytes)
+{
+    struct event event = {.kind = EVENT_BYTES, .connection = connection, .bytes = bytes};
+    if (node->stepping) {
+        node_post(node, &event);
+        return;
+    }
+    step(node, &event);
+    if (has_work(node)) node->io.wake(node->io.user);
+}
+
+int64_t node_deadline_ms(const struct node *node)
+{
+    if (!node->engine) return INT64_MAX;
+    return node->posts[node->filling].count > 0 ? INT64_MIN : engine_deadline_ms(node->engine);
+}
+
+void node_start(struct node *node)
+{
+    node_post(node, &(struct event){.kind = EVENT_START});
+}
+
+void node_stop(struct node *node)
+{
+    for (size_t i = 0; i < node->agent_count; i++) script_agent_free(node->host, node->agents[i]);
+    node->agent_count = 0;
+    node_post(node, &(struct event){.kind = EVENT_STOP});
+}
+
+/* ---- agents and hooks ---- */
+
+static enum status agent_up(struct node *node, uint32_t agent, struct span *error)
+{
+    if (agent == 0) return STATUS_SCRIPT;
+    const struct agent_declaration *declared = script_agent_declaration(node->host, agent);
+    for (size_t i = 0; i < node->agent_count; i++) {
+        const struct agent_declaration *other =
+            script_agent_declaration(node->host, node->agents[i]);
+        if (!span_equal(other->address, declared->address)) continue;
+        return script_agent_taken(node->host, agent, node->agents[i], error);
+    }
+    enum status status = script_agent_start(node->host, agent, "boot", error);
+    if (status != STATUS_OK) return status;
+    array_reserve(node->agents, node->agent_count, node->agent_capacity);
+    node->agents[node->agent_count++] = agent;
+    node_post(node, &(struct event){.kind = EVENT_AGENT_UP, .agent = declared});
+    return STATUS_OK;
+}
+
+static const char *root_of(const struct node *node)
+{
+    return node->settings.root.size > 0 ? node->settings.root.bytes : ".";
+}
+
+enum status node_load_agent(struct node *node, const char *path, struct span *error)
+{
+    return agent_up(node, script_agent_load(node->host, root_of(node), path, error), error);
+}
+
+enum status node_take_agent(struct node *node, lua_State *L, int index, const char *origin,
+                            struct span *error)
+{
+    return agent_up(node, script_agent_new(node->host, L, index, origin, error), error);
+}
+
+/* Load every file that a name or glob of the settings stands for, in sorted order. */
+static enum status load_files(struct node *node, struct span pattern, bool must_match,
+                              enum status (*load)(struct node *, const char *, struct span *),
+                              struct span *error)
+{
+    char path[4096];
+    bool absolute = pattern.bytes[0] == '/';
+    snprintf(path, sizeof path, "%s%s%.*s", absolute ? "" : root_of(node), absolute ? "" : "/",
+             SPAN_ARGS(pattern));
+    glob_t found = {0};
+    enum status status = STATUS_OK;
+    if (glob(path, must_match ? GLOB_NOCHECK : 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && status == STATUS_OK; i++)
+            status = load(node, found.gl_pathv[i], error);
+    globfree(&found);
+    return status;
+}
+
+static enum status load_hook(struct node *node, const char *path, struct span *error)
+{
+    return script_hook_load(node->host, root_of(node), path, error) ? STATUS_OK : STATUS_SCRIPT;
+}
+
+static const char *settings_origin(const struct node *node)
+{
+    return node->settings.file.size > 0 ? node->settings.file.bytes : "settings";
+}
+
+static enum status load_agent_entry(struct node *node, size_t index, struct span *error)
+{
+    lua_State *L = script_settings_agent(node->host, index);
+    if (!L)
+        return load_files(node, node->settings.agents[index], node->settings.agents_given,
+                          node_load_agent, error);
+    enum status status = node_take_agent(node, L, -1, settings_origin(node), error);
+    lua_pop(L, 1);
+    return status;
+}
+
+static enum status load_hook_entry(struct node *node, size_t index, struct span *error)
+{
+    lua_State *L = script_settings_hook(node->host, index);
+    if (!L)
+        return load_files(node, node->settings.hooks[index], node->settings.hooks_given,
+                          load_hook, error);
+    bool added = script_hook_add(node->host, L, -1, settings_origin(node), error);
+    lua_pop(L, 1);
+    return added ? STATUS_OK : STATUS_SCRIPT;
+}
+
+void node_hooks_changed(struct node *node)
+{
+    script_hook_masks(node->host, &node->hook_facts, &node->hook_steps);
+    watch_facts(node);
+}
+
+enum status node_load(struct node *node, struct span *error)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < node->settings.hook_count && status == STATUS_OK; i++)
+        status = load_hook_entry(node, i, error);
+    node_hooks_changed(node);
+    for (size_t i = 0; i < node->settings.agent_count && status == STATUS_OK; i++)
+        status = load_agent_entry(node, i, error);
+    return status;
+}

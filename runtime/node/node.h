@@ -1,0 +1,101 @@
+/* A node: an engine, its store and its scripts, held together. It takes events, steps the engine
+ * and carries out the effects. What touches the world (sockets, the clock, the disk) it asks of a
+ * `struct node_io`: libuv in the shell, virtual in the world. */
+#ifndef MOONPOST_NODE_H
+#define MOONPOST_NODE_H
+
+#include "script/script.h"
+
+/* What a node needs of the shell it lives in. Borrowed for the node's life. */
+struct node_io {
+    void *user;
+    int64_t (*now_ms)(void *user);  /* monotonic */
+    int64_t (*wall_ms)(void *user); /* since 1970 */
+
+    /* Write a block (given: release it when written) to a connection. */
+    void (*write)(void *user, uint32_t connection, struct block *block);
+
+    /* Close a connection after what was written has left; post EVENT_CLOSED afterwards. */
+    void (*close)(void *user, uint32_t connection);
+
+    /* Dial; post EVENT_CONNECTED or EVENT_DIAL_FAILED later, never from inside. Connection numbers
+     * are the shell's: small, and not used again before EVENT_CLOSED was taken. */
+    void (*dial)(void *user, uint32_t dial, struct span address);
+
+    /* There are events or deadlines that were not there before: call node_turn soon (once for any
+     * number of calls). Never acts from inside. */
+    void (*wake)(void *user);
+
+    /* A variable of the environment, or NULL; the field may be NULL: the process's own. */
+    const char *(*getenv)(void *user, const char *name);
+
+    /* A line of log; `level`, `node` and the rest as in script.h. */
+    void (*log)(void *user, struct span node, const struct log_record *record);
+};
+
+struct node_options {
+    const struct settings *settings; /* copied into the engine; NULL: node_configure comes later */
+    struct span name;                /* stronger than settings->name; both empty: one is made */
+    uint8_t role;                    /* enum role */
+    uint64_t seed;                   /* of everything random in this node */
+    const char *store_id;            /* STORE_ID_BYTES to keep an identity, or NULL: a new one */
+    uint64_t epoch;                  /* 0: 1 */
+    bool show_envelopes;
+    bool deterministic;
+    bool one_shot;                   /* a client's: its first failed dial ends it */
+    struct script_host *waiters;     /* of a client: whose coroutines its receipts wake; else NULL */
+    /* Called at the first link up (ok) or final failure of the links. NULL: nobody asks. */
+    void (*ready)(void *user, bool ok, enum code code, struct span reason);
+    void *ready_user;
+};
+
+struct node;
+
+struct node *node_new(const struct node_options *options, const struct node_io *io);
+void node_free(struct node *node);
+
+/* Make the engine by these settings (copied), once, before anything is posted. They are best loaded
+ * in the node's own host, so that functions in them can be asked. `name` may be empty. */
+void node_configure(struct node *node, const struct settings *settings, struct span name);
+
+struct script_host *node_host(struct node *node); /* its own, or the borrowed `waiters` */
+struct engine *node_engine(struct node *node);
+struct span node_name(const struct node *node);
+
+/* Load the agents and hooks that the settings name (values and globs), before node_start. SCRIPT:
+ * `*error` names file, line and reason. */
+enum status node_load(struct node *node, struct span *error);
+
+/* Load one agent file, or take an agent value at `index` of `L`, and deliver to it. */
+enum status node_load_agent(struct node *node, const char *path, struct span *error);
+enum status node_take_agent(struct node *node, lua_State *L, int index, const char *origin,
+                            struct span *error);
+
+/* Hooks were added to the host since node_load: ask the engine for what they want. */
+void node_hooks_changed(struct node *node);
+
+/* Dial the links. */
+void node_start(struct node *node);
+
+/* Queue an event; everything it points at is copied. Bytes of connections may be posted with
+ * node_bytes, which steps at once and copies nothing. */
+void node_post(struct node *node, const struct event *event);
+void node_bytes(struct node *node, uint32_t connection, struct span bytes);
+
+/* Take what is queued and due, until nothing is left for now. */
+void node_turn(struct node *node);
+
+/* When node_turn wants to be called at the latest, monotonic; INT64_MAX: nothing is due; now or
+ * earlier: events are queued. */
+int64_t node_deadline_ms(const struct node *node);
+
+/* Stop: bye on all links, handlers ended from outside, nothing new begun. */
+void node_stop(struct node *node);
+
+/* An observer beside the hooks (a world's trace): `see` gets every fact; `answered` is offered each
+ * receipt first and answers whether it was its own. */
+void node_observe(struct node *node, void (*see)(void *user, const struct fact *fact),
+                  bool (*answered)(void *user, uint64_t waiter, const struct answer *answer),
+                  void *user);
+
+#endif

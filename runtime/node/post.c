@@ -1,0 +1,83 @@
+/* Deep copies of events. */
+#include "node/post.h"
+
+#include "core/array.h"
+
+static void copy_message(struct arena *arena, struct message *message)
+{
+    struct span *spans[] = {&message->id,     &message->origin, &message->to,    &message->from,
+                            &message->reply_to, &message->key,  &message->method, &message->topic,
+                            &message->headers, &message->body};
+    for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+        *spans[i] = arena_copy(arena, *spans[i]);
+}
+
+static void *copy_struct(struct arena *arena, const void *from, size_t size)
+{
+    if (!from) return NULL;
+    void *copy = arena_take(arena, size);
+    memcpy(copy, from, size);
+    return copy;
+}
+
+static void copy_submit(struct arena *arena, struct submit *submit)
+{
+    copy_message(arena, &submit->message);
+    submit->retry = copy_struct(arena, submit->retry, sizeof *submit->retry);
+}
+
+static const struct submit *copy_sends(struct arena *arena, const struct outcome *outcome)
+{
+    if (outcome->send_count == 0) return NULL;
+    struct submit *sends =
+        copy_struct(arena, outcome->sends, outcome->send_count * sizeof *outcome->sends);
+    for (size_t i = 0; i < outcome->send_count; i++) copy_submit(arena, &sends[i]);
+    return sends;
+}
+
+static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
+{
+    struct outcome *outcome = copy_struct(arena, from, sizeof *from);
+    if (!outcome) return NULL;
+    struct span *spans[] = {&outcome->word, &outcome->reason, &outcome->traceback,
+                            &outcome->result};
+    for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+        *spans[i] = arena_copy(arena, *spans[i]);
+    outcome->sends = copy_sends(arena, outcome);
+    return outcome;
+}
+
+static const struct agent_declaration *copy_agent(struct arena *arena,
+                                                  const struct agent_declaration *from)
+{
+    struct agent_declaration *agent = copy_struct(arena, from, sizeof *from);
+    if (agent) agent->address = arena_copy(arena, agent->address);
+    return agent;
+}
+
+void post_add(struct post *post, const struct event *event)
+{
+    array_reserve(post->events, post->count, post->capacity);
+    struct event *copy = &post->events[post->count++];
+    *copy = *event;
+    copy->bytes = arena_copy(&post->arena, event->bytes);
+    copy->reason = arena_copy(&post->arena, event->reason);
+    copy->agent = copy_agent(&post->arena, event->agent);
+    copy->outcome = copy_outcome(&post->arena, event->outcome);
+    struct submit *submit = copy_struct(&post->arena, event->submit, sizeof *event->submit);
+    if (submit) copy_submit(&post->arena, submit);
+    copy->submit = submit;
+}
+
+void post_reset(struct post *post)
+{
+    post->count = 0;
+    arena_reset(&post->arena);
+}
+
+void post_deinit(struct post *post)
+{
+    free(post->events);
+    arena_deinit(&post->arena);
+    *post = (struct post){0};
+}

@@ -1,0 +1,86 @@
+/* A world: several nodes in one process, in virtual time, with links that cost nothing until they
+ * are cut or slowed down. The other shell beside libuv: the same nodes, engines and scripts. A run
+ * is a function of its seed. */
+#ifndef MOONPOST_WORLD_H
+#define MOONPOST_WORLD_H
+
+#include "node/program.h"
+
+struct world;
+struct world_node;
+
+/* A line of log as the world heard it; texts are owned by the world. */
+struct world_line {
+    int64_t at_ms; /* since the world began */
+    enum log_level level;
+    char *node, *text, *agent, *id, *fields; /* never NULL */
+};
+
+struct world *world_new(uint64_t seed, int64_t wall_ms);
+void world_free(struct world *world);
+
+/* A further node, not configured and not started: its host may load settings (node_host), then
+ * world_node_start configures and starts it. The name is also its address for links. */
+struct world_node *world_node_add(struct world *world, struct span name, uint8_t role,
+                                  bool show_envelopes);
+struct node *world_node_of(struct world_node *node);
+struct span world_node_name(const struct world_node *node);
+
+/* Configure by these settings (its `listen` addresses lead to it), load what they name, start. */
+enum status world_node_start(struct world_node *node, const struct settings *settings,
+                             struct span *error);
+
+/* The node of this name or listening address, or NULL. The empty name: the first one. */
+struct world_node *world_find(struct world *world, struct span name);
+
+/* All nodes in the order in which they were made; NULL after the last. */
+struct world_node *world_next(struct world *world, struct world_node *node);
+
+/* Virtual time: monotonic milliseconds since the world began. */
+int64_t world_now_ms(const struct world *world);
+int64_t world_wall_ms(const struct world *world);
+uint64_t world_random(struct world *world);
+
+/* Let everything happen that is due now, then time pass until `until_ms`. False: nothing comes to
+ * rest at one moment (a loop of messages without end). */
+bool world_run(struct world *world, int64_t until_ms);
+
+/* The next moment at which something is due; INT64_MAX: never. */
+int64_t world_next_ms(const struct world *world);
+
+/* How many messages and handlers are not finished, over all nodes. */
+size_t world_pending(const struct world *world);
+
+/* Links between two nodes die, and none can be made until heal. Unknown names: false. */
+bool world_cut(struct world *world, struct span a, struct span b);
+bool world_heal(struct world *world, struct span a, struct span b);
+
+/* What two nodes say to each other takes so long from now on. */
+bool world_delay(struct world *world, struct span a, struct span b, int64_t delay_ms);
+
+/* A program in this world, run with moonpost.client and virtual sleep. Its end is in `*done`. */
+struct world_program;
+struct world_program *world_exec(struct world *world, struct span name, const char *root,
+                                 const char *path, int argc, char *const *argv,
+                                 bool show_envelopes);
+bool world_program_ended(const struct world_program *program, int *exit_code, struct span *error);
+
+/* Environment variables that nodes and programs of this world see instead of the process's. */
+void world_setenv(struct world *world, const char *name, const char *value);
+
+/* The lines since the last call; valid until the next. */
+size_t world_lines(struct world *world, const struct world_line **lines);
+
+/* Every fact of every node goes to `see`, receipts for waiters of world_waiter to `answered`. */
+void world_watch(struct world *world,
+                 void (*see)(void *user, struct world_node *node, const struct fact *fact),
+                 void (*answered)(void *user, uint64_t waiter, const struct answer *answer),
+                 void *user);
+
+/* A token for a submit whose answer goes to `answered`. */
+uint64_t world_waiter(struct world *world);
+
+/* Module "moonpost.world". */
+int luaopen_moonpost_world(lua_State *L);
+
+#endif

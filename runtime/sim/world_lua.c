@@ -1,0 +1,525 @@
+/* Worlds in Lua: module "moonpost.world", which lua/moonpost/test.lua makes pleasant.
+ *
+ * Every function takes and answers plain values; times are seconds. What happened is kept in C as it
+ * happens (nothing here may raise while engines run) and turned into tables when it is asked for. */
+#include "sim/world.h"
+
+#include <lauxlib.h>
+#include "core/array.h"
+#include "script/host.h"
+
+#define WORLD_TYPE "moonpost.world"
+
+struct kept_fact {
+    enum fact_kind kind;
+    int64_t at_ms;
+    struct block *block; /* or NULL */
+    struct span id, node, link, reason;
+    uint8_t code;
+    uint16_t transmission;
+    uint32_t attempt;
+    int64_t delay_ms;
+};
+
+struct kept_send {
+    struct span id;
+    uint64_t waiter;
+    bool answered;
+    int64_t at_ms;
+    struct answer answer;
+};
+
+struct world_state {
+    struct world *world; /* NULL: closed */
+    struct arena texts;
+    struct kept_fact *facts;
+    size_t fact_count, fact_capacity;
+    struct kept_send *sends;
+    size_t send_count, send_capacity;
+    struct world_program **programs;
+    size_t program_count, program_capacity;
+};
+
+/* ---- what happens is kept ---- */
+
+static void keep_fact(void *user, struct world_node *node, const struct fact *fact)
+{
+    struct world_state *state = user;
+    array_reserve(state->facts, state->fact_count, state->fact_capacity);
+    state->facts[state->fact_count++] = (struct kept_fact){
+        .kind = fact->kind, .at_ms = world_now_ms(state->world),
+        .block = block_retain(fact->block), .id = arena_copy(&state->texts, fact->subject),
+        .node = arena_copy(&state->texts, world_node_name(node)),
+        .link = arena_copy(&state->texts, fact->link),
+        .reason = arena_copy(&state->texts, fact->reason), .code = fact->code,
+        .transmission = fact->transmission, .attempt = fact->attempt, .delay_ms = fact->delay_ms,
+    };
+}
+
+static void keep_answer(void *user, uint64_t waiter, const struct answer *answer)
+{
+    struct world_state *state = user;
+    for (size_t i = state->send_count; i-- > 0;) {
+        struct kept_send *send = &state->sends[i];
+        if (send->waiter != waiter) continue;
+        send->answered = true;
+        send->answer = *answer;
+        struct span *spans[] = {&send->answer.ref, &send->answer.word, &send->answer.reason,
+                                &send->answer.result};
+        for (size_t s = 0; s < sizeof spans / sizeof spans[0]; s++)
+            *spans[s] = arena_copy(&state->texts, *spans[s]);
+        return;
+    }
+}
+
+/* ---- arguments ---- */
+
+static struct world_state *check_state(lua_State *L)
+{
+    struct world_state *state = luaL_checkudata(L, 1, WORLD_TYPE);
+    if (!state->world) luaL_error(L, "this world is closed");
+    return state;
+}
+
+static struct span check_span(lua_State *L, int index)
+{
+    size_t size;
+    const char *bytes = luaL_checklstring(L, index, &size);
+    return span_of(bytes, size);
+}
+
+static struct span opt_span(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? span_of(NULL, 0) : check_span(L, index);
+}
+
+static struct world_node *check_node(lua_State *L, struct world_state *state, int index)
+{
+    struct span name = opt_span(L, index);
+    struct world_node *node = world_find(state->world, name);
+    if (!node) luaL_error(L, "this world has no node \"%s\"", name.bytes ? name.bytes : "");
+    return node;
+}
+
+static int raise_span(lua_State *L, struct span text)
+{
+    lua_pushlstring(L, text.bytes, text.size);
+    return lua_error(L);
+}
+
+static double seconds(int64_t ms)
+{
+    return (double)ms / 1000;
+}
+
+/* ---- life ---- */
+
+static int world_make(lua_State *L)
+{
+    uint64_t seed = (uint64_t)luaL_checknumber(L, 1);
+    int64_t wall_ms = (int64_t)(luaL_checknumber(L, 2) * 1000);
+    struct world_state *state = lua_newuserdata(L, sizeof *state);
+    memset(state, 0, sizeof *state);
+    luaL_getmetatable(L, WORLD_TYPE);
+    lua_setmetatable(L, -2);
+    state->world = world_new(seed, wall_ms);
+    world_watch(state->world, keep_fact, keep_answer, state);
+    return 1;
+}
+
+static int world_close(lua_State *L)
+{
+    struct world_state *state = luaL_checkudata(L, 1, WORLD_TYPE);
+    world_free(state->world);
+    state->world = NULL;
+    for (size_t i = 0; i < state->fact_count; i++) block_release(state->facts[i].block);
+    free(state->facts);
+    free(state->sends);
+    free(state->programs);
+    arena_deinit(&state->texts);
+    memset(state, 0, sizeof *state);
+    return 0;
+}
+
+static int setenv_(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    world_setenv(state->world, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+    return 0;
+}
+
+/* ---- nodes, agents, hooks ---- */
+
+/* world.node(w, name, role, settings (a table, or a file's path, or nil), show envelopes) */
+static int add_node(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    uint8_t role = (uint8_t)luaL_checkinteger(L, 3);
+    struct world_node *node =
+        world_node_add(state->world, check_span(L, 2), role, lua_toboolean(L, 5));
+    struct script_host *host = node_host(world_node_of(node));
+    const struct settings *settings;
+    struct span error;
+    enum status status;
+    if (lua_istable(L, 4)) {
+        lua_pushvalue(L, 4);
+        status = script_settings_take(host, L, &settings, &error);
+    } else
+        status = script_settings_load(host, luaL_optstring(L, 4, NULL), &settings, &error);
+    if (status == STATUS_OK) status = world_node_start(node, settings, &error);
+    if (status != STATUS_OK) return raise_span(L, error);
+    lua_pushlstring(L, world_node_name(node).bytes, world_node_name(node).size);
+    return 1;
+}
+
+/* world.load(w, node or nil, agent value or path, origin) -> address */
+static int load_agent(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct node *node = world_node_of(check_node(L, state, 2));
+    struct span error;
+    enum status status = lua_istable(L, 3)
+                             ? node_take_agent(node, L, 3, luaL_optstring(L, 4, "spec"), &error)
+                             : node_load_agent(node, luaL_checkstring(L, 3), &error);
+    return status == STATUS_OK ? 0 : raise_span(L, error);
+}
+
+static int add_hook(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct node *node = world_node_of(check_node(L, state, 2));
+    struct span error;
+    if (!script_hook_add(node_host(node), L, 3, "spec", &error)) return raise_span(L, error);
+    node_hooks_changed(node);
+    return 0;
+}
+
+/* ---- sending ---- */
+
+static struct kept_send *new_send(struct world_state *state, struct span id)
+{
+    array_reserve(state->sends, state->send_count, state->send_capacity);
+    struct kept_send *send = &state->sends[state->send_count++];
+    *send = (struct kept_send){.id = arena_copy(&state->texts, id),
+                               .waiter = world_waiter(state->world),
+                               .at_ms = world_now_ms(state->world)};
+    return send;
+}
+
+/* world.send(w, node or nil, send_table) -> id. `await` decides for which level the receipt waits. */
+static int send_message(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct node *node = world_node_of(check_node(L, state, 2));
+    struct submit submit;
+    send_read(L, node_host(node), 3, &state->texts, &submit);
+    struct kept_send *send = new_send(state, submit.message.id);
+    submit.waiter = send->waiter;
+    node_post(node, &(struct event){.kind = EVENT_SUBMIT, .submit = &submit});
+    lua_pushlstring(L, send->id.bytes, send->id.size);
+    return 1;
+}
+
+static struct kept_send *find_send(struct world_state *state, struct span id)
+{
+    for (size_t i = state->send_count; i-- > 0;)
+        if (span_equal(state->sends[i].id, id)) return &state->sends[i];
+    return NULL;
+}
+
+/* world.receipt(w, id) -> receipt table or nil */
+static int get_receipt(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct kept_send *send = find_send(state, check_span(L, 2));
+    if (!send || !send->answered) return 0;
+    receipt_push(L, script_of(L), &send->answer);
+    return 1;
+}
+
+/* ---- time ---- */
+
+static int get_now(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushnumber(L, seconds(world_now_ms(state->world)));
+    lua_pushnumber(L, seconds(world_wall_ms(state->world)));
+    return 2;
+}
+
+/* world.run(w, seconds) */
+static int run_world(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    int64_t until_ms = world_now_ms(state->world) + (int64_t)(luaL_checknumber(L, 2) * 1000 + 0.5);
+    if (!world_run(state->world, until_ms))
+        return luaL_error(L, "the world does not come to rest: messages go round without end");
+    return 0;
+}
+
+/* world.next(w) -> seconds from now until something is due, or nil */
+static int get_next(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    int64_t next_ms = world_next_ms(state->world);
+    if (next_ms == INT64_MAX) return 0;
+    int64_t now_ms = world_now_ms(state->world);
+    lua_pushnumber(L, next_ms > now_ms ? seconds(next_ms - now_ms) : 0);
+    return 1;
+}
+
+struct pending_list {
+    lua_State *L;
+    int index;
+    struct world_node *node;
+};
+
+static void push_pending(void *user, const struct pending *pending)
+{
+    struct pending_list *list = user;
+    lua_State *L = list->L;
+    lua_createtable(L, 0, 4);
+    set_span(L, "node", world_node_name(list->node));
+    set_span(L, "address", pending->address);
+    set_span(L, "id", pending->id);
+    set_span(L, "state", span_text(pending->state));
+    lua_rawseti(L, -2, ++list->index);
+}
+
+/* world.pending(w) -> array of { node, address, id, state } */
+static int get_pending(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct pending_list list = {L, 0, NULL};
+    lua_newtable(L);
+    while ((list.node = world_next(state->world, list.node)))
+        engine_pending(node_engine(world_node_of(list.node)), push_pending, &list);
+    return 1;
+}
+
+/* ---- looking back ---- */
+
+static void push_fact(lua_State *L, const struct kept_fact *fact)
+{
+    lua_createtable(L, 0, 10);
+    set_span(L, "fact", span_text(fact_name(fact->kind)));
+    set_number(L, "at", seconds(fact->at_ms));
+    set_span(L, "node", fact->node);
+    set_span(L, "id", fact->id);
+    set_number(L, "attempt", fact->attempt);
+    set_number(L, "transmission", fact->transmission);
+    if (fact->code) set_span(L, "code", span_text(code_name((enum code)fact->code)));
+    if (fact->reason.size > 0) set_span(L, "reason", fact->reason);
+    if (fact->link.size > 0) set_span(L, "link", fact->link);
+    if (fact->delay_ms >= 0) set_number(L, "delay", seconds(fact->delay_ms));
+}
+
+/* world.facts(w, id or nil) -> array of facts, and the time of the send (or nil) */
+static int get_facts(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct span id = opt_span(L, 2);
+    int index = 0;
+    lua_newtable(L);
+    for (size_t i = 0; i < state->fact_count; i++) {
+        if (id.size > 0 && !span_equal(state->facts[i].id, id)) continue;
+        push_fact(L, &state->facts[i]);
+        lua_rawseti(L, -2, ++index);
+    }
+    struct kept_send *send = find_send(state, id);
+    if (!send) return 1;
+    lua_pushnumber(L, seconds(send->at_ms));
+    return 2;
+}
+
+/* world.received(w, address) -> array of messages handed to the handler, in order */
+static int get_received(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct span address = check_span(L, 2);
+    int index = 0;
+    lua_newtable(L);
+    for (size_t i = 0; i < state->fact_count; i++) {
+        struct kept_fact *fact = &state->facts[i];
+        if (fact->kind != FACT_DELIVERED || !span_equal(message_of(fact->block).to, address))
+            continue;
+        message_push(L, script_of(L), fact->block);
+        lua_rawseti(L, -2, ++index);
+    }
+    return 1;
+}
+
+struct dead_list {
+    lua_State *L;
+    int index;
+    int64_t wall_start_ms;
+};
+
+static void push_failures(lua_State *L, const struct dead_list *list,
+                          const struct dead_letter *letter)
+{
+    lua_createtable(L, (int)letter->failure_count, 0);
+    for (size_t i = 0; i < letter->failure_count; i++) {
+        const struct dead_failure *failure = &letter->failures[i];
+        lua_createtable(L, 0, 5);
+        set_number(L, "attempt", failure->attempt);
+        set_number(L, "at", seconds(list->wall_start_ms + failure->at_ms));
+        set_span(L, "code", failure->word.size > 0
+                                ? failure->word
+                                : span_text(code_name((enum code)failure->code)));
+        set_span(L, "error", failure->reason);
+        if (failure->traceback.size > 0) set_span(L, "traceback", failure->traceback);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    lua_setfield(L, -2, "failures");
+}
+
+static void push_dead(void *user, const struct dead_letter *letter)
+{
+    struct dead_list *list = user;
+    lua_State *L = list->L;
+    struct message message = message_of(letter->block);
+    lua_createtable(L, 0, 11);
+    set_span(L, "id", message.id);
+    set_span(L, "address", message.to);
+    if (message.method.size > 0) set_span(L, "method", message.method);
+    if (message.key.size > 0) set_span(L, "key", message.key);
+    set_span(L, "reason", letter->reason);
+    set_span(L, "code", letter->word.size > 0 ? letter->word
+                                              : span_text(code_name((enum code)letter->code)));
+    set_number(L, "attempts", letter->attempts);
+    set_number(L, "first_at", seconds(list->wall_start_ms + letter->first_ms));
+    set_number(L, "last_at", seconds(list->wall_start_ms + letter->last_ms));
+    message_push(L, script_of(L), letter->block);
+    lua_setfield(L, -2, "message");
+    push_failures(L, list, letter);
+    lua_rawseti(L, -2, ++list->index);
+}
+
+/* world.dead(w, address) -> array of dead letters, of every node */
+static int get_dead(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct world *world = state->world;
+    struct dead_list list = {L, 0, world_wall_ms(world) - world_now_ms(world)};
+    struct span address = check_span(L, 2);
+    struct world_node *node = NULL;
+    lua_newtable(L);
+    while ((node = world_next(world, node)))
+        engine_dead(node_engine(world_node_of(node)), address, push_dead, &list);
+    return 1;
+}
+
+/* world.lines(w) -> array of lines of log since the last call */
+static int get_lines(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error"};
+    struct world_state *state = check_state(L);
+    const struct world_line *lines;
+    size_t count = world_lines(state->world, &lines);
+    lua_createtable(L, (int)count, 0);
+    for (size_t i = 0; i < count; i++) {
+        lua_createtable(L, 0, 7);
+        set_number(L, "at", seconds(lines[i].at_ms));
+        set_span(L, "level", span_text(levels[lines[i].level]));
+        set_span(L, "node", span_text(lines[i].node));
+        set_span(L, "text", span_text(lines[i].text));
+        set_span(L, "agent", span_text(lines[i].agent));
+        set_span(L, "id", span_text(lines[i].id));
+        set_span(L, "fields", span_text(lines[i].fields));
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    return 1;
+}
+
+/* world.counts(w, node or nil) -> the node's counters */
+static int get_counts(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct engine_counts counts;
+    engine_count(node_engine(world_node_of(check_node(L, state, 2))), &counts);
+    lua_createtable(L, 0, 12);
+    set_number(L, "sent", (double)counts.sent);
+    set_number(L, "transmissions", (double)counts.transmissions);
+    set_number(L, "stored", (double)counts.stored);
+    set_number(L, "handled", (double)counts.handled);
+    set_number(L, "duplicates", (double)counts.duplicates);
+    set_number(L, "retried", (double)counts.retried);
+    set_number(L, "dead", (double)counts.dead);
+    set_number(L, "expired", (double)counts.expired);
+    set_number(L, "dropped", (double)counts.dropped);
+    set_number(L, "lost", (double)counts.lost);
+    set_number(L, "links_up", (double)counts.links_up);
+    return 1;
+}
+
+/* ---- faults and programs ---- */
+
+static int cut_link(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushboolean(L, world_cut(state->world, check_span(L, 2), check_span(L, 3)));
+    return 1;
+}
+
+static int heal_link(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushboolean(L, world_heal(state->world, check_span(L, 2), check_span(L, 3)));
+    return 1;
+}
+
+static int delay_link(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    int64_t delay_ms = (int64_t)(luaL_checknumber(L, 4) * 1000);
+    lua_pushboolean(L, world_delay(state->world, check_span(L, 2), check_span(L, 3), delay_ms));
+    return 1;
+}
+
+/* world.exec(w, name, root, path, show envelopes) -> number of the program */
+static int exec_program(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    array_reserve(state->programs, state->program_count, state->program_capacity);
+    state->programs[state->program_count++] =
+        world_exec(state->world, check_span(L, 2), luaL_checkstring(L, 3), luaL_checkstring(L, 4),
+                   0, NULL, lua_toboolean(L, 5));
+    lua_pushinteger(L, (lua_Integer)state->program_count);
+    return 1;
+}
+
+/* world.ended(w, number) -> whether it ended, exit code, error text */
+static int program_ended(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    size_t number = (size_t)luaL_checkinteger(L, 2);
+    if (number == 0 || number > state->program_count) return luaL_error(L, "no such program");
+    int exit_code;
+    struct span error;
+    lua_pushboolean(L, world_program_ended(state->programs[number - 1], &exit_code, &error));
+    lua_pushinteger(L, exit_code);
+    lua_pushlstring(L, error.bytes ? error.bytes : "", error.size);
+    return 3;
+}
+
+int luaopen_moonpost_world(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"new", world_make}, {"close", world_close}, {"setenv", setenv_}, {"node", add_node},
+        {"load", load_agent}, {"hook", add_hook}, {"send", send_message},
+        {"receipt", get_receipt}, {"now", get_now}, {"run", run_world}, {"next", get_next},
+        {"pending", get_pending}, {"facts", get_facts}, {"received", get_received},
+        {"dead", get_dead}, {"lines", get_lines}, {"counts", get_counts}, {"cut", cut_link},
+        {"heal", heal_link}, {"delay", delay_link}, {"exec", exec_program},
+        {"ended", program_ended}, {NULL, NULL},
+    };
+    if (luaL_newmetatable(L, WORLD_TYPE)) {
+        lua_pushcfunction(L, world_close);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pop(L, 1);
+    lua_newtable(L);
+    luaL_register(L, NULL, functions);
+    return 1;
+}
