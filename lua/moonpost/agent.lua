@@ -1,0 +1,128 @@
+--- `moonpost.agent { ... }`: checks an agent's declaration and answers it in normal form.
+local address = require "moonpost.address"
+local dedup = require "moonpost.dedup"
+local nearest = require "moonpost.nearest"
+local outcome = require "moonpost.outcome"
+local profile = require "moonpost.profile"
+local retry = require "moonpost.retry"
+local shape = require "moonpost.shape"
+local show = require "moonpost.show"
+local units = require "moonpost.units"
+
+local agent = {}
+
+---@class moonpost.Agent
+---@field address string
+---@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, any, any
+---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
+---@field on_stop fun(ctx: moonpost.Ctx)|nil
+---@field key (fun(msg: moonpost.Msg): string)|nil
+---@field concurrency integer
+---@field timeout number seconds
+---@field budget number seconds
+---@field profile string
+---@field retry moonpost.RetryPolicy|function|nil nil: the settings' `handle`
+---@field dedup moonpost.Dedup
+---@field has_handler boolean
+local metatable = { __name = "moonpost.agent" }
+
+local ON = {
+  message = { read = shape.func },
+  start = { read = shape.func },
+  stop = { read = shape.func },
+  dead = { not_yet = true },
+}
+
+local method_name = shape.string(128)
+
+local function methods(value)
+  if type(value) ~= "table" then return nil, "expected a table, got " .. show(value) end
+  local taken = {}
+  for name, handler in pairs(value) do
+    local text, reason = method_name(name)
+    if not text then return nil, ("[%s]: a method's name: %s"):format(show(name), reason) end
+    if type(handler) ~= "function" then
+      return nil, ("[%s]: expected a function, got %s"):format(show(name), show(handler))
+    end
+    taken[text] = handler
+  end
+  return taken
+end
+
+local FIELDS = {
+  address = { read = address.read, required = true },
+  on = { read = shape.table(ON), default = {} },
+  methods = { read = methods, default = {} },
+  key = { read = shape.func },
+  concurrency = { read = shape.whole(1, 1024), default = 8 },
+  timeout = { read = units.timeout, default = 30 },
+  budget = { read = units.timeout, default = 0.2 },
+  profile = { read = profile.read, default = "at-least-once" },
+  retry = { read = function(value) return retry.read(value, "handle") end },
+  dedup = { read = dedup.read, default = { kind = "none" } },
+}
+for name in ("events batch schedules order schema use version reads migrate check group jit"):gmatch("%S+") do
+  FIELDS[name] = { not_yet = true }
+end
+
+local function no_method(own, name, known)
+  if name == nil then
+    return outcome.reject(own .. " takes only messages with a method", { code = "NO_METHOD" })
+  end
+  local text = ("%s has no method %s%s"):format(own, show(name), nearest.hint(name, known))
+  return outcome.reject(text, { code = "NO_METHOD" })
+end
+
+local function public(all)
+  local names = {}
+  for name in pairs(all) do
+    if name:sub(1, 1) ~= "_" then names[name] = true end
+  end
+  return names
+end
+
+--- The one function that every message goes to. A method whose name starts with "_" answers only the
+--- agent itself.
+local function dispatcher(own, message, by_method)
+  local shown = public(by_method)
+  return function(ctx, msg)
+    local name = msg.method
+    if name == nil then
+      if message then return message(ctx, msg) end
+      return no_method(own, nil, shown)
+    end
+    local method = by_method[name]
+    if method and (shown[name] or msg.from == own) then return method(ctx, msg) end
+    return no_method(own, name, shown)
+  end
+end
+
+--- Check a declaration.
+---@param given table
+---@return moonpost.Agent
+function agent.new(given)
+  local taken = shape.construct("agent", FIELDS, given)
+  return setmetatable({
+    address = taken.address,
+    handle = dispatcher(taken.address, taken.on.message, taken.methods),
+    on_start = taken.on.start,
+    on_stop = taken.on.stop,
+    key = taken.key,
+    concurrency = taken.concurrency,
+    timeout = taken.timeout,
+    budget = taken.budget,
+    profile = taken.profile,
+    retry = taken.retry,
+    dedup = taken.dedup,
+    has_handler = taken.on.message ~= nil or next(taken.methods) ~= nil,
+  }, metatable)
+end
+
+--- Is this value an agent's declaration?
+---@param value any
+---@return boolean
+function agent.is(value)
+  return getmetatable(value) == metatable
+end
+
+return agent

@@ -1,0 +1,126 @@
+--- The parser of command lines. A command is a table:
+---
+---     { name = "send", summary = "…", usage = "send ADDR BODY", at_least = 2, at_most = 2,
+---       flags = { { name = "id", value = "ID", help = "…" }, { name = "json", help = "…" } },
+---       examples = { { "moonpost send …", "what it does" } }, run = function(options) return 0 end }
+---
+--- A flag with `value` takes one; with `many` it may come several times; with `not_yet` it is refused.
+--- `open = true` ends flags at the first other argument.
+local nearest = require "moonpost.nearest"
+
+local args = {}
+
+---@class moonpost.cli.Flag
+---@field name string
+---@field value string|nil
+---@field help string
+---@field many boolean|nil
+---@field not_yet boolean|nil
+
+local HELP = { name = "help", help = "this text" }
+
+local function flags_of(command)
+  local flags = { help = HELP }
+  for _, flag in ipairs(command.flags or {}) do flags[flag.name] = flag end
+  return flags
+end
+
+local function unknown(flags, name)
+  local names = {}
+  for known, flag in pairs(flags) do
+    if not flag.not_yet then names["--" .. known] = true end
+  end
+  return ("unknown flag --%s%s"):format(name, nearest.hint("--" .. name, names))
+end
+
+local function store(options, flag, value)
+  local key = flag.name:gsub("-", "_")
+  if flag.many then
+    options[key] = options[key] or {}
+    table.insert(options[key], value)
+    return true
+  end
+  if options[key] ~= nil then return nil, ("--%s: given twice"):format(flag.name) end
+  options[key] = value
+  return true
+end
+
+-- One flag at `index`; answers the index of its last word, or nil and what is wrong.
+local function take_flag(flags, options, words, index)
+  local word = words[index]
+  if word == "-h" then word = "--help" end
+  local name, value = word:match("^%-%-([^=]+)=(.*)$")
+  name = name or word:match("^%-%-(.+)$")
+  if not name then return nil, ("unknown flag %s; flags begin with --"):format(word) end
+  local flag = flags[name]
+  if not flag then return nil, unknown(flags, name) end
+  if flag.not_yet then return nil, ("UNSUPPORTED: --%s: not yet in this version"):format(name) end
+  if not flag.value then
+    if value then return nil, ("--%s: takes no value"):format(name) end
+    return store(options, flag, true) and index
+  end
+  if not value then
+    index = index + 1
+    value = words[index]
+  end
+  if not value then return nil, ("--%s: needs a value: --%s %s"):format(name, name, flag.value) end
+  local ok, reason = store(options, flag, value)
+  return ok and index, reason
+end
+
+local function check_count(command, options)
+  local count = #options
+  if options.help then return true end
+  if count < (command.at_least or 0) then return nil, "something is missing: moonpost " .. command.usage end
+  if count > (command.at_most or math.huge) then
+    return nil, ("%q is one argument too many: moonpost %s"):format(options[(command.at_most or 0) + 1], command.usage)
+  end
+  return true
+end
+
+local function take_rest(options, words, index)
+  for at = index, #words do options[#options + 1] = words[at] end
+  return #words + 1
+end
+
+--- Take a command line apart: other arguments by number, flags by name (`--a-b` is `a_b`).
+---@param command table
+---@param words string[]
+---@return table|nil options
+---@return string|nil reason
+function args.parse(command, words)
+  local flags, options, index = flags_of(command), {}, 1
+  while index <= #words do
+    local word = words[index]
+    if word == "--" then
+      index = take_rest(options, words, index + 1)
+    elseif word:find("^%-.") then
+      local last, reason = take_flag(flags, options, words, index)
+      if not last then return nil, reason end
+      index = last + 1
+    elseif command.open then
+      index = take_rest(options, words, index)
+    else
+      options[#options + 1] = word
+      index = index + 1
+    end
+  end
+  local ok, reason = check_count(command, options)
+  return ok and options, reason
+end
+
+--- The rows of a command's help about its flags.
+---@param command table
+---@return string[][]
+function args.flag_rows(command)
+  local rows = {}
+  for _, flag in ipairs(command.flags or {}) do
+    if not flag.not_yet then
+      rows[#rows + 1] = { "--" .. flag.name .. (flag.value and " " .. flag.value or ""), flag.help }
+    end
+  end
+  rows[#rows + 1] = { "--help", HELP.help }
+  return rows
+end
+
+return args

@@ -1,0 +1,40 @@
+--- `moonpost example`: the scenarios, which live in moonpost.scenario. Its functions `ls`, `run` and `show`
+--- take { [1] = NAME, verbose = true, virtual = true, seed = "7", json = true } and answer an exit code.
+local nearest = require "moonpost.nearest"
+local term = require "moonpost.cli.term"
+
+local USAGE = 2
+local VERBS = { ls = 0, run = 1, show = 1 }
+local LATER = { copy = true, explain = true }
+
+local function complain(text)
+  term.complain("example", text)
+  return USAGE
+end
+
+return {
+  name = "example",
+  usage = "example ls|run|show [NAME]",
+  summary = "scenarios that run as processes and check themselves",
+  flags = {
+    { name = "verbose", help = "show each envelope" },
+    { name = "virtual", help = "in virtual time, in this process" },
+    { name = "seed", value = "N", help = "of everything random" },
+    { name = "json", help = "JSON lines" },
+  },
+  at_least = 1,
+  at_most = 2,
+  examples = {
+    { "moonpost example ls", "which there are" },
+    { "moonpost example run lost-ack --verbose", "run one and show its envelopes" },
+  },
+  run = function(options)
+    local verb = table.remove(options, 1)
+    if LATER[verb] then return complain(("UNSUPPORTED: example %s: not yet in this version"):format(verb)) end
+    if not VERBS[verb] then
+      return complain(("%q is none of ls, run, show%s"):format(verb, nearest.hint(verb, VERBS)))
+    end
+    if VERBS[verb] == 1 and not options[1] then return complain("which one? see: moonpost example ls") end
+    return require("moonpost.scenario")[verb](options)
+  end,
+}

@@ -1,0 +1,48 @@
+--- What `run` and `sentinel` share: flags of a node, and running it to its end.
+local shell = require "moonpost.shell"
+local term = require "moonpost.cli.term"
+
+local node = {}
+
+--- Flags that override settings; `key` is how the runtime knows them.
+node.FLAGS = {
+  { name = "listen", value = "ADDR", many = true, help = "one more door: tcp://HOST:PORT or unix:PATH" },
+  { name = "name", value = "NAME", help = "the node's name" },
+  { name = "profile", value = "PROFILE", help = "of sends that name none: at-least-once, at-most-once" },
+  { name = "log", value = "LEVEL", help = "debug, info, warn, error; with json one object a line: info,json" },
+  { name = "show-envelopes", help = "log each envelope that passes" },
+  { name = "store", value = "STORE", help = "memory (a store on disk: not yet)" },
+  { name = "sync", value = "SYNC", help = "", not_yet = true },
+  { name = "no-respawn", help = "", not_yet = true },
+  { name = "watch", help = "", not_yet = true },
+  { name = "fault", value = "FAULT", help = "", not_yet = true },
+}
+
+local KEYS = { "name", "profile", "log", "store" }
+
+local function overrides(options, doors)
+  local flags = {}
+  for _, key in ipairs(KEYS) do
+    if options[key] then flags[#flags + 1] = { key:upper(), options[key] } end
+  end
+  if options.show_envelopes then flags[#flags + 1] = { "SHOW_ENVELOPES", "1" } end
+  for _, door in ipairs(doors) do flags[#flags + 1] = { "LISTEN", door } end
+  return flags
+end
+
+--- Run a node until it is stopped; answers the exit code.
+---@param command string its name in complaints
+---@param request { files: string[]|nil, sentinel: boolean|nil, doors: string[] }
+---@param options table parsed flags
+---@return integer
+function node.run(command, request, options)
+  local answer = shell.run {
+    files = request.files,
+    sentinel = request.sentinel,
+    flags = overrides(options, request.doors),
+  }
+  if answer.reason then term.complain(command, answer.reason) end
+  return answer.code
+end
+
+return node

@@ -1,0 +1,210 @@
+--- `moonpost send`: messages from the command line, and what became of them.
+local client = require "moonpost.client"
+local json = require "moonpost.json"
+local shell = require "moonpost.shell"
+local term = require "moonpost.cli.term"
+
+local USAGE, UNREACHED, REFUSED, UNKNOWN = 2, 3, 4, 5
+local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
+
+-- ---- what is sent ----
+
+local function looks_like_json(text)
+  return text:find("^%s*[%[{]") ~= nil
+end
+
+--- JSON when it parses, otherwise text.
+local function body_of(text, as_text)
+  if as_text then return text end
+  local value, reason = json.decode(text)
+  if value ~= nil then return value end
+  if looks_like_json(text) then term.note("note: the body is not JSON and travels as text: " .. tostring(reason)) end
+  return text
+end
+
+local function read_body(word, as_text)
+  local path = word:match("^@(.+)$")
+  if not path then return body_of(word, as_text) end
+  local text, reason = shell.read_file(path)
+  if not text then return nil, reason end
+  return body_of(text, as_text)
+end
+
+local function number_or(text)
+  return text and (tonumber(text) or text)
+end
+
+local function headers_of(list)
+  if not list then return nil end
+  local headers = {}
+  for _, word in ipairs(list) do
+    local name, value = word:match("^([^=:]+)[=:]%s*(.*)$")
+    if not name then return nil, ("--header: %q is not NAME=VALUE"):format(word) end
+    headers[name] = value
+  end
+  return headers
+end
+
+local function options_of(flags)
+  local headers, reason = headers_of(flags.header)
+  if reason then return nil, reason end
+  if flags.await == "none" then return nil, "--await none: this process would end before it is sent; use sent" end
+  return {
+    id = flags.id,
+    key = flags.key,
+    method = flags.method,
+    headers = headers,
+    delay = number_or(flags.delay),
+    at = number_or(flags.at),
+    expires = number_or(flags.expires),
+    timeout = number_or(flags.timeout),
+    profile = flags.profile,
+    await = flags.await,
+    fail_fast = true,
+  }
+end
+
+-- ---- what became of it ----
+
+local function field(name, value)
+  return value ~= nil and (" %s=%s"):format(name, tostring(value)) or ""
+end
+
+local function result_text(receipt)
+  if receipt.result == nil then return "" end
+  return " result=" .. json.encode(receipt.result)
+end
+
+local function receipt_line(receipt)
+  local good = receipt.ok
+  return table.concat {
+    term.styled(good and "green" or "red", receipt.type),
+    field("ok", good),
+    field("code", receipt.code),
+    field("level", good and receipt.level or nil),
+    field("ref", receipt.ref),
+    field("attempt", good and receipt.attempt or nil),
+    field("dup", receipt.dup or nil),
+    result_text(receipt),
+    receipt.reason and "  " .. receipt.reason or "",
+  }
+end
+
+local SHOWN = {
+  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "retry_after", "guarantees",
+}
+
+local function receipt_json(receipt)
+  local shown = {}
+  for _, name in ipairs(SHOWN) do shown[name] = receipt[name] end
+  return json.encode(shown)
+end
+
+local function exit_code(receipt)
+  if receipt.ok then return 0 end
+  return UNKNOWN_CODES[receipt.code] and UNKNOWN or REFUSED
+end
+
+--- Send one and print its receipt; answers the exit code.
+local function send_one(link, to, body, options, as_json)
+  local receipt, reason, code, refusal = link:send(to, body, options)
+  receipt = receipt or refusal or { type = "nack", ok = false, code = code, reason = reason }
+  term.out(as_json and receipt_json(receipt) or receipt_line(receipt))
+  return exit_code(receipt)
+end
+
+--- Each line of standard input is a message.
+local function send_lines(link, to, flags, options)
+  local worst = 0
+  while true do
+    local line = shell.read_line()
+    if not line then return worst end
+    if line:find("%S") then
+      local code = send_one(link, to, body_of(line, flags.text), options, flags.json)
+      worst = math.max(worst, code)
+    end
+  end
+end
+
+-- ---- the node ----
+
+local NO_NODE = [[no node at %s: %s
+start one with: moonpost run
+or name another with --node or MOONPOST_NODE]]
+
+local function connect(flags)
+  local address = shell.node(flags.node)
+  local link, why, code = client.open {
+    link = address,
+    profile = flags.profile or os.getenv("MOONPOST_PROFILE"),
+  }
+  if link then return link end
+  if code == "UNREACHABLE" or code == nil then return nil, UNREACHED, NO_NODE:format(address, why) end
+  return nil, REFUSED, ("%s: %s"):format(code, why)
+end
+
+local function send_all(link, to, word, flags, options)
+  if word == "-" then return send_lines(link, to, flags, options) end
+  local body, reason = read_body(word, flags.text)
+  if reason then
+    term.complain("send", reason)
+    return USAGE
+  end
+  return send_one(link, to, body, options, flags.json)
+end
+
+local function run(flags)
+  local options, reason = options_of(flags)
+  if not options then
+    term.complain("send", reason)
+    return USAGE
+  end
+  shell.quiet()
+  local link, code, why = connect(flags)
+  if not link then
+    term.complain("send", why)
+    return code
+  end
+  local exit = send_all(link, flags[1], flags[2], flags, options)
+  link:close()
+  return exit
+end
+
+--- A wrong option is the user's misuse of this command, not a bug of ours.
+local function guarded(flags)
+  local ok, answer = pcall(run, flags)
+  if ok then return answer end
+  term.complain("send", tostring(answer))
+  return USAGE
+end
+
+return {
+  name = "send",
+  usage = "send ADDR BODY|-",
+  summary = "a message to an agent; prints its receipt",
+  details = [[
+  BODY is JSON when it parses, otherwise text; @FILE reads it from a file; with - each line of standard
+  input is a message. Durations are written 250ms, 5s, 2m, 24h, 7d.]],
+  flags = {
+    { name = "await", value = "LEVEL", help = "wait until sent, stored or handled (handled brings the result)" },
+    { name = "timeout", value = "DURATION", help = "how long to wait; then exit 5" },
+    { name = "method", value = "NAME", help = "for the agent's methods" },
+    { name = "key", value = "KEY", help = "for order and state" },
+    { name = "id", value = "ID", help = "instead of a new one" },
+    { name = "header", value = "NAME=VALUE", many = true, help = "may come several times" },
+    { name = "delay", value = "DURATION", help = "deliver later" },
+    { name = "at", value = "MOMENT", help = "deliver then: epoch seconds or 2026-01-31T09:00:00Z" },
+    { name = "expires", value = "DURATION", help = "nobody wants it afterwards" },
+    { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once" },
+    { name = "node", value = "ADDR", help = "which node; else MOONPOST_NODE, else data/moonpost.sock" },
+    { name = "text", help = "the body is text, also when it looks like JSON" },
+    { name = "json", help = "the receipt as a JSON object" },
+  },
+  at_least = 2,
+  at_most = 2,
+  examples = {
+    { [[moonpost send greeter@local '{"name":"Ada"}' --await handled]], "and print what the agent answers" },
+    { "moonpost send log@local @report.txt --text", "a file as text" },
+  },
+  run = guarded,
+}

@@ -1,0 +1,55 @@
+--- Runs busted in this state: the other end of `moonpost test`.
+local specs = {}
+
+local NO_BUSTED = 1
+local INSTALL = [[
+moonpost test needs busted, which is not on this machine. Install it with one of
+
+    sudo apt install lua-busted
+    luarocks install busted
+]]
+
+-- Words of our own before the files: where a project keeps its modules, and how results are shown.
+local FIXED = { "--output=moonpost", "--lpath=lua/?.lua;lua/?/init.lua;./?.lua;./?/init.lua" }
+
+--- Results as busted shows them, and one last line that is easy to read by programs.
+local function output(options)
+  local busted = require "busted"
+  local handler = require "busted.outputHandlers.plainTerminal"(options)
+  local subscribe = handler.subscribe
+  function handler.subscribe(self, choices)
+    subscribe(self, choices)
+    busted.subscribe({ "exit" }, function()
+      local failed = self.failuresCount + self.errorsCount
+      local pending = self.pendingsCount > 0 and (", %d pending"):format(self.pendingsCount) or ""
+      io.write(("%d passed, %d failed%s\n"):format(self.successesCount, failed, pending))
+      return nil, true
+    end)
+  end
+  return handler
+end
+
+--- Run busted with these words. `call` must be a function of a chunk whose name is a file's: only then does
+--- busted end by an error instead of ending the process.
+---@param call fun(runner: function, options: table)
+---@param ... string
+---@return integer exit code
+function specs.main(call, ...)
+  local found, runner = pcall(require, "busted.runner")
+  if not found then
+    io.stderr:write(INSTALL)
+    return NO_BUSTED
+  end
+  package.preload["busted.outputHandlers.moonpost"] = function() return output end
+  local words = { [0] = "moonpost test" }
+  for _, word in ipairs(FIXED) do words[#words + 1] = word end
+  for index = 1, select("#", ...) do words[#words + 1] = (select(index, ...)) end
+  rawset(_G, "arg", words)
+  local ok, reason = pcall(call, runner, { standalone = false })
+  io.stdout:flush()
+  if ok then return 0 end
+  if reason == nil then return 1 end
+  error(reason, 0)
+end
+
+return specs

@@ -1,0 +1,61 @@
+--- Verbs of a delivery's ctx. Its facts come from the runtime, which looks here for all other names and
+--- uses this table's own metatable for names that are not there.
+local closed = require "moonpost.closed"
+local errors = require "moonpost.errors"
+local nearest = require "moonpost.nearest"
+local receipt = require "moonpost.receipt"
+local runtime = require "moonpost.runtime"
+local send_table = require "moonpost.send"
+local wait = require "moonpost.wait"
+
+local ctx = {}
+
+local ctx_send, ctx_field = runtime.ctx_send, runtime.ctx_field
+local normalise, plain = send_table.normalise, send_table.plain
+
+--- Send a message when this delivery commits.
+---@param self moonpost.Ctx
+---@param to string
+---@param body any plain data
+---@param options table|nil
+---@return string id
+function ctx.send(self, to, body, options)
+  if options == nil then return ctx_send(self, plain(to, body)) end
+  return ctx_send(self, normalise(to, body, options, "ctx:send"))
+end
+
+--- Ask and wait for the result. Raises the receipt's code, or TIMEOUT.
+---@param self moonpost.Ctx
+---@param to string
+---@param body any plain data
+---@param options table|nil
+---@return any result
+function ctx.call(self, to, body, options)
+  local message = send_table.call(to, body, options, "ctx:call")
+  ctx_field(self, "address") -- raises GONE after the delivery
+  local answer = receipt.new(wait.now("call", message))
+  if answer.ok then return answer.result end
+  error(errors.new { code = answer.code, reason = answer.reason or answer.code, ref = answer.ref }, 0)
+end
+
+local FIELDS = closed.words "address node generation key attempt last transmission profile expires requeues"
+local LATER_VERBS = closed.words "publish cancel stream http emit progress extend cancelled id_for"
+local LATER_FIELDS = closed.words "state kv cache"
+
+local names = {}
+for _, set in ipairs { FIELDS, LATER_VERBS, LATER_FIELDS, ctx } do
+  for name in pairs(set) do names[name] = true end
+end
+
+return setmetatable(ctx, {
+  __index = function(_, name)
+    if FIELDS[name] then return nil end
+    if LATER_VERBS[name] then errors.not_yet("ctx:" .. name) end
+    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
+    errors.misuse(("ctx.%s: unknown%s"):format(tostring(name), nearest.hint(name, names)))
+  end,
+  __newindex = function(_, name)
+    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
+    errors.misuse(("ctx.%s: cannot be set"):format(tostring(name)))
+  end,
+})

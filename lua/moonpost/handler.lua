@@ -1,0 +1,125 @@
+--- Runs a handler and says how its delivery ended, in the words of API.md section 3.1.
+local body = require "moonpost.body"
+local errors = require "moonpost.errors"
+local outcome = require "moonpost.outcome"
+local runtime = require "moonpost.runtime"
+local show = require "moonpost.show"
+
+local handler = {}
+
+local traceback = debug.traceback
+local is_outcome = outcome.is
+
+-- What xpcall answers for an error other than an outcome.
+local failure = {}
+
+local function on_error(fault)
+  if is_outcome(fault) then return fault end
+  return setmetatable({ fault = fault, traceback = traceback("", 2):gsub("^\n", "") }, failure)
+end
+
+local function text_of(value)
+  if type(value) == "string" then return value end
+  local metatable = getmetatable(value)
+  if type(metatable) == "table" and metatable.__tostring then
+    local ok, text = pcall(tostring, value)
+    if ok then return text end
+  end
+  if type(value) == "table" and type(value.reason) == "string" then return value.reason end
+  return "raised " .. show(value)
+end
+
+local function reason_of(fault)
+  if errors.is(fault) then return fault.reason end
+  return text_of(fault)
+end
+
+-- kind, reason, code of an error. A final code without `final` is the script's own fault (BAD_VALUE,
+-- UNSUPPORTED): an ordinary failure, whose text keeps the code.
+local function of_fault(fault)
+  if type(fault) ~= "table" then return "retry", text_of(fault), "HANDLER_ERROR" end
+  local code = type(fault.code) == "string" and fault.code or nil
+  local final = fault.final
+  if final == nil then final = errors.is_final(code) end
+  if final then return "reject", reason_of(fault), code or "REJECTED" end
+  if not code or (errors.is_final(code) and not fault.outside) then return "retry", text_of(fault), "HANDLER_ERROR" end
+  return "retry", reason_of(fault), code
+end
+
+local function of_outcome(value)
+  local delay = value.delay
+  if value.at then delay = math.max(0, value.at - runtime.now()) end
+  return value.outcome, value.reason, value.code, delay
+end
+
+-- `return nil, reason [, code]`
+local function of_answer(reason, code)
+  if is_outcome(reason) then return of_outcome(reason) end
+  if type(reason) == "table" then return of_fault(reason) end
+  code = type(code) == "string" and code or "HANDLER_ERROR"
+  return errors.is_final(code) and "reject" or "retry", text_of(reason), code
+end
+
+local function of_failure(fault, trace)
+  local kind, reason, code = of_fault(fault)
+  return kind, reason, code, nil, nil, nil, trace
+end
+
+local function raised(value)
+  if is_outcome(value) then return of_outcome(value) end
+  if getmetatable(value) ~= failure then return of_failure(value) end
+  return of_failure(value.fault, value.traceback)
+end
+
+local function acked(value)
+  if value == nil then return "ack" end
+  local ok, bytes, encoding = pcall(body.encode, value, "result")
+  if not ok then return of_failure(bytes) end
+  return "ack", nil, nil, nil, bytes, encoding
+end
+
+local function ended(ok, value, reason, code)
+  if not ok then return raised(value) end
+  if is_outcome(value) then return of_outcome(value) end
+  if value == nil and reason ~= nil then return of_answer(reason, code) end
+  return acked(value)
+end
+
+--- Run the handler of an agent on a message.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+---@param msg moonpost.Msg
+---@return "ack"|"retry"|"defer"|"reject"|"skip" kind
+---@return string|nil reason
+---@return string|nil code
+---@return number|nil delay seconds
+---@return string|nil result bytes
+---@return "raw"|"json"|nil encoding of the result
+---@return string|nil traceback
+function handler.run(agent, ctx, msg)
+  return ended(xpcall(agent.handle, on_error, ctx, msg))
+end
+
+local function event(ok, value, reason, code)
+  if ok and value ~= nil and not is_outcome(value) then return "ack" end
+  return ended(ok, value, reason, code)
+end
+
+--- Run on.start; anything but "ack" refuses the start. Answers like run, without a result.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+---@param why "boot"|"reload"
+function handler.start(agent, ctx, why)
+  if not agent.on_start then return "ack" end
+  return event(xpcall(agent.on_start, on_error, ctx, why))
+end
+
+--- Run on.stop. Answers like run, without a result.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+function handler.stop(agent, ctx)
+  if not agent.on_stop then return "ack" end
+  return event(xpcall(agent.on_stop, on_error, ctx))
+end
+
+return handler

@@ -1,0 +1,90 @@
+---@meta moonpost.runtime
+
+--- What C provides to the library; scripts do not see it.
+---@class moonpost.runtime
+---@field WAIT lightuserdata first value of a yield that waits
+---@field null lightuserdata JSON's null
+---@field array_mt table metatable of moonpost.array
+local runtime = {}
+
+---@return number seconds since 1970, milliseconds precise
+function runtime.now() end
+
+---@return number seconds, monotonic
+function runtime.clock() end
+
+---@return number in [0, 1)
+function runtime.random() end
+
+---@return string id sortable by time, 26 characters
+function runtime.new_id() end
+
+---@param level "debug"|"info"|"warn"|"error"
+---@param text string
+---@param fields table|nil
+function runtime.log(level, text, fields) end
+
+--- Raises BAD_VALUE; its reason starts with a member's name ("items[3] is a function"), with "[", or
+--- with a space when the whole value is at fault.
+---@param value any
+---@return string
+function runtime.json_encode(value) end
+
+---@param text string
+---@return any value
+---@return string|nil reason
+---@return string|nil code "BAD_JSON"
+function runtime.json_decode(text) end
+
+---@return "handler"|"load"|"hook"|"policy"|"program"|"spec" where the running code is
+function runtime.place() end
+
+---@return string folder of the project; "." by default
+function runtime.root() end
+
+---@return string[] files and globs of the settings' `policies`
+function runtime.policies() end
+
+---@param name string
+---@return string|nil the node's own environment variable
+function runtime.getenv(name) end
+
+--- A fact of a delivery. Raises GONE after it.
+---@param ctx moonpost.Ctx
+---@param name string
+---@return any
+function runtime.ctx_field(ctx, name) end
+
+--- Buffer a send. Raises BUSY, TOO_LARGE, GONE.
+---@param ctx moonpost.Ctx
+---@param send moonpost.Send borrowed during the call
+---@return string id
+function runtime.ctx_send(ctx, send) end
+
+--- A delivery. Verbs are in moonpost/ctx.lua.
+---@class moonpost.Ctx
+---@field address string
+---@field node string
+---@field generation integer
+---@field key string|nil
+---@field attempt integer 1 for the first delivery to a handler
+---@field last boolean the policy gives no other
+---@field transmission integer above 1: it may be a duplicate
+---@field profile string
+---@field expires number|nil epoch seconds
+---@field requeues integer
+---@field send fun(self: moonpost.Ctx, to: string, body: any, options: table|nil): string
+---@field call fun(self: moonpost.Ctx, to: string, body: any, options: table|nil): any
+
+--- A message: a private copy for each delivery.
+---@class moonpost.Msg
+---@field id string
+---@field to string
+---@field from string
+---@field key string|nil
+---@field method string|nil
+---@field headers table<string, string>
+---@field body any
+---@field sent_at number epoch seconds
+
+return runtime

@@ -1,0 +1,295 @@
+--- Worlds for specs: nodes, agents and links in virtual time. Real files run in them; no time passes
+--- but by hand, and links cost nothing until a fault says so.
+local closed = require "moonpost.closed"
+local errors = require "moonpost.errors"
+local hook = require "moonpost.hook"
+local agent = require "moonpost.agent"
+local node = require "moonpost.node"
+local receipt = require "moonpost.receipt"
+local runtime = require "moonpost.runtime"
+local send = require "moonpost.send"
+local shape = require "moonpost.shape"
+local units = require "moonpost.units"
+local worlds = require "moonpost.world"
+
+local test = {}
+
+---@class moonpost.World
+local World = {}
+
+local FIRST_NODE = "node"
+local SETTLE_LIMIT = 24 * 3600
+local LATER = closed.words "publish trace state kv metric fake fake_http crash restart disk reload check set_time"
+
+local metatable = { __name = "moonpost.world" }
+function metatable.__index(_, name)
+  if LATER[name] then errors.not_yet("world:" .. name) end
+  return World[name]
+end
+
+local function duration(value)
+  local seconds, reason = units.finite_duration(value)
+  if not seconds then errors.misuse("duration: " .. tostring(reason)) end
+  return seconds
+end
+
+--- A new world. It has one node, "node", until the first `world:node`.
+---@param options { seed: integer|nil, start: string|number|nil, env: table<string, string>|nil }|nil
+---@return moonpost.World
+function test.world(options)
+  options = shape.construct("world", {
+    seed = { read = shape.number and shape.number(0) or function(n) return tonumber(n) end },
+    start = { read = units.moment, default = units.moment "2026-01-01T00:00:00Z" },
+    env = { read = function(env) return type(env) == "table" and env, "expected a table" end },
+  }, options or {})
+  local seed = options.seed or tonumber(runtime.getenv("MOONPOST_SEED") or 1)
+  local self = setmetatable({ handle = worlds.new(seed, options.start), seed = seed }, metatable)
+  for name, value in pairs(options.env or {}) do worlds.setenv(self.handle, name, value) end
+  return self
+end
+
+local function first_node(self)
+  if self.nodes then return nil end
+  self.nodes = {}
+  worlds.node(self.handle, FIRST_NODE, 0, node.new {}, self.show)
+  worlds.run(self.handle, 0)
+end
+
+--- Add a node; its name is its address for other nodes' links.
+---@param name string
+---@param settings table|string|nil settings as for moonpost.node, or the file they are in
+---@return string name
+function World:node(name, settings)
+  if type(name) ~= "string" or name == "" then errors.misuse("name: expected a string") end
+  self.nodes = self.nodes or {}
+  if self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
+  if settings == nil then settings = {} end
+  if type(settings) == "table" and not node.is(settings) then settings = node.new(settings) end
+  self.nodes[name] = true
+  worlds.node(self.handle, name, 0, settings, self.show)
+  worlds.run(self.handle, 0)
+  return name
+end
+
+--- Load an agent: a file, or a value that moonpost.agent made.
+---@param what string|table
+---@param options { node: string|nil }|nil
+---@return string|nil address nil for a file
+function World:load(what, options)
+  first_node(self)
+  if type(what) ~= "string" and not agent.is(what) then
+    errors.misuse("expected a file or what moonpost.agent returns")
+  end
+  worlds.load(self.handle, options and options.node, what, "spec")
+  worlds.run(self.handle, 0)
+  return type(what) == "table" and what.address or nil
+end
+
+-- Moments are of the world's clock.
+local function relative(self, options)
+  if not options then return nil, nil end
+  local copy = {}
+  for name, value in pairs(options) do copy[name] = value end
+  copy.from = nil
+  local _, wall = worlds.now(self.handle)
+  for name, target in pairs { at = "delay", expires = "expires" } do
+    local moment = type(copy[name]) == "string" and copy[name]:find("T") and units.moment(copy[name])
+    if name == "at" and type(copy.at) == "number" then moment = copy.at end
+    if moment then
+      copy[name] = nil
+      copy[target] = math.max(0, moment - wall)
+    end
+  end
+  return copy, options.from
+end
+
+--- Send; everything due now has then happened, and no time has passed. `from` names the node.
+---@param to string
+---@param body any
+---@param options table|nil send options, and `from`
+---@return string id
+function World:send(to, body, options)
+  first_node(self)
+  local own, from = relative(self, options)
+  local id = worlds.send(self.handle, from, send.normalise(to, body, own, "world:send"))
+  worlds.run(self.handle, 0)
+  return id
+end
+
+--- Send and let time pass until the answer.
+---@param to string
+---@param body any
+---@param options table|nil
+---@return any result or nil, reason, code
+function World:call(to, body, options)
+  first_node(self)
+  local own, from = relative(self, options)
+  local message = send.call(to, body, own, "client:call")
+  local id = worlds.send(self.handle, from, message)
+  worlds.run(self.handle, 0)
+  local answer = self:receipt(id)
+  while not answer do
+    local wait = worlds.next(self.handle)
+    if not wait then return nil, "nothing is due any more, and no answer came", "TIMEOUT" end
+    worlds.run(self.handle, wait)
+    answer = self:receipt(id)
+  end
+  if answer.ok then return answer.result end
+  return nil, answer.reason, answer.code
+end
+
+--- Let time pass.
+---@param time string|number duration
+function World:advance(time)
+  first_node(self)
+  worlds.run(self.handle, duration(time))
+end
+
+local function list_pending(pending)
+  local lines = {}
+  for index, item in ipairs(pending) do
+    if index > 10 then
+      lines[#lines + 1] = ("  and %d more"):format(#pending - 10)
+      break
+    end
+    lines[#lines + 1] = ("  %s at %s on node %s: %s"):format(item.id, item.address, item.node, item.state)
+  end
+  return table.concat(lines, "\n")
+end
+
+--- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours.
+function World:settle()
+  first_node(self)
+  worlds.run(self.handle, 0)
+  local began = worlds.now(self.handle)
+  while true do
+    local pending = worlds.pending(self.handle)
+    if #pending == 0 then return end
+    local wait = worlds.next(self.handle)
+    if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
+      errors.misuse("after 24 hours this is still pending:\n" .. list_pending(pending))
+    end
+    worlds.run(self.handle, wait)
+  end
+end
+
+--- The receipt of a send, as far as it waited (`await`), or nil while there is none.
+---@param id string
+---@return moonpost.Receipt|nil
+function World:receipt(id)
+  local fields = worlds.receipt(self.handle, id)
+  return fields and receipt.new(fields)
+end
+
+--- When a fact of a message happened, in seconds since its send.
+---@param id string
+---@param fact string such as "sent", "delivered", "retrying", "handled", "acked"
+---@param options { round: number|nil }|nil round to so many seconds
+---@return number[]
+function World:times(id, fact, options)
+  local times = {}
+  local facts, began = worlds.facts(self.handle, id)
+  local round = options and options.round
+  for _, happened in ipairs(facts) do
+    if happened.fact == fact then
+      local time = happened.at - (began or facts[1].at)
+      time = round and math.floor(time / round + 0.5) * round or time
+      times[#times + 1] = math.floor(time * 1000 + 0.5) / 1000
+    end
+  end
+  return times
+end
+
+--- Everything that happened to a message, or (without id) in the world: tables with `fact`, `at`, `node`.
+---@param id string|nil
+---@return table[]
+function World:facts(id)
+  return (worlds.facts(self.handle, id))
+end
+
+--- The messages that were handed to an agent, in order.
+---@param address string
+---@return moonpost.Message[]
+function World:received(address)
+  return worlds.received(self.handle, address)
+end
+
+--- The dead letters of an address, of every node.
+---@param address string
+---@return table[]
+function World:dead(address)
+  return worlds.dead(self.handle, address)
+end
+
+--- Links between two nodes die, and none can be made until `heal`.
+---@param a string
+---@param b string
+function World:cut(a, b)
+  if not worlds.cut(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
+  worlds.run(self.handle, 0)
+end
+
+---@param a string
+---@param b string
+function World:heal(a, b)
+  if not worlds.heal(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
+  worlds.run(self.handle, 0)
+end
+
+--- What two nodes say to each other takes so long from now on.
+---@param a string
+---@param b string
+---@param time string|number duration
+function World:delay(a, b, time)
+  if not worlds.delay(self.handle, a, b, duration(time)) then
+    errors.misuse(("no nodes %q and %q here"):format(a, b))
+  end
+end
+
+--- Put a hook (a fault, for instance) into a node.
+---@param value table what moonpost.hook or moonpost.fault makes
+---@param options { node: string|nil }|nil
+function World:fault(value, options)
+  first_node(self)
+  if not hook.is(value) then errors.misuse("expected what moonpost.hook or moonpost.fault returns") end
+  worlds.hook(self.handle, options and options.node, value)
+end
+
+--- Lines of log since the last call: tables with `at`, `node`, `level`, `text`, `id`, `fields` (JSON).
+---@return table[]
+function World:log()
+  return worlds.lines(self.handle)
+end
+
+--- A node's counters.
+---@param name string|nil
+---@return table<string, number>
+function World:counts(name)
+  return worlds.counts(self.handle, name)
+end
+
+--- Run a program in the world until it ends.
+---@param file string
+---@param options { name: string|nil, root: string|nil }|nil
+---@return integer exit code
+---@return string error
+function World:exec(file, options)
+  self.nodes = self.nodes or {}
+  local root = options and options.root or "."
+  local number = worlds.exec(self.handle, options and options.name or "program", root, file, self.show)
+  worlds.run(self.handle, 0)
+  while true do
+    local ended, code, reason = worlds.ended(self.handle, number)
+    local wait = worlds.next(self.handle)
+    if ended then return code, reason end
+    if not wait then errors.misuse(file .. ": waits for something that will never come") end
+    worlds.run(self.handle, wait)
+  end
+end
+
+--- Give back what the world holds; it cannot be used afterwards.
+function World:close()
+  worlds.close(self.handle)
+end
+
+return closed.close("moonpost.test.", test, closed.words "fuzz")

@@ -1,0 +1,3 @@
+local circle = require "circle"
+
+return circle

@@ -1,0 +1,1 @@
+return { key = function(msg) return msg.key end, ttl = "1h" }

@@ -1,0 +1,1 @@
+return { attempts = 20, first = "5s" }
