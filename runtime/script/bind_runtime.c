@@ -1,0 +1,198 @@
+/* The private module moonpost.runtime: what the Lua library needs of C. */
+#include "script/host.h"
+
+#include <stdlib.h>
+
+static struct script *own_script(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static struct script_host *own_host(lua_State *L)
+{
+    return host_now(own_script(L));
+}
+
+static int runtime_now(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    lua_pushnumber(L, (double)env->wall_ms(env->user) / 1000);
+    return 1;
+}
+
+static int runtime_clock(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    lua_pushnumber(L, (double)env->now_ms(env->user) / 1000);
+    return 1;
+}
+
+static int runtime_random(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    lua_pushnumber(L, (double)(env->random(env->user) >> 11) * 0x1p-53);
+    return 1;
+}
+
+static int runtime_new_id(lua_State *L)
+{
+    char id[NEW_ID_BYTES];
+    new_id(own_host(L), id);
+    lua_pushlstring(L, id, sizeof id);
+    return 1;
+}
+
+/* ---- log ---- */
+
+static const struct task *task_now(const struct script *script)
+{
+    return script->turn ? script->turn->task : NULL;
+}
+
+static void name_source(const struct script *script, struct log_record *record)
+{
+    const struct task *task = task_now(script);
+    if (!task || !task->agent) return;
+    record->agent = span_text(task->agent->address);
+    record->generation = task->agent->generation;
+    if (task->block) record->id = message_of(task->block).id;
+}
+
+static int runtime_log(lua_State *L)
+{
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL};
+    struct script *script = own_script(L);
+    struct log_record record = {.level = (enum log_level)luaL_checkoption(L, 1, NULL, levels)};
+    luaL_checkstring(L, 2);
+    record.text = span_at(L, 2);
+    if (!lua_isnoneornil(L, 3)) record.fields = json_write(L, script, 3);
+    name_source(script, &record);
+    struct script_env *env = &host_now(script)->env;
+    env->log(env->user, &record);
+    return 0;
+}
+
+/* ---- json ---- */
+
+static int runtime_json_encode(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    push_span(L, json_write(L, own_script(L), 1));
+    return 1;
+}
+
+static int runtime_json_decode(lua_State *L)
+{
+    luaL_checkstring(L, 1);
+    const char *wrong = json_push(L, own_script(L), span_at(L, 1));
+    if (!wrong) return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, wrong);
+    lua_pushliteral(L, "BAD_JSON");
+    return 3;
+}
+
+/* ---- where ---- */
+
+static int runtime_place(lua_State *L)
+{
+    static const char *const names[] = {
+        [PLACE_LOAD] = "load", [PLACE_HANDLER] = "handler", [PLACE_HOOK] = "hook",
+        [PLACE_POLICY] = "policy", [PLACE_PROGRAM] = "program", [PLACE_SPEC] = "spec",
+    };
+    const struct turn *turn = own_script(L)->turn;
+    lua_pushstring(L, names[turn ? turn->place : PLACE_LOAD]);
+    return 1;
+}
+
+static int runtime_root(lua_State *L)
+{
+    lua_pushstring(L, own_script(L)->root);
+    return 1;
+}
+
+static int runtime_policies(lua_State *L)
+{
+    const struct script_host *host = own_host(L);
+    lua_createtable(L, (int)host->policy_count, 0);
+    for (size_t i = 0; i < host->policy_count; i++) {
+        push_span(L, host->policies[i]);
+        lua_rawseti(L, -2, (int)i + 1);
+    }
+    if (host->settings) return 1;
+    lua_pushliteral(L, "policies/*.lua");
+    lua_rawseti(L, -2, 1);
+    return 1;
+}
+
+static int runtime_getenv(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    struct script_env *env = &own_host(L)->env;
+    lua_pushstring(L, env->getenv ? env->getenv(env->user, name) : getenv(name));
+    return 1;
+}
+
+/* ---- deliveries ---- */
+
+enum { EFFECTS_BYTES_MAX = 16 << 20 };
+
+static void check_room(lua_State *L, struct task *task, const struct submit *submit)
+{
+    size_t bytes = submit->message.body.size + submit->message.headers.size;
+    if (task->send_count >= EFFECTS_PER_DELIVERY_MAX)
+        error_raise(L, task->script, "TOO_LARGE", "more than %d effects in one delivery",
+                    EFFECTS_PER_DELIVERY_MAX);
+    if (task->send_bytes + bytes > EFFECTS_BYTES_MAX)
+        error_raise(L, task->script, "TOO_LARGE", "more than 16 MiB of effects in one delivery");
+    task->send_bytes += bytes;
+}
+
+static int runtime_ctx_send(lua_State *L)
+{
+    struct task *task = ctx_check(L, own_script(L), 1);
+    lua_settop(L, 2);
+    struct submit *submit = task_send_room(task);
+    send_read(L, task->host, 2, &task->arena, submit);
+    check_room(L, task, submit);
+    submit->message.from = span_text(task->agent->address);
+    task->send_count++;
+    push_span(L, submit->message.id);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"now", runtime_now},
+    {"clock", runtime_clock},
+    {"random", runtime_random},
+    {"new_id", runtime_new_id},
+    {"log", runtime_log},
+    {"json_encode", runtime_json_encode},
+    {"json_decode", runtime_json_decode},
+    {"place", runtime_place},
+    {"root", runtime_root},
+    {"policies", runtime_policies},
+    {"getenv", runtime_getenv},
+    {"ctx_send", runtime_ctx_send},
+    {"ctx_field", ctx_field},
+    {NULL, NULL},
+};
+
+int open_runtime(lua_State *L)
+{
+    struct script *script = script_of(L);
+    lua_newtable(L);
+    for (const luaL_Reg *entry = functions; entry->name; entry++) {
+        lua_pushlightuserdata(L, script);
+        lua_pushcclosure(L, entry->func, 1);
+        lua_setfield(L, -2, entry->name);
+    }
+    wait_push_marker(L);
+    lua_setfield(L, -2, "WAIT");
+    lua_pushlightuserdata(L, NULL);
+    lua_setfield(L, -2, "null");
+    push_ref(L, script, REF_ARRAY);
+    lua_setfield(L, -2, "array_mt");
+    return 1;
+}

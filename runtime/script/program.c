@@ -1,0 +1,84 @@
+/* Programs: a script with arguments that runs as a coroutine until it ends. */
+#include "script/host.h"
+
+#include <math.h>
+
+static const char *environment_of(const struct script *script)
+{
+    return script->kind == SCRIPT_SPEC ? "spec" : "program";
+}
+
+/* `arg` as the stand-alone interpreter has it: the script's own name is arg[0]. */
+static void push_arg(lua_State *L, const struct program_source *source)
+{
+    lua_createtable(L, source->argc, 1);
+    lua_pushstring(L, source->path);
+    lua_rawseti(L, -2, 0);
+    for (int i = 0; i < source->argc; i++) {
+        lua_pushstring(L, source->argv[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
+static void set_arg(lua_State *L, int function, const struct program_source *source)
+{
+    lua_getfenv(L, function);
+    lua_pushliteral(L, "arg");
+    push_arg(L, source);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+int program_prepare(lua_State *L, struct task *task)
+{
+    const struct program_source *source = task->source;
+    luaL_checkstack(L, source->argc + 8, "too many arguments");
+    state_compile(task->script, L, source->path, source->text, environment_of(task->script));
+    set_arg(L, 1, source);
+    for (int i = 0; i < source->argc; i++) lua_pushstring(L, source->argv[i]);
+    return 1 + source->argc;
+}
+
+void script_program(struct script *script, const char *path, const char *text, int argc,
+                    char *const *argv)
+{
+    struct program_source source = {path, text, argc, argv};
+    struct task *task = task_new(script->host, script, TASK_PROGRAM);
+    task->source = &source; /* looked at before the first wait only */
+    task_start(task);
+}
+
+/* What a program returns: nothing or true is 0, false is 1, a number is itself. */
+static int exit_code(lua_State *co)
+{
+    if (lua_gettop(co) == 0 || lua_isnil(co, 1)) return 0;
+    if (lua_isboolean(co, 1)) return lua_toboolean(co, 1) ? 0 : 1;
+    if (lua_type(co, 1) != LUA_TNUMBER) return 0;
+    double number = lua_tonumber(co, 1);
+    return number >= 0 && number <= 255 ? (int)lround(number) : 1;
+}
+
+/* The error's text and, under it, where it was raised. */
+static struct span program_error(struct task *task)
+{
+    lua_State *co = task->worker->co;
+    struct span text = error_text(task->host, co, -1);
+    luaL_traceback(co, co, NULL, 0);
+    struct span trace = span_at(co, -1);
+    struct block *both = block_new(text.size + 1 + trace.size);
+    memcpy(both->bytes, text.bytes, text.size);
+    both->bytes[text.size] = '\n';
+    memcpy(both->bytes + text.size + 1, trace.bytes, trace.size);
+    text = error_keep(task->host, block_span(both));
+    block_release(both);
+    return text;
+}
+
+void program_end(struct task *task, int status, struct turn *turn)
+{
+    (void)turn;
+    struct script_env *env = &task->host->env;
+    if (!env->program_done) return;
+    if (status == 0) env->program_done(env->user, exit_code(task->worker->co), span_of(NULL, 0));
+    else env->program_done(env->user, 1, program_error(task));
+}

@@ -1,0 +1,183 @@
+/* The Lua host: states, handlers in pooled coroutines, guards, policies and hooks in Lua.
+ *
+ * A host belongs to one node (or to one program). Each agent generation, the node's own settings
+ * and hooks, each program and each spec have a Lua state of their own, a `struct script`. What a
+ * script does reaches the engine as events through `script_env.post`; what the engine asks of
+ * scripts reaches them through the functions below. Nothing here reads a clock or a socket. */
+#ifndef MOONPOST_SCRIPT_H
+#define MOONPOST_SCRIPT_H
+
+#include <lua.h>
+#include "core/effect.h"
+#include "core/engine.h"
+#include "script/settings.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+
+/* A line for people and programs. All spans are borrowed during the call. */
+struct log_record {
+    enum log_level level;
+    struct span text;
+    struct span agent;      /* address, or empty */
+    struct span id;         /* of the message in hand, or empty */
+    uint32_t generation;    /* of the agent; 0: none */
+    struct span fields;     /* a JSON object in text, or empty */
+};
+
+/* What `moonpost.client { ... }` asks for. Spans borrowed during the call. */
+struct client_options {
+    struct span link;  /* "unix://...", "tcp://host:port", or a node's name in a world */
+    struct span name;  /* or empty: one is made */
+    uint8_t profile;   /* enum profile or PROFILE_DEFAULT */
+    uint8_t level;     /* enum level awaited, LEVEL_NONE: by profile */
+    uint32_t window;
+    const struct retry_policy *send; /* NULL: default */
+};
+
+/* What a host needs of the world around it. Everything is borrowed for the host's life. */
+struct script_env {
+    void *user;
+    int64_t (*now_ms)(void *user);  /* monotonic */
+    int64_t (*wall_ms)(void *user); /* since 1970 */
+    uint64_t (*random)(void *user);
+    bool deterministic; /* guards count instructions instead of time */
+    void (*log)(void *user, const struct log_record *record);
+
+    /* Give the node's engine an event; everything it points at is copied before this returns. */
+    void (*post)(void *user, const struct event *event);
+
+    /* Programs and specs only, else NULL. A client is a node of its own in the same process;
+     * client_open answers later through script_wake(waiter). */
+    void (*client_open)(void *user, uint64_t waiter, const struct client_options *options);
+    void (*client_post)(void *user, uint32_t client, const struct event *event);
+    void (*client_close)(void *user, uint32_t client);
+
+    /* Another kind of wait than the host knows: the yielded values are on top of `L` from index
+     * `first`. Answer false: unknown kind. Else script_wake(waiter) must follow, later. NULL: none. */
+    bool (*wait)(void *user, uint64_t waiter, const char *kind, lua_State *L, int first);
+
+    /* The node's own environment variable (a world's); NULL: the process's. */
+    const char *(*getenv)(void *user, const char *name);
+
+    /* The program ended: its exit code, or the error text it died of (with traceback). */
+    void (*program_done)(void *user, int exit_code, struct span error);
+};
+
+struct script_host;
+struct script;
+
+struct script_host *script_host_new(const struct script_env *env);
+
+/* Ends all tasks without outcomes and closes all states. */
+void script_host_free(struct script_host *host);
+
+enum script_kind { SCRIPT_AGENT, SCRIPT_NODE, SCRIPT_PROGRAM, SCRIPT_SPEC };
+
+/* A new Lua state with the library and the runtime module. `root` (copied) is the project's
+ * folder, for require, policies and relative paths. Never NULL. */
+struct script *script_new(struct script_host *host, enum script_kind kind, const char *root);
+void script_free(struct script *script);
+lua_State *script_state(struct script *script);
+
+/* Make `require(name)` answer what `open` returns, in this state. */
+void script_preload(struct script *script, const char *name, lua_CFunction open);
+
+/* Run a file (or, when `text` is not NULL, that text under the chunk name `path`) in the environment
+ * of its kind and leave the one value it returns on top of the state's stack. SCRIPT: nothing is
+ * left; `*error` names file, line and reason (valid until the next call on this host). */
+enum status script_load(struct script *script, const char *path, const char *text,
+                        struct span *error);
+
+/* ---- agents ---- */
+
+/* Take the value at `index` of `L` (a state of this or another host; borrowed for the agent's life)
+ * as an agent. `origin` (copied) names its file in errors. 0 and `*error` when it is not one. */
+uint32_t script_agent_new(struct script_host *host, lua_State *L, int index, const char *origin,
+                          struct span *error);
+
+/* Load a file that returns an agent, in a state of its own that lives as long as the agent. */
+uint32_t script_agent_load(struct script_host *host, const char *root, const char *path,
+                           struct span *error);
+
+/* Its declaration, for EVENT_AGENT_UP. Valid until the agent is freed. */
+const struct agent_declaration *script_agent_declaration(struct script_host *host, uint32_t agent);
+
+/* Another agent of this host has the same address: forget `agent` again and say so in `*error`, with
+ * both files. Answers STATUS_SCRIPT. */
+enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_t holder,
+                               struct span *error);
+
+/* Run on.start (`why` is "boot" or "reload"). SCRIPT: it raised, and the start is refused. A handler
+ * that waits in on.start goes on in turns: `*waiting` is then true and the outcome is logged. */
+enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
+                               struct span *error);
+
+/* Run on.stop (its errors are logged), then forget the agent once its last handler has ended. */
+void script_agent_free(struct script_host *host, uint32_t agent);
+
+/* ---- effects ---- */
+
+/* Start a handler; its outcome is posted now or later as EVENT_OUTCOME. `node` is ctx.node. */
+void script_run(struct script_host *host, const struct run *run);
+
+/* End a delivery from outside (timeout, stop): its coroutine sees the error once. Its lease is
+ * already void, so no outcome is posted. */
+void script_interrupt(struct script_host *host, uint64_t delivery, enum code code);
+
+/* A sleep is over (EFFECT_RESUME). Unknown waiters are ignored. */
+void script_resume(struct script_host *host, uint64_t waiter);
+
+/* What became of a send or call (EFFECT_RECEIPT). */
+void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer);
+
+/* Resume a waiting coroutine with `ok` and the values that `push` leaves on its stack (`push`
+ * answers how many; NULL: none). */
+void script_wake(struct script_host *host, uint64_t waiter, bool ok,
+                 int (*push)(lua_State *L, void *user), void *user);
+
+/* ---- policies and hooks ---- */
+
+/* Take the value at `index` of `L` as a hook of this node. False and `*error` when it is not one. */
+bool script_hook_add(struct script_host *host, lua_State *L, int index, const char *origin,
+                     struct span *error);
+
+/* Load a file that returns a hook, in the node's own state. */
+bool script_hook_load(struct script_host *host, const char *root, const char *path,
+                      struct span *error);
+
+/* Which steps and facts the hooks want, for engine_watch. */
+void script_hook_masks(const struct script_host *host, uint32_t *facts, uint32_t *steps);
+
+/* Hand a fact to the hooks that asked for it. */
+void script_fact(struct script_host *host, const struct fact *fact);
+
+/* The answers of this host's scripts to the core's questions (user pointer: the host). */
+struct policies script_policies(struct script_host *host);
+
+/* The name in ctx.node and hop.node, and what hooks learn of where they are. Copied. */
+void script_host_name(struct script_host *host, struct span name);
+
+/* ---- programs ---- */
+
+/* Run a Lua file (or text) as a program with arguments: as a coroutine that may wait. Its end is
+ * told through program_done. */
+void script_program(struct script *script, const char *path, const char *text, int argc,
+                    char *const *argv);
+
+/* ---- settings ---- */
+
+/* Load a settings file (NULL: all defaults) in the node's state. Relative paths in it are relative
+ * to its folder. SCRIPT: `*error`. The settings live in the host. */
+enum status script_settings_load(struct script_host *host, const char *path,
+                                 const struct settings **settings, struct span *error);
+
+/* The same from a table on top of `L` (a world's settings). Pops it. */
+enum status script_settings_take(struct script_host *host, lua_State *L,
+                                 const struct settings **settings, struct span *error);
+
+/* An agent (or hook) that the settings give as a value: pushes it and answers the state on whose
+ * stack it is. NULL: entry `index` is a file or a glob, nothing is pushed. */
+lua_State *script_settings_agent(struct script_host *host, size_t index);
+lua_State *script_settings_hook(struct script_host *host, size_t index);
+
+#endif

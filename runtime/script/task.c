@@ -1,0 +1,254 @@
+/* Coroutines at work: started, resumed, waiting, ended.
+ *
+ *   new -> running -> ended
+ *            |  ^
+ *            v  | task_answer: what it waited for is there
+ *          waiting
+ *
+ * A task that is interrupted is resumed once with an error. Whatever it does then is ignored; when
+ * it waits again it is left where it is, and the collector takes it. */
+#include "script/host.h"
+
+#include <stdlib.h>
+
+/* ---- workers ---- */
+
+static int worker_make(lua_State *L, void *user)
+{
+    struct worker *worker = user;
+    worker->co = lua_newthread(L);
+    worker->ref = luaL_ref(L, LUA_REGISTRYINDEX);
+    return 0;
+}
+
+static struct worker *worker_new(struct script *script)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    ensure(worker != NULL);
+    struct turn turn;
+    turn_enter(&turn, host_now(script), script, PLACE_LOAD, NULL, 0);
+    bool made = turn_invoke(&turn, worker_make, worker, 0, 0);
+    turn_leave(&turn);
+    ensure(made);
+    return worker;
+}
+
+static struct worker *worker_take(struct script *script)
+{
+    struct worker *worker = script->idle;
+    if (!worker) return worker_new(script);
+    script->idle = worker->next;
+    return worker;
+}
+
+/* A coroutine that ended well runs the next task; any other is left to the collector. */
+static void worker_give(struct script *script, struct worker *worker, bool reusable)
+{
+    if (reusable) {
+        lua_settop(worker->co, 0);
+        worker->next = script->idle;
+        script->idle = worker;
+        return;
+    }
+    luaL_unref(script->L, LUA_REGISTRYINDEX, worker->ref);
+    free(worker);
+}
+
+void workers_free(struct script *script)
+{
+    while (script->idle) {
+        struct worker *worker = script->idle;
+        script->idle = worker->next;
+        free(worker);
+    }
+}
+
+/* ---- life ---- */
+
+static struct task *task_spare(struct script_host *host)
+{
+    struct task *task = host->spare_tasks;
+    if (!task) {
+        task = calloc(1, sizeof *task);
+        ensure(task != NULL);
+        return task;
+    }
+    host->spare_tasks = task->next;
+    *task = (struct task){.arena = task->arena, .sends = task->sends,
+                          .send_capacity = task->send_capacity};
+    return task;
+}
+
+struct task *task_new(struct script_host *host, struct script *script, enum task_kind kind)
+{
+    struct task *task = task_spare(host);
+    task->host = host;
+    task->script = script;
+    task->kind = kind;
+    task->worker = worker_take(script);
+    task->expires_ms = DURATION_FOREVER;
+    task->next = host->tasks;
+    if (task->next) task->next->previous = task;
+    host->tasks = task;
+    return task;
+}
+
+static void task_unlink(struct task *task)
+{
+    if (task->previous) task->previous->next = task->next;
+    else task->host->tasks = task->next;
+    if (task->next) task->next->previous = task->previous;
+}
+
+static void task_release(struct task *task, bool reusable)
+{
+    struct script_host *host = task->host;
+    slots_remove(&host->waiters, task->waiter);
+    slots_remove(&task->script->deliveries, task->ctx);
+    worker_give(task->script, task->worker, reusable);
+    block_release(task->block);
+    arena_reset(&task->arena);
+    task_unlink(task);
+    task->next = host->spare_tasks;
+    host->spare_tasks = task;
+    if (task->agent) agent_release(task->agent);
+}
+
+void task_drop(struct task *task)
+{
+    task_release(task, false);
+}
+
+static void task_end(struct task *task, int status, struct turn *turn)
+{
+    if (!task->interrupted) {
+        if (task->kind == TASK_PROGRAM) program_end(task, status, turn);
+        else delivery_end(task, status, turn);
+    }
+    turn_forget(turn);
+    task_release(task, status == 0);
+}
+
+/* ---- turns ---- */
+
+static enum place task_place(const struct task *task)
+{
+    if (task->kind != TASK_PROGRAM) return PLACE_HANDLER;
+    return task->script->kind == SCRIPT_SPEC ? PLACE_SPEC : PLACE_PROGRAM;
+}
+
+static int task_turn(struct task *task, int arguments, struct turn *turn)
+{
+    turn_enter(turn, task->host, task->script, task_place(task), task,
+               task->agent ? task->agent->budget_ms : 0);
+    task->running = true;
+    int status = lua_resume(task->worker->co, arguments);
+    task->running = false;
+    turn_leave(turn);
+    return status;
+}
+
+uint64_t task_wait_begin(struct task *task)
+{
+    ensure(task->waiter == 0);
+    task->waiter = slots_add(&task->host->waiters, task);
+    task->waiting_engine = task->waiting_call = false;
+    task->waiting_client = 0;
+    return task->waiter;
+}
+
+static void task_wait_end(struct task *task)
+{
+    slots_remove(&task->host->waiters, task->waiter);
+    task->waiter = 0;
+}
+
+struct task *task_waiting(struct script_host *host, uint64_t waiter)
+{
+    return slots_get(&host->waiters, waiter);
+}
+
+/* Run a C function with the top `arguments` values of the main thread, and move what it leaves to
+ * the coroutine; answers how many. An error becomes `false, error`. */
+static int task_invoke(struct task *task, turn_function *function, void *user, int arguments)
+{
+    lua_State *L = task->script->L, *co = task->worker->co;
+    int base = lua_gettop(L) - arguments;
+    struct turn turn;
+    turn_enter(&turn, task->host, task->script, task_place(task), task, 0);
+    if (!turn_invoke(&turn, function, user, arguments, LUA_MULTRET)) {
+        task_wait_end(task);
+        lua_pushboolean(L, false);
+        lua_insert(L, -2);
+    }
+    turn_leave(&turn);
+    turn_forget(&turn);
+    int count = lua_gettop(L) - base;
+    ensure(lua_checkstack(co, count + 1));
+    lua_xmove(L, co, count);
+    return count;
+}
+
+/* The coroutine yielded: do what it waits for. Answers how many values it goes on with at once; -1:
+ * it really waits. */
+static int task_wait(struct task *task)
+{
+    lua_State *L = task->script->L, *co = task->worker->co;
+    int yielded = lua_gettop(co);
+    ensure(lua_checkstack(L, yielded + 8));
+    lua_xmove(co, L, yielded);
+    int count = task_invoke(task, wait_begin, task, yielded);
+    if (!task->waiter) return count;
+    task->waited = true;
+    return -1;
+}
+
+static void task_go(struct task *task, int arguments)
+{
+    struct turn turn;
+    while (arguments >= 0) {
+        int status = task_turn(task, arguments, &turn);
+        if (status != LUA_YIELD || turn.over || task->interrupted) {
+            task_end(task, status, &turn);
+            return;
+        }
+        turn_forget(&turn);
+        arguments = task_wait(task);
+    }
+}
+
+void task_start(struct task *task)
+{
+    lua_State *co = task->worker->co;
+    push_ref(co, task->script, REF_ENTRY);
+    lua_pushlightuserdata(co, task);
+    task_go(task, 1);
+}
+
+void task_answer(struct task *task, turn_function *function, void *user)
+{
+    task_wait_end(task);
+    task_go(task, task_invoke(task, function, user, 0));
+}
+
+/* ---- entry ---- */
+
+static int prepare(lua_State *L)
+{
+    struct task *task = lua_touserdata(L, 1);
+    lua_settop(L, 0);
+    return task->kind == TASK_PROGRAM ? program_prepare(L, task) : delivery_prepare(L, task);
+}
+
+/* In Lua, because a C function could not be yielded across. */
+static const char entry[] = "local prepare = ...\n"
+                            "local function go(run, ...) return run(...) end\n"
+                            "return function(task) return go(prepare(task)) end\n";
+
+void task_register(lua_State *L, struct script *script)
+{
+    if (luaL_loadbufferx(L, entry, sizeof entry - 1, "=moonpost", "t") != 0) lua_error(L);
+    lua_pushcfunction(L, prepare);
+    lua_call(L, 1, 1);
+    script->refs[REF_ENTRY] = luaL_ref(L, LUA_REGISTRYINDEX);
+}

@@ -1,0 +1,246 @@
+/* What a coroutine can wait for: coroutine.yield(runtime.WAIT, kind, ...). */
+#include "script/host.h"
+
+#include <stdio.h>
+
+struct wait_kind {
+    const char *name;
+    int (*begin)(lua_State *L, struct task *task); /* arguments from index 3 on */
+};
+
+static void post(struct task *task, const struct event *event)
+{
+    task->host->env.post(task->host->env.user, event);
+}
+
+static int wait_sleep(lua_State *L, struct task *task)
+{
+    int64_t delay_ms = ms_of_seconds(luaL_checknumber(L, 3));
+    uint64_t waiter = task_wait_begin(task);
+    task->waiting_engine = true;
+    post(task, &(struct event){.kind = EVENT_WAIT, .waiter = waiter, .delay_ms = delay_ms});
+    return 0;
+}
+
+static struct submit *read_submit(lua_State *L, struct task *task, int index)
+{
+    struct arena *arena = &task->host->scratch;
+    arena_reset(arena);
+    struct submit *submit = arena_take(arena, sizeof *submit);
+    send_read(L, task->host, index, arena, submit);
+    return submit;
+}
+
+/* A call waits 30 s when nothing was said; for the engine "for ever" is 0. */
+static void settle_timeout(struct submit *submit)
+{
+    if (submit->timeout_ms == 0 && submit->message.level == LEVEL_HANDLED)
+        submit->timeout_ms = CALL_TIMEOUT_MS;
+    if (submit->timeout_ms == DURATION_FOREVER) submit->timeout_ms = 0;
+}
+
+/* The same question at every attempt, so that a callee that deduplicates answers from memory. */
+static void name_call(struct task *task, struct submit *submit)
+{
+    task->calls++;
+    if (!task->block) return;
+    struct span id = message_of(task->block).id;
+    char *text = arena_take(&task->host->scratch, id.size + 32);
+    int size = snprintf(text, id.size + 32, "%.*s/call-%u", SPAN_ARGS(id), task->calls);
+    if (size <= ID_BYTES_MAX) submit->message.id = span_of(text, (size_t)size);
+}
+
+static int wait_call(lua_State *L, struct task *task)
+{
+    if (!task->agent) luaL_error(L, "only an agent's handler can do this");
+    lua_getfield(L, 3, "id");
+    bool named = !lua_isnil(L, -1);
+    struct submit *submit = read_submit(L, task, 3);
+    if (!named) name_call(task, submit);
+    submit->message.from = span_text(task->agent->address);
+    submit->message.level = LEVEL_HANDLED;
+    settle_timeout(submit);
+    submit->waiter = task_wait_begin(task);
+    task->waiting_engine = task->waiting_call = true;
+    post(task, &(struct event){.kind = EVENT_SUBMIT, .submit = submit});
+    return 0;
+}
+
+static void need_clients(lua_State *L, const struct task *task)
+{
+    if (!task->host->env.client_open || task->agent)
+        luaL_error(L, "moonpost.client: only for programs under moonpost exec; in an agent use ctx");
+}
+
+static int wait_client_open(lua_State *L, struct task *task)
+{
+    need_clients(L, task);
+    struct arena *arena = &task->host->scratch;
+    arena_reset(arena);
+    struct client_options options = {
+        .link = field_span(L, 3, "link", arena), .name = field_span(L, 3, "name", arena),
+        .profile = profile_from(field_span(L, 3, "profile", arena), PROFILE_DEFAULT),
+        .level = level_from(field_span(L, 3, "await", arena)),
+        .window = field_count(L, 3, "window", WINDOW_DEFAULT)};
+    struct retry_policy *send = NULL;
+    if (field_present(L, 3, "send")) {
+        send = arena_take(arena, sizeof *send);
+        lua_getfield(L, 3, "send");
+        *send = retry_read(L, task->host, -1, retry_default_send(), true);
+    }
+    options.send = send;
+    task->host->env.client_open(task->host->env.user, task_wait_begin(task), &options);
+    return 0;
+}
+
+static uint32_t check_client(lua_State *L, const struct task *task)
+{
+    need_clients(L, task);
+    return (uint32_t)luaL_checknumber(L, 3);
+}
+
+static bool awaits(lua_State *L, int index, const char *what)
+{
+    lua_getfield(L, index, "await");
+    bool same = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), what) == 0;
+    lua_pop(L, 1);
+    return same;
+}
+
+static int wait_client_send(lua_State *L, struct task *task)
+{
+    uint32_t client = check_client(L, task);
+    bool waits = !awaits(L, 4, "none");
+    struct submit *submit = read_submit(L, task, 4);
+    settle_timeout(submit);
+    if (waits) {
+        submit->waiter = task_wait_begin(task);
+        task->waiting_client = client;
+    }
+    struct event event = {.kind = EVENT_SUBMIT, .submit = submit};
+    task->host->env.client_post(task->host->env.user, client, &event);
+    if (waits) return 0;
+    lua_pushboolean(L, true);
+    push_span(L, submit->message.id);
+    return 2;
+}
+
+static int wait_client_close(lua_State *L, struct task *task)
+{
+    task->host->env.client_close(task->host->env.user, check_client(L, task));
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+static const struct wait_kind kinds[] = {
+    {"sleep", wait_sleep},
+    {"call", wait_call},
+    {"client_open", wait_client_open},
+    {"client_send", wait_client_send},
+    {"client_close", wait_client_close},
+};
+
+/* A kind that only the shell knows. */
+static int wait_other(lua_State *L, struct task *task, const char *kind)
+{
+    struct script_env *env = &task->host->env;
+    uint64_t waiter = task_wait_begin(task);
+    if (env->wait && env->wait(env->user, waiter, kind, L, 3)) return 0;
+    return luaL_error(L, "nothing here answers the wait \"%s\"", kind);
+}
+
+static const char wait_key = 0;
+
+void wait_push_marker(lua_State *L)
+{
+    lua_pushlightuserdata(L, (void *)&wait_key);
+}
+
+int wait_begin(lua_State *L, void *user)
+{
+    struct task *task = user;
+    if (lua_touserdata(L, 1) != &wait_key)
+        return luaL_error(L, "coroutine.yield outside of a coroutine of the script's own");
+    const char *kind = luaL_checkstring(L, 2);
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
+        if (strcmp(kinds[i].name, kind) == 0) return kinds[i].begin(L, task);
+    return wait_other(L, task, kind);
+}
+
+void wait_forget(struct task *task)
+{
+    struct event event = {.kind = EVENT_FORGET, .waiter = task->waiter};
+    struct script_env *env = &task->host->env;
+    if (task->waiting_engine) env->post(env->user, &event);
+    else if (task->waiting_client) env->client_post(env->user, task->waiting_client, &event);
+}
+
+/* ---- answers ---- */
+
+static int answer_true(lua_State *L, void *user)
+{
+    (void)user;
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+void script_resume(struct script_host *host, uint64_t waiter)
+{
+    struct task *task = task_waiting(host, waiter);
+    if (task) task_answer(task, answer_true, NULL);
+}
+
+struct receipt_request {
+    struct task *task;
+    const struct answer *answer;
+};
+
+static int answer_error(lua_State *L, const struct receipt_request *request)
+{
+    const struct answer *answer = request->answer;
+    struct span word = answer->code == CODE_OTHER && answer->word.size > 0
+                           ? answer->word : span_text(code_name((enum code)answer->code));
+    lua_pushboolean(L, false);
+    push_span(L, word);
+    error_push(L, request->task->script, &(struct error_fields){
+        .code = lua_tostring(L, -1), .reason = answer->reason, .ref = answer->ref});
+    lua_remove(L, -2);
+    return 2;
+}
+
+static int answer_receipt(lua_State *L, void *user)
+{
+    const struct receipt_request *request = user;
+    if (request->task->waiting_call && !request->answer->ok) return answer_error(L, request);
+    lua_pushboolean(L, true);
+    receipt_push(L, request->task->script, request->answer);
+    return 2;
+}
+
+void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer)
+{
+    struct task *task = task_waiting(host, waiter);
+    struct receipt_request request = {task, answer};
+    if (task) task_answer(task, answer_receipt, &request);
+}
+
+struct wake_request {
+    bool ok;
+    int (*push)(lua_State *L, void *user);
+    void *user;
+};
+
+static int answer_wake(lua_State *L, void *user)
+{
+    const struct wake_request *request = user;
+    lua_pushboolean(L, request->ok);
+    return 1 + (request->push ? request->push(L, request->user) : 0);
+}
+
+void script_wake(struct script_host *host, uint64_t waiter, bool ok,
+                 int (*push)(lua_State *L, void *user), void *user)
+{
+    struct task *task = task_waiting(host, waiter);
+    struct wake_request request = {ok, push, user};
+    if (task) task_answer(task, answer_wake, &request);
+}

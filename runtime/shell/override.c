@@ -1,0 +1,340 @@
+/* Environment and flags over settings: one table of names. */
+#include "shell/override.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include "core/buffer.h"
+
+enum { NAME_BYTES_MAX = 64, VALUE_BYTES_MAX = 4096 };
+
+/* ---- values ---- */
+
+struct quantity {
+    double number;
+    char unit[8]; /* what follows the digits */
+};
+
+static bool read_quantity(struct span text, struct quantity *quantity)
+{
+    char copy[64], *unit;
+    if (text.size == 0 || text.size >= sizeof copy) return false;
+    memcpy(copy, text.bytes, text.size);
+    copy[text.size] = 0;
+    quantity->number = strtod(copy, &unit);
+    snprintf(quantity->unit, sizeof quantity->unit, "%s", unit);
+    return copy[0] >= '0' && copy[0] <= '9' && isfinite(quantity->number);
+}
+
+static bool read_plain(struct span text, double *number)
+{
+    struct quantity quantity;
+    if (!read_quantity(text, &quantity) || quantity.unit[0]) return false;
+    *number = quantity.number;
+    return true;
+}
+
+static bool is_forever(struct span text)
+{
+    return span_equal(text, span_text("inf"));
+}
+
+static bool read_duration(struct span text, int64_t *ms)
+{
+    static const struct {
+        const char *name;
+        double ms;
+    } units[] = {{"", 1e3}, {"ms", 1}, {"s", 1e3}, {"m", 6e4}, {"h", 36e5}, {"d", 864e5}};
+    struct quantity quantity;
+    if (!read_quantity(text, &quantity)) return false;
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        double value = quantity.number * units[i].ms;
+        if (strcmp(quantity.unit, units[i].name) != 0 || value > 1e15) continue;
+        *ms = (int64_t)(value + 0.5);
+        return true;
+    }
+    return false;
+}
+
+/* ---- fields of a retry policy ---- */
+
+static bool set_attempts(struct retry_policy *policy, struct span value)
+{
+    double number = 0;
+    bool valid = is_forever(value) ||
+                 (read_plain(value, &number) && number >= 1 && number <= 1e9 && number == floor(number));
+    if (valid) policy->attempts = is_forever(value) ? ATTEMPTS_FOREVER : (uint32_t)number;
+    return valid;
+}
+
+static bool set_first(struct retry_policy *policy, struct span value)
+{
+    if (!read_duration(value, &policy->first_ms)) return false;
+    policy->delay_count = 0;
+    return true;
+}
+
+static bool set_factor(struct retry_policy *policy, struct span value)
+{
+    double number;
+    if (!read_plain(value, &number) || number < 1 || number > 1000) return false;
+    policy->factor = number;
+    policy->step_ms = 0;
+    policy->delay_count = 0;
+    return true;
+}
+
+static bool set_cap(struct retry_policy *policy, struct span value)
+{
+    return read_duration(value, &policy->cap_ms);
+}
+
+static bool set_jitter(struct retry_policy *policy, struct span value)
+{
+    double number;
+    if (!read_plain(value, &number) || number > 1) return false;
+    policy->jitter = number;
+    return true;
+}
+
+static bool set_deadline(struct retry_policy *policy, struct span value)
+{
+    if (!is_forever(value)) return read_duration(value, &policy->deadline_ms);
+    policy->deadline_ms = DURATION_FOREVER;
+    return true;
+}
+
+typedef bool set_policy(struct retry_policy *policy, struct span value);
+
+/* A function of a script would decide everything itself, so it goes. */
+static bool set_in(struct retry_policy *policy, set_policy *set, struct span value)
+{
+    if (!set(policy, value)) return false;
+    policy->script = 0;
+    return true;
+}
+
+static bool set_send(struct override *override, set_policy *set, struct span value)
+{
+    return set_in(&override->settings.send, set, value);
+}
+
+static bool set_handle(struct override *override, set_policy *set, struct span value)
+{
+    return set_in(&override->settings.handle, set, value);
+}
+
+static bool set_link(struct override *override, set_policy *set, struct span value)
+{
+    struct retry_policy probe = retry_default_link();
+    if (!set(&probe, value)) return false;
+    for (size_t i = 0; i < override->settings.link_count; i++)
+        set_in(&override->settings.links[i].retry, set, value);
+    return true;
+}
+
+/* ---- other settings ---- */
+
+static bool set_name(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    bool valid = value.size > 0 && value.size <= ADDRESS_BYTES_MAX;
+    for (size_t i = 0; i < value.size; i++)
+        if ((unsigned char)value.bytes[i] <= ' ') valid = false;
+    if (valid) override->settings.name = arena_copy(&override->memory, value);
+    return valid;
+}
+
+static bool set_profile(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    bool most = span_equal(value, span_text("at-most-once"));
+    if (!most && !span_equal(value, span_text("at-least-once"))) return false;
+    override->settings.send_profile = most ? AT_MOST_ONCE : AT_LEAST_ONCE;
+    return true;
+}
+
+static bool set_log(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    return log_choose(override->log, value);
+}
+
+static bool set_envelopes(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    bool yes = span_equal(value, span_text("1")) || span_equal(value, span_text("true"));
+    bool no = span_equal(value, span_text("0")) || span_equal(value, span_text("false"));
+    if (yes || no) override->show_envelopes = yes;
+    return yes || no;
+}
+
+static bool set_store(struct override *override, set_policy *unused, struct span value)
+{
+    (void)override;
+    (void)unused;
+    return span_equal(value, span_text("memory"));
+}
+
+static bool set_nothing(struct override *override, set_policy *unused, struct span value)
+{
+    (void)override;
+    (void)unused;
+    (void)value;
+    return false;
+}
+
+static bool add_door(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    struct settings *settings = &override->settings;
+    if (settings->listen_count == SETTINGS_LIST_MAX) return false;
+    settings->listen[settings->listen_count++] = arena_copy(&override->memory, value);
+    return true;
+}
+
+/* ---- the table ---- */
+
+struct rule {
+    const char *name;
+    bool (*apply)(struct override *override, set_policy *set, struct span value);
+    set_policy *set; /* of a retry policy's field, else NULL */
+    const char *can_be;
+    const char *later; /* a value of the API that is not there yet, "*" for any other; or NULL */
+    bool flag_only;
+};
+
+#define DURATION "a duration such as 250ms, 5s or 2m"
+#define POLICY_RULES(role, apply) \
+    {role "_ATTEMPTS", apply, set_attempts, "a whole number from 1 on, or inf", NULL, false}, \
+    {role "_FIRST", apply, set_first, DURATION, NULL, false}, \
+    {role "_FACTOR", apply, set_factor, "a number from 1 to 1000", NULL, false}, \
+    {role "_CAP", apply, set_cap, DURATION, NULL, false}, \
+    {role "_JITTER", apply, set_jitter, "a number from 0 to 1", NULL, false}
+
+static const struct rule rules[] = {
+    {"NAME", set_name, NULL, "1 to 255 characters without spaces", NULL, false},
+    {"PROFILE", set_profile, NULL, "at-least-once or at-most-once", "exactly-once", false},
+    {"LOG", set_log, NULL, "debug, info, warn or error, and text or json, such as debug,json", NULL,
+     false},
+    {"SHOW_ENVELOPES", set_envelopes, NULL, "1 or 0", NULL, false},
+    {"STORE", set_store, NULL, "memory", "*", false},
+    {"SYNC", set_nothing, NULL, "nothing: the store is memory", "*", false},
+    POLICY_RULES("SEND", set_send),
+    POLICY_RULES("HANDLE", set_handle),
+    POLICY_RULES("LINK", set_link),
+    {"SEND_DEADLINE", set_send, set_deadline, DURATION ", or inf", NULL, false},
+    {"LISTEN", add_door, NULL, "one of at most 64 doors", NULL, true},
+};
+
+enum { RULES = sizeof rules / sizeof *rules };
+
+static bool is_later(const struct rule *rule, struct span value)
+{
+    if (!rule->later) return false;
+    return strcmp(rule->later, "*") == 0 || span_equal(value, span_text(rule->later));
+}
+
+/* Apply one rule; `origin` is how the user knows it. */
+static bool apply_rule(struct override *override, const struct rule *rule, const char *origin,
+                       struct span value, struct complaint *complaint)
+{
+    if (rule->apply(override, rule->set, value)) return true;
+    if (is_later(rule, value))
+        complain(complaint, "UNSUPPORTED: %s: %.*s: not yet in this version; it can be %s", origin,
+                 SPAN_ARGS(value), rule->can_be);
+    else
+        complain(complaint, "%s: \"%.*s\" is not possible; it can be %s", origin, SPAN_ARGS(value),
+                 rule->can_be);
+    complaint->usage = true;
+    return false;
+}
+
+/* ---- the environment ---- */
+
+/* Read a value from a file, without the newline at its end. */
+static bool read_value(const char *origin, const char *path, char *value,
+                       struct complaint *complaint)
+{
+    FILE *file = fopen(path, "re");
+    if (!file) return complain(complaint, "%s: cannot read %s: %s", origin, path, strerror(errno));
+    size_t size = fread(value, 1, VALUE_BYTES_MAX - 1, file);
+    fclose(file);
+    while (size && (value[size - 1] == '\n' || value[size - 1] == '\r')) size--;
+    value[size] = 0;
+    return true;
+}
+
+static bool apply_variable(struct override *override, const struct rule *rule,
+                           struct complaint *complaint)
+{
+    char origin[NAME_BYTES_MAX], from_file[VALUE_BYTES_MAX];
+    snprintf(origin, sizeof origin, "MOONPOST_%s_FILE", rule->name);
+    const char *path = getenv(origin);
+    if (path && !read_value(origin, path, from_file, complaint)) return false;
+    if (!path) snprintf(origin, sizeof origin, "MOONPOST_%s", rule->name);
+    const char *value = path ? from_file : getenv(origin);
+    if (!value || !value[0]) return true;
+    return apply_rule(override, rule, origin, span_text(value), complaint);
+}
+
+bool override_by_environment(struct override *override, struct complaint *complaint)
+{
+    for (size_t i = 0; i < RULES; i++)
+        if (!rules[i].flag_only && !apply_variable(override, &rules[i], complaint)) return false;
+    return true;
+}
+
+bool override_by_flag(struct override *override, const char *name, struct span value,
+                      struct complaint *complaint)
+{
+    char origin[NAME_BYTES_MAX] = "--";
+    for (size_t i = 0; i + 3 < sizeof origin && name[i]; i++)
+        origin[i + 2] = name[i] == '_' ? '-' : (char)(name[i] | 0x20);
+    for (size_t i = 0; i < RULES; i++)
+        if (strcmp(rules[i].name, name) == 0)
+            return apply_rule(override, &rules[i], origin, value, complaint);
+    return complain(complaint, "%s: no such flag", origin);
+}
+
+/* ---- parts of it ---- */
+
+void override_init(struct override *override, const struct settings *settings, struct log *log)
+{
+    *override = (struct override){.settings = *settings, .log = log};
+}
+
+void override_deinit(struct override *override)
+{
+    arena_deinit(&override->memory);
+}
+
+/* Did nobody choose it? */
+static bool is_usual(const struct retry_policy *send)
+{
+    struct retry_policy usual = retry_default_send();
+    return !send->script && !send->delay_count && send->attempts == usual.attempts &&
+           send->first_ms == usual.first_ms && send->factor == usual.factor &&
+           send->step_ms == usual.step_ms && send->cap_ms == usual.cap_ms &&
+           send->jitter == usual.jitter && send->deadline_ms == usual.deadline_ms;
+}
+
+void override_client(struct retry_policy *send)
+{
+    struct log ignored = {0};
+    struct override override = {.settings.send = *send, .log = &ignored};
+    struct complaint complaint;
+    if (is_usual(send) && override_by_environment(&override, &complaint))
+        *send = override.settings.send;
+    override_deinit(&override);
+}
+
+void override_node(struct span given, char *address, size_t size)
+{
+    const char *named = getenv("MOONPOST_NODE");
+    if (!given.size && named) given = span_text(named);
+    if (!given.size) given = span_text("data/moonpost.sock");
+    bool bare = !memchr(given.bytes, ':', given.size);
+    snprintf(address, size, "%s%.*s", bare ? "unix:" : "", SPAN_ARGS(given));
+}

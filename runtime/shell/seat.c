@@ -1,0 +1,211 @@
+/* A node's place in the shell. */
+#include "shell/seat.h"
+
+#include <stdlib.h>
+#include "core/ensure.h"
+#include "shell/clock.h"
+#include "shell/connection.h"
+#include "shell/door.h"
+
+enum {
+    STOP_WAIT_MS = 3000,  /* how long links may take to say bye */
+    SWEEP_MS = 200,       /* how exactly time limits of connections are kept */
+    SLEEP_MS_MAX = 10000, /* libuv's timers stand still while the machine sleeps, our clock does not */
+};
+
+/* ---- what the node asks for ---- */
+
+static int64_t seat_now_ms(void *user)
+{
+    (void)user;
+    return clock_now_ms();
+}
+
+static int64_t seat_wall_ms(void *user)
+{
+    (void)user;
+    return clock_wall_ms();
+}
+
+static void seat_write(void *user, uint32_t connection, struct block *block)
+{
+    connection_write(user, connection, block);
+}
+
+static void seat_close_connection(void *user, uint32_t connection)
+{
+    connection_close(user, connection);
+}
+
+static void seat_dial(void *user, uint32_t dial, struct span address)
+{
+    door_dial(user, dial, address);
+}
+
+static void seat_wake_node(void *user)
+{
+    seat_wake(user);
+}
+
+static void seat_log(void *user, struct span node, const struct log_record *record)
+{
+    struct seat *seat = user;
+    log_write(&seat->shell->log, node, record);
+}
+
+static struct node_io seat_io(struct seat *seat)
+{
+    return (struct node_io){
+        .user = seat,
+        .now_ms = seat_now_ms,
+        .wall_ms = seat_wall_ms,
+        .write = seat_write,
+        .close = seat_close_connection,
+        .dial = seat_dial,
+        .wake = seat_wake_node,
+        .log = seat_log,
+    };
+}
+
+/* ---- turns ---- */
+
+void seat_wake(struct seat *seat)
+{
+    seat->awake = true;
+    shell_wake(seat->shell);
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    seat_wake(timer->data);
+}
+
+/* The nearest of the node's deadline and our own time limits. */
+static void arm_timer(struct seat *seat)
+{
+    int64_t now_ms = clock_now_ms(), wait_ms = SLEEP_MS_MAX;
+    int64_t deadline_ms = node_deadline_ms(seat->node);
+    if (deadline_ms <= now_ms) return seat_wake(seat);
+    if (deadline_ms - now_ms < wait_ms) wait_ms = deadline_ms - now_ms;
+    bool limited = seat->expiring || seat->state == SEAT_STOPPING;
+    if (limited && wait_ms > SWEEP_MS) wait_ms = SWEEP_MS;
+    if (deadline_ms == INT64_MAX && !limited) uv_timer_stop(&seat->timer);
+    else uv_timer_start(&seat->timer, on_timer, (uint64_t)wait_ms, 0);
+}
+
+static void keep_limits(struct seat *seat)
+{
+    if (!seat->expiring) return;
+    int64_t now_ms = clock_now_ms();
+    connections_expire(seat, now_ms);
+    dials_expire(seat, now_ms);
+}
+
+/* Numbers of connections are free again only if the node has seen their end. */
+void seat_turn(struct seat *seat)
+{
+    seat->awake = false;
+    if (seat->state == SEAT_LEAVING) return;
+    keep_limits(seat);
+    node_turn(seat->node);
+    connections_release(seat);
+    arm_timer(seat);
+}
+
+/* ---- the end ---- */
+
+static void on_timer_closed(uv_handle_t *handle)
+{
+    seat_handle_closed(handle->data);
+}
+
+static void leave(struct seat *seat)
+{
+    connections_abort(seat, "the node has stopped");
+    seat->state = SEAT_LEAVING;
+    uv_close((uv_handle_t *)&seat->timer, on_timer_closed);
+}
+
+void seat_flush(struct seat *seat)
+{
+    if (seat->state == SEAT_LEAVING) return;
+    connections_flush(seat);
+    if (seat->state != SEAT_STOPPING || seat->awake) return;
+    bool late = clock_now_ms() >= seat->stop_at_ms;
+    if (seat->connections == 0 || late) leave(seat);
+}
+
+void seat_drop(struct seat *seat, void (*closed)(void *user), void *user)
+{
+    seat->state = SEAT_STOPPING;
+    seat->closed = closed;
+    seat->closed_user = user;
+    seat->stop_at_ms = clock_now_ms() + STOP_WAIT_MS;
+    doors_close(seat);
+    dials_cancel(seat);
+    seat_wake(seat);
+}
+
+void seat_close(struct seat *seat, void (*closed)(void *user), void *user)
+{
+    if (seat->state != SEAT_OPEN) return;
+    seat_drop(seat, closed, user);
+    node_stop(seat->node);
+}
+
+void seat_handle_closed(struct seat *seat)
+{
+    ensure(seat->handles > 0);
+    seat->handles--;
+    shell_wake(seat->shell);
+}
+
+bool seat_gone(const struct seat *seat)
+{
+    return seat->state == SEAT_LEAVING && seat->handles == 0;
+}
+
+void seat_free(struct seat *seat)
+{
+    void (*closed)(void *) = seat->closed;
+    void *user = seat->closed_user;
+    node_free(seat->node);
+    free(seat->slots);
+    free(seat->root);
+    free(seat);
+    if (closed) closed(user);
+}
+
+/* ---- the beginning ---- */
+
+struct seat *seat_open(struct shell *shell, const char *root, const struct node_options *options)
+{
+    struct seat *seat = calloc(1, sizeof *seat);
+    ensure(seat != NULL);
+    seat->shell = shell;
+    seat->folder = -1;
+    seat->root = strdup(root);
+    seat->handles = 1;
+    uv_timer_init(&shell->loop, &seat->timer);
+    seat->timer.data = seat;
+    seat->io = seat_io(seat);
+    seat->next = shell->seats;
+    shell->seats = seat;
+    seat->node = node_new(options, &seat->io);
+    seat_wake(seat);
+    return seat;
+}
+
+void seat_move(struct seat *seat, struct span root)
+{
+    free(seat->root);
+    seat->root = root.size ? strndup(root.bytes, root.size) : strdup(".");
+    ensure(seat->root != NULL);
+}
+
+struct seat *seat_of(struct shell *shell, const struct node *node)
+{
+    struct seat *seat = shell->seats;
+    while (seat && seat->node != node) seat = seat->next;
+    return seat;
+}

@@ -1,0 +1,250 @@
+/* Running one node.
+ *
+ *   node --> settings file, environment, flags --> its folder's socket, its doors --> agents --> started;
+ *   the loop does the rest until service_stop
+ */
+#include "shell/service.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "core/ensure.h"
+#include "shell/clock.h"
+#include "shell/door.h"
+#include "shell/override.h"
+
+enum { PATH_BYTES_MAX = 4096 };
+
+struct service {
+    struct shell *shell;
+    const struct service_options *options; /* only while starting */
+    struct override override;
+    struct seat *seat;
+    const char *settings_file; /* one of the options' files, "node.lua" or NULL */
+    struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
+    size_t door_count;
+    void (*stopped)(void *user);
+    void *user;
+};
+
+/* ---- settings ---- */
+
+static bool is_settings_value(lua_State *L)
+{
+    bool is = luaL_getmetafield(L, -1, "__name") && lua_type(L, -1) == LUA_TSTRING &&
+              strcmp(lua_tostring(L, -1), "moonpost.node") == 0;
+    lua_settop(L, 0);
+    return is;
+}
+
+/* Does this file return settings? One that fails to load counts as an agent, whose loading says why. */
+static bool is_settings_file(struct service *service, const char *path)
+{
+    struct span error;
+    struct script *script = script_new(node_host(service->seat->node), SCRIPT_NODE, ".");
+    bool is = script_load(script, path, NULL, &error) == STATUS_OK &&
+              is_settings_value(script_state(script));
+    script_free(script);
+    return is;
+}
+
+static bool choose_settings(struct service *service, struct complaint *complaint)
+{
+    const struct service_options *options = service->options;
+    if (options->sentinel) return true;
+    if (options->file_count == 0 && access("node.lua", F_OK) == 0) service->settings_file = "node.lua";
+    for (size_t i = 0; i < options->file_count; i++) {
+        const char *file = options->files[i];
+        if (access(file, R_OK) != 0) return complain(complaint, "%s: %s", file, strerror(errno));
+        if (!is_settings_file(service, file)) continue;
+        if (service->settings_file)
+            return complain(complaint, "%s and %s are both settings; a node has one settings file",
+                            service->settings_file, file);
+        service->settings_file = file;
+    }
+    return true;
+}
+
+static bool apply_overrides(struct service *service, struct complaint *complaint)
+{
+    const struct service_options *options = service->options;
+    if (!override_by_environment(&service->override, complaint)) return false;
+    for (size_t i = 0; i < options->flag_count; i++) {
+        const struct service_flag *flag = &options->flags[i];
+        if (!override_by_flag(&service->override, flag->name, flag->value, complaint)) return false;
+    }
+    return true;
+}
+
+static bool load_settings(struct service *service, struct complaint *complaint)
+{
+    const struct settings *settings;
+    struct span error;
+    struct script_host *host = node_host(service->seat->node);
+    if (script_settings_load(host, service->settings_file, &settings, &error) != STATUS_OK)
+        return complain(complaint, "%.*s", SPAN_ARGS(error));
+    override_deinit(&service->override);
+    override_init(&service->override, settings, &service->shell->log);
+    service->shell->log.level = (enum log_level)settings->log_level;
+    service->shell->log.json = settings->log_json;
+    return apply_overrides(service, complaint);
+}
+
+/* Agent files on the command line stand instead of the default glob. */
+static void choose_agents(struct service *service)
+{
+    struct settings *settings = &service->override.settings;
+    if (service->options->sentinel || (!service->settings_file && service->options->file_count))
+        settings->agents_given = settings->hooks_given = true;
+    if (!settings->agents_given) settings->agents[settings->agent_count++] = span_text("agents/*.lua");
+    if (!settings->hooks_given) settings->hooks[settings->hook_count++] = span_text("hooks/*.lua");
+}
+
+/* ---- the node ---- */
+
+/* Whether envelopes are shown must be known before there are settings; wrong flags come out here. */
+static bool open_node(struct service *service, struct complaint *complaint)
+{
+    static const struct settings none;
+    struct log log = service->shell->log;
+    override_init(&service->override, &none, &log);
+    if (!apply_overrides(service, complaint)) return false;
+    struct node_options options = {
+        .role = service->options->sentinel ? ROLE_SENTINEL : ROLE_NODE,
+        .seed = clock_random(),
+        .show_envelopes = service->override.show_envelopes,
+    };
+    service->seat = seat_open(service->shell, ".", &options);
+    return true;
+}
+
+static bool configure(struct service *service, struct complaint *complaint)
+{
+    if (!choose_settings(service, complaint) || !load_settings(service, complaint)) return false;
+    const struct settings *settings = &service->override.settings;
+    choose_agents(service);
+    seat_move(service->seat, settings->root);
+    node_configure(service->seat->node, settings, settings->name);
+    return true;
+}
+
+static bool open_doors(struct service *service, struct complaint *complaint)
+{
+    char folder[PATH_BYTES_MAX];
+    const char *root = service->seat->root;
+    const struct settings *settings = &service->override.settings;
+    bool here = strcmp(root, ".") == 0;
+    snprintf(folder, sizeof folder, "%s%sdata", here ? "" : root, here ? "" : "/");
+    bool opened = door_open_folder(service->seat, folder, &service->doors[0], complaint);
+    if (!opened) return false;
+    service->door_count = 1;
+    for (size_t i = 0; i < settings->listen_count && opened; i++)
+        opened = door_open(service->seat, settings->listen[i], settings->insecure,
+                           &service->doors[service->door_count++], complaint);
+    return opened;
+}
+
+static bool load_agents(struct service *service, struct complaint *complaint)
+{
+    struct span error;
+    struct node *node = service->seat->node;
+    if (node_load(node, &error) != STATUS_OK) return complain(complaint, "%.*s", SPAN_ARGS(error));
+    for (size_t i = 0; i < service->options->file_count; i++) {
+        const char *file = service->options->files[i];
+        if (file == service->settings_file) continue;
+        if (node_load_agent(node, file, &error) != STATUS_OK)
+            return complain(complaint, "%.*s", SPAN_ARGS(error));
+    }
+    return true;
+}
+
+/* ---- what it says at start ---- */
+
+static const struct agent_declaration *agent_at(const struct service *service, uint32_t number)
+{
+    return script_agent_declaration(node_host(service->seat->node), number);
+}
+
+static void say_agent(struct service *service, const struct agent_declaration *agent)
+{
+    static const char *const profiles[] = {"at-most-once", "at-least-once", "exactly-once"};
+    log_say(&service->shell->log, LOG_INFO, node_name(service->seat->node),
+            "agent %.*s  generation 1  profile %s  dedup %s", SPAN_ARGS(agent->address),
+            profiles[agent->profile], agent->dedup == DEDUP_KEY ? "by key" : "none");
+}
+
+static void say_door(struct service *service, const struct address *door)
+{
+    struct log *log = &service->shell->log;
+    struct span name = node_name(service->seat->node);
+    bool brackets = strchr(door->host, ':');
+    if (door->kind == ADDRESS_UNIX) log_say(log, LOG_INFO, name, "listening unix:%s", door->path);
+    else
+        log_say(log, LOG_INFO, name, "listening tcp://%s%s%s:%s", brackets ? "[" : "", door->host,
+                brackets ? "]" : "", door->port);
+}
+
+static void say_up(struct service *service)
+{
+    uint32_t count = 0;
+    while (agent_at(service, count + 1)) count++;
+    struct span name = node_name(service->seat->node);
+    log_say(&service->shell->log, LOG_INFO, name,
+            "%s %.*s up  store memory (nothing survives this process)  agents %u",
+            service->options->sentinel ? "sentinel" : "node", SPAN_ARGS(name), count);
+    for (uint32_t i = 1; i <= count; i++) say_agent(service, agent_at(service, i));
+    for (size_t i = 0; i < service->door_count; i++) say_door(service, &service->doors[i]);
+    if (count == 0 && !service->options->sentinel)
+        log_say(&service->shell->log, LOG_WARN, name,
+                "no agents: there is nothing in agents/*.lua here; name a file: moonpost run FILE");
+}
+
+/* ---- life ---- */
+
+static void service_free(struct service *service)
+{
+    override_deinit(&service->override);
+    free(service);
+}
+
+static void on_gone(void *user)
+{
+    struct service *service = user;
+    void (*stopped)(void *) = service->stopped;
+    void *stopped_user = service->user;
+    service_free(service);
+    if (stopped) stopped(stopped_user);
+}
+
+void service_stop(struct service *service)
+{
+    seat_close(service->seat, on_gone, service);
+}
+
+static bool begin(struct service *service, struct complaint *complaint)
+{
+    return open_node(service, complaint) && configure(service, complaint) &&
+           open_doors(service, complaint) && load_agents(service, complaint);
+}
+
+struct service *service_start(struct shell *shell, const struct service_options *options,
+                              struct complaint *complaint)
+{
+    struct service *service = calloc(1, sizeof *service);
+    ensure(service != NULL);
+    service->shell = shell;
+    service->options = options;
+    if (begin(service, complaint)) {
+        say_up(service);
+        node_start(service->seat->node);
+        service->stopped = options->stopped;
+        service->user = options->user;
+        service->options = NULL;
+        return service;
+    }
+    if (service->seat) seat_drop(service->seat, on_gone, service);
+    else service_free(service);
+    return NULL;
+}
