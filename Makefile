@@ -1,76 +1,137 @@
-# make            build build/moonpost            make run    the main scenario, as three processes
-# make test       every spec                      make check  what a reviewer runs
-# make help       the rest
+# make            build build/moonpost
+# make run        the main scenario, as three processes (installs what is missing first)
+# make test       every spec (installs what is missing first); ends with "N passed, N failed"
+# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation
+# make lint       luacheck, the format, all warnings as errors, the purity of the core
+# make asan tsan  every spec under the sanitizers
+# make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make install    into DESTDIR, PREFIX
+# make format     let clang-format decide
+# make functions  how long the C functions are
+# make pure       what the core asks of the outside
+# make clean      forget everything that was built
 #
 # BUILD=release (default), debug, asan, tsan
+
+# The Debian packages, in one place: to build, to run the specs, and to check.
+BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev
+TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
+CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
-LUADIR  ?= $(PREFIX)/share/lua/5.1
+DATADIR ?= $(PREFIX)/share/moonpost
 DESTDIR ?=
+SEEDS   ?= 300
 
-CC       = gcc
-OUT      = build/$(BUILD)
-PACKAGES = luajit jansson
-STRICT   = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
+CC           = gcc
+OUT          = build/$(BUILD)
+STRICT       = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes
 MODE_release = -O2 -g
 MODE_debug   = -O0 -g -Werror
 MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_tsan    = -O1 -g -fsanitize=thread
-HAVE    := $(shell pkg-config --exists luajit jansson libuv 2>/dev/null && echo yes)
-ifeq ($(HAVE),yes)
-LUA_CFLAGS := $(if $(LUAJIT_INCDIR),-I$(LUAJIT_INCDIR)/luajit-2.1,$(shell pkg-config --cflags luajit))
+
+# luarocks says where LuaJIT is; otherwise pkg-config knows.
+FOUND      := $(shell pkg-config --exists luajit jansson libuv 2>/dev/null && echo yes)
+LUA_CFLAGS  = $(if $(LUAJIT_INCDIR),-I$(LUAJIT_INCDIR)/luajit-2.1,$(shell pkg-config --cflags luajit))
+ifeq ($(FOUND),yes)
 LIB_CFLAGS := $(LUA_CFLAGS) $(shell pkg-config --cflags jansson libuv)
 LUA_LIBS   := $(shell pkg-config --libs luajit jansson)
 UV_LIBS    := $(shell pkg-config --libs libuv)
 endif
-OUR_CFLAGS = $(STRICT) $(MODE_$(BUILD)) -Iruntime $(LIB_CFLAGS) -MMD -MP -fPIC
+OUR_CFLAGS  = $(STRICT) $(MODE_$(BUILD)) -Iruntime $(LIB_CFLAGS) -MMD -MP -fPIC
 
-core_c   = $(wildcard runtime/core/*.c)
-store_c  = $(wildcard runtime/store/*.c)
-script_c = $(wildcard runtime/script/*.c)
-node_c   = $(wildcard runtime/node/*.c)
-sim_c    = $(filter-out runtime/sim/main.c,$(wildcard runtime/sim/*.c))
-shell_c  = $(wildcard runtime/shell/*.c)
-lua_src  = $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
-objects  = $(patsubst runtime/%.c,$(OUT)/%.o,$(1))
-common   = $(call objects,$(core_c) $(store_c) $(script_c) $(node_c)) $(OUT)/embedded_table.o
+objects  = $(patsubst runtime/%.c,$(OUT)/%.o,$(wildcard $(1)))
+core     = $(call objects,runtime/core/*.c)
+common   = $(core) $(call objects,runtime/store/*.c runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
+world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
+lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
+sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all run test check lint asan tsan sim pure install clean help functions format FORCE
+.PHONY: all found packages run test check lint asan tsan sim install format functions pure clean help link
 .DEFAULT_GOAL := all
 
-all: build/moonpost build/sim $(OUT)/libcore.so
+all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so link
 
-build/moonpost: $(OUT)/bin/moonpost
-	@ln -sf $(BUILD)/bin/moonpost $@
-build/sim: $(OUT)/bin/sim
-	@ln -sf $(BUILD)/bin/sim $@
+found:
+	@[ "$(FOUND)" = yes ] || { echo "moonpost: LuaJIT, libuv and jansson are needed to build." >&2; \
+	  echo "  Debian, Ubuntu  apt-get install $(BUILD_PACKAGES)" >&2; \
+	  echo "  Fedora          dnf install gcc make pkgconf luajit-devel libuv-devel jansson-devel" >&2; \
+	  echo "  Arch            pacman -S gcc make pkgconf luajit libuv jansson" >&2; \
+	  echo "  Alpine          apk add build-base pkgconf luajit-dev libuv-dev jansson-dev" >&2; exit 1; }
 
-$(OUT)/bin/moonpost: $(common) $(call objects,$(shell_c) $(sim_c) runtime/main.c)
+# build/moonpost is the executable of the build that was made last.
+link: $(OUT)/bin/moonpost $(OUT)/bin/sim
+	@for name in moonpost sim; do [ "$$(readlink build/$$name)" = $(BUILD)/bin/$$name ] || \
+	  ln -sfn $(BUILD)/bin/$$name build/$$name; done
+
+$(OUT)/bin/moonpost: $(common) $(world) $(call objects,runtime/shell/*.c runtime/main.c)
 	@mkdir -p $(@D)
 	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(UV_LIBS) -lpthread -lm -ldl
 
-# The folder rule, kept by the linker: the simulator has no libuv, the core nothing at all.
-$(OUT)/bin/sim: $(common) $(call objects,$(sim_c) runtime/sim/main.c)
+# The folder rule, kept by the linker: the simulator has no libuv, the core nothing but libc.
+$(OUT)/bin/sim: $(common) $(world) $(OUT)/sim/main.o
 	@mkdir -p $(@D)
 	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) -lm -ldl
-$(OUT)/libcore.so: $(call objects,$(core_c) $(store_c))
-	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -shared -Wl,-z,defs -o $@ $^ -lm
+$(OUT)/libcore.so: $(core) $(call objects,runtime/store/*.c)
+	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -shared $(if $(filter release debug,$(BUILD)),-Wl$(comma)-z$(comma)defs) -o $@ $^ -lm
+comma := ,
 
 $(OUT)/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	$(CC) $(OUR_CFLAGS) $(CFLAGS) -c -o $@ $<
 
-# The Lua library travels inside the executable, as text.
-$(OUT)/embedded_table.S: $(lua_src) Makefile
+# The Lua library travels inside the executable, as text. The list of its files is a dependency too.
+build/lua.list: $(if $(filter-out $(file <build/lua.list),$(lua)),FORCE)
+	@mkdir -p $(@D); echo $(lua) > $@
+FORCE:
+$(OUT)/embedded.o: $(lua) build/lua.list scripts/build/embed.sh
 	@mkdir -p $(@D)
-	@sh scripts/build/embed.sh $(lua_src) > $@
-$(OUT)/embedded_table.o: $(OUT)/embedded_table.S
-	$(CC) -c -o $@ $<
+	@sh scripts/build/embed.sh $(lua) > $(OUT)/embedded.S
+	$(CC) -c -o $@ $(OUT)/embedded.S
 
--include $(shell find build -name '*.d' 2>/dev/null)
+-include $(wildcard $(OUT)/*.d $(OUT)/*/*.d)
 
+run:
+	@sh scripts/build/packages.sh $(BUILD_PACKAGES)
+	@$(MAKE) -s all
+	@build/moonpost example run lost-ack
+
+test:
+	@sh scripts/build/packages.sh $(TEST_PACKAGES)
+	@$(MAKE) -s all
+	@build/moonpost test spec
+
+check: test
+	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
+	@$(MAKE) -s lint asan sim
+
+lint:
+	luacheck -q lua spec scripts examples
+	clang-format --dry-run -Werror $(sources)
+	@$(MAKE) -s BUILD=debug build/debug/bin/moonpost build/debug/bin/sim build/debug/libcore.so
+	@! ls examples/*/moonpost.lua 2>/dev/null
+
+asan tsan:
+	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so
+	build/$@/bin/moonpost test spec
+
+sim: all
+	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+install: all
+	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
+	mkdir -p $(DESTDIR)$(DATADIR)
+	cp -R examples scripts lua/moonpost/meta $(DESTDIR)$(DATADIR)/
+
+format:
+	clang-format -i $(sources)
+functions:
+	@sh scripts/build/functions.sh $(filter %.c,$(sources))
+pure: $(OUT)/libcore.so
+	@nm -D --undefined-only $<
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 clean:

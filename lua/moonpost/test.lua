@@ -38,7 +38,7 @@ end
 ---@return moonpost.World
 function test.world(options)
   options = shape.construct("world", {
-    seed = { read = shape.number and shape.number(0) or function(n) return tonumber(n) end },
+    seed = { read = shape.number(0, 2 ^ 53) },
     start = { read = units.moment, default = units.moment "2026-01-01T00:00:00Z" },
     env = { read = function(env) return type(env) == "table" and env, "expected a table" end },
   }, options or {})

@@ -76,6 +76,7 @@ struct fact {
     struct span link;      /* name of the peer it came from or goes to, or empty */
     uint8_t code;          /* enum code */
     uint8_t level;         /* enum level, of acked */
+    uint8_t role;          /* enum role, of a link's peer, as it says */
     bool dup;
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */

@@ -44,6 +44,7 @@ struct link {
     const struct link_settings *settings; /* of a dialled link, else NULL */
     uint32_t dial, connection;
     uint8_t state;
+    uint8_t role;          /* enum role of the peer, as it says */
     bool refused;          /* by a bye with a final code: never dial again */
     uint32_t dials;        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */

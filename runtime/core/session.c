@@ -223,7 +223,10 @@ void session_dial_failed(struct engine *engine, uint32_t dial, struct span reaso
 static void accepted_gone(struct engine *engine, struct link *link, bool was_up, struct span reason)
 {
     struct fact *fact = was_up ? engine_fact_of(engine, FACT_LINK_DOWN, link->name) : NULL;
-    if (fact) fact->reason = arena_copy(&engine->effects->arena, reason);
+    if (fact) {
+        fact->role = link->role;
+        fact->reason = arena_copy(&engine->effects->arena, reason);
+    }
     link_free(engine, link);
 }
 
@@ -362,12 +365,16 @@ static void link_up(struct engine *engine, struct link *link, const struct hello
     link_rename(link, hello->name);
     memcpy(link->store_id, hello->store_id.bytes, STORE_ID_BYTES);
     link->epoch = hello->epoch;
+    link->role = hello->role;
     link->credit = hello->credit;
     link->state = LINK_UP;
     link->up_ms = engine->now_ms ? engine->now_ms : 1;
     link_deadline(engine, link, engine->now_ms + link->heartbeat_ms);
     struct fact *fact = engine_fact_of(engine, FACT_LINK_UP, link->name);
-    if (fact) fact->attempt = link->dials;
+    if (fact) {
+        fact->attempt = link->dials;
+        fact->role = link->role;
+    }
     if (link->settings) attach_all(engine, link);
     sender_link_up(engine);
 }

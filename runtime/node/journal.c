@@ -71,7 +71,7 @@ static enum log_level say_link_down(const struct fact *fact, char *text)
     char when[24];
     if (fact->delay_ms < 0) {
         say(text, "link down: %.*s: %.*s", SPAN_ARGS(fact->subject), SPAN_ARGS(fact->reason));
-        return LOG_INFO;
+        return fact->role == ROLE_CLIENT ? LOG_DEBUG : LOG_INFO;
     }
     say(text, "link down: %.*s: %.*s; dial %u in %s; %u message%s waiting",
         SPAN_ARGS(fact->subject), SPAN_ARGS(fact->reason), fact->attempt + 1,
@@ -95,7 +95,11 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
     switch (fact->kind) {
     case FACT_TIMED_OUT:
         *level = LOG_WARN;
-        say(text, "no ack after %s, resend %u", duration(when, fact->delay_ms), fact->attempt);
+        duration(when, fact->delay_ms);
+        if (fact->code == CODE_NONE)
+            say(text, "no ack after %s, resend %u", when, fact->attempt);
+        else
+            say(text, "no ack after %s, the last of %u attempts", when, fact->attempt);
         return true;
     case FACT_RETRYING: *level = say_retrying(fact, text); return true;
     case FACT_DEFERRED:
@@ -105,7 +109,10 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
     case FACT_EXPIRED: say(text, "expired before it was handled"); return true;
     case FACT_DROPPED: say(text, "dropped: %.*s", SPAN_ARGS(reason)); return true;
     case FACT_DUPLICATE: say(text, "duplicate recognised, acknowledged again"); return true;
-    case FACT_LINK_UP: say(text, "link up: %.*s", SPAN_ARGS(fact->subject)); return true;
+    case FACT_LINK_UP:
+        *level = fact->role == ROLE_CLIENT ? LOG_DEBUG : LOG_INFO;
+        say(text, "link up: %.*s", SPAN_ARGS(fact->subject));
+        return true;
     case FACT_LINK_DOWN: *level = say_link_down(fact, text); return true;
     case FACT_LINK_FAILED:
         *level = LOG_ERROR;

@@ -1,6 +1,6 @@
 /* build/sim: worlds without the shell. Runs a Lua file in which require "moonpost.test" makes worlds:
  *
- *     build/sim [--seed N] FILE
+ *     build/sim FILE [ARG...]
  *
  * It links without libuv, which is what keeps the folder rule honest. Exit code 0; 1 when the file
  * raised; 2 for wrong usage. */
@@ -55,7 +55,7 @@ static void sim_done(void *user, int exit_code, struct span error)
     if (error.size > 0) fprintf(stderr, "sim: %.*s\n", SPAN_ARGS(error));
 }
 
-static int sim_run(struct sim *sim, const char *path)
+static int sim_run(struct sim *sim, const char *path, int argc, char *const *argv)
 {
     struct script_env env = {.user = sim, .now_ms = sim_now_ms, .wall_ms = sim_wall_ms,
                              .random = sim_random, .log = sim_log, .post = sim_post,
@@ -63,7 +63,7 @@ static int sim_run(struct sim *sim, const char *path)
     struct script_host *host = script_host_new(&env);
     struct script *script = script_new(host, SCRIPT_SPEC, ".");
     script_preload(script, "moonpost.world", luaopen_moonpost_world);
-    script_program(script, path, NULL, 0, NULL);
+    script_program(script, path, NULL, argc, argv);
     script_host_free(host);
     return sim->exit_code;
 }
@@ -71,12 +71,7 @@ static int sim_run(struct sim *sim, const char *path)
 int main(int argc, char **argv)
 {
     struct sim sim = {.random = 1, .exit_code = 1};
-    int at = 1;
-    if (argc > 2 && strcmp(argv[1], "--seed") == 0) {
-        sim.random = strtoull(argv[2], NULL, 10);
-        at = 3;
-    }
-    if (at + 1 == argc) return sim_run(&sim, argv[at]);
-    fprintf(stderr, "usage: sim [--seed N] FILE\n");
+    if (argc >= 2) return sim_run(&sim, argv[1], argc - 2, argv + 2);
+    fprintf(stderr, "usage: sim FILE [ARG...]\n");
     return 2;
 }
