@@ -156,6 +156,7 @@ struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct s
     if (queue) return queue;
     queue = queue_new(kind, name, random_next(&engine->random));
     queue->lane_epoch = random_next(&engine->random);
+    queue->shared = kind == QUEUE_OUTBOX ? &engine->outbox : NULL;
     map_add(map, queue->name, queue);
     *engine->queues_tail = queue;
     engine->queues_tail = &queue->next;

@@ -214,8 +214,8 @@ static void key_released(struct engine *engine, struct queue *mailbox, struct se
 
 static bool mailbox_is_full(const struct engine *engine, const struct queue *mailbox)
 {
-    return queue_count(mailbox) >= engine->settings.mailbox_count_max ||
-           mailbox->bytes >= engine->settings.mailbox_bytes_max;
+    return mailbox->own.count >= engine->settings.mailbox_count_max ||
+           mailbox->own.bytes >= engine->settings.mailbox_bytes_max;
 }
 
 static void place(struct engine *engine, struct queue *mailbox, struct entry *entry,

@@ -107,6 +107,7 @@ struct engine {
 
     struct queue *queues, **queues_tail;
     struct map mailboxes, outboxes; /* address to struct queue */
+    struct queue_total outbox;      /* over all outboxes */
     struct queue *ready, **ready_tail;
     struct map lanes;
     struct lane *lane_oldest, *lane_newest;

@@ -65,32 +65,44 @@ static void list_remove(struct entry_list *list, struct entry *entry)
     list->count--;
 }
 
+static void total_add(struct queue_total *total, const struct entry *entry)
+{
+    if (!total) return;
+    total->count++;
+    total->bytes += entry->block->size;
+}
+
+static void total_subtract(struct queue_total *total, const struct entry *entry)
+{
+    if (!total) return;
+    ensure(total->count > 0 && total->bytes >= entry->block->size);
+    total->count--;
+    total->bytes -= entry->block->size;
+}
+
 void queue_insert(struct queue *queue, struct entry *entry, enum entry_state state)
 {
     entry->queue = queue;
     entry->state = (uint8_t)state;
     list_insert(&queue->lists[state], entry);
-    if (state != ENTRY_DEAD) queue->bytes += entry->block->size;
+    if (state == ENTRY_DEAD) return;
+    total_add(&queue->own, entry);
+    total_add(queue->shared, entry);
 }
 
 void queue_take(struct entry *entry)
 {
     struct queue *queue = entry->queue;
     list_remove(&queue->lists[entry->state], entry);
-    if (entry->state != ENTRY_DEAD) queue->bytes -= entry->block->size;
+    if (entry->state == ENTRY_DEAD) return;
+    total_subtract(&queue->own, entry);
+    total_subtract(queue->shared, entry);
 }
 
 void queue_move(struct entry *entry, enum entry_state state)
 {
     queue_take(entry);
     queue_insert(entry->queue, entry, state);
-}
-
-size_t queue_count(const struct queue *queue)
-{
-    size_t count = 0;
-    for (int state = 0; state < ENTRY_DEAD; state++) count += queue->lists[state].count;
-    return count;
 }
 
 struct entry *queue_numbered(const struct queue *queue, uint64_t number)

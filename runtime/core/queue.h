@@ -84,6 +84,11 @@ struct entry_list {
     size_t count;
 };
 
+/* How much there is: for bounds. */
+struct queue_total {
+    size_t count, bytes;
+};
+
 enum queue_kind { QUEUE_MAILBOX, QUEUE_OUTBOX };
 
 struct queue {
@@ -93,7 +98,8 @@ struct queue {
     uint8_t kind;
     bool ready;
     struct entry_list lists[ENTRY_STATE_COUNT];
-    size_t bytes; /* of all messages that are not dead */
+    struct queue_total own;    /* of this queue's messages that are not dead */
+    struct queue_total *shared; /* of all queues that are bounded together, or NULL */
 
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
@@ -123,9 +129,6 @@ void queue_take(struct entry *entry);
 
 /* From one state's list to another's. */
 void queue_move(struct entry *entry, enum entry_state state);
-
-/* Messages that are not dead. */
-size_t queue_count(const struct queue *queue);
 
 /* The outbox entry with this number, or NULL. */
 struct entry *queue_numbered(const struct queue *queue, uint64_t number);

@@ -164,13 +164,8 @@ static bool refuse_bad(struct engine *engine, const struct submit *submit,
 
 static bool outbox_is_full(const struct engine *engine)
 {
-    size_t count = 0, bytes = 0;
-    for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
-        if (queue->kind != QUEUE_OUTBOX) continue;
-        count += queue_count(queue);
-        bytes += queue->bytes;
-    }
-    return count >= engine->settings.outbox_count_max || bytes >= engine->settings.outbox_bytes_max;
+    return engine->outbox.count >= engine->settings.outbox_count_max ||
+           engine->outbox.bytes >= engine->settings.outbox_bytes_max;
 }
 
 static int64_t sending_ends_ms(const struct engine *engine, const struct retry_policy *policy)

@@ -146,14 +146,6 @@ static void link_failed(struct engine *engine, struct link *link, enum code code
     fact->reason = arena_copy(&engine->effects->arena, reason);
 }
 
-static uint32_t messages_waiting(const struct engine *engine)
-{
-    size_t count = 0;
-    for (const struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX) count += queue_count(queue);
-    return (uint32_t)count;
-}
-
 static void link_wait(struct engine *engine, struct link *link, struct span reason)
 {
     struct failure failure = {.attempt = ++link->dials, .code = CODE_UNREACHABLE, .error = reason,
@@ -172,7 +164,7 @@ static void link_wait(struct engine *engine, struct link *link, struct span reas
     if (!fact) return;
     fact->attempt = link->dials;
     fact->delay_ms = delay_ms;
-    fact->waiting = messages_waiting(engine);
+    fact->waiting = (uint32_t)engine->outbox.count;
     fact->reason = arena_copy(&engine->effects->arena, reason);
 }
 
