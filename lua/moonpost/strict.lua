@@ -75,7 +75,7 @@ local function build(kind)
   for name in PLAIN:gmatch("%S+") do environment[name] = _G[name] end
   environment._G = environment
   environment.pcall, environment.xpcall = coroutines.pcall, coroutines.xpcall
-  environment.print = PRINTS[kind] and print or print_to_log
+  environment.print = PRINTS[kind] and not runtime.virtual and print or print_to_log
   environment.collectgarbage = count_only
   add_loaders(environment, kind)
   return setmetatable(environment, undeclared(kind))

@@ -398,7 +398,7 @@ static void waiter_deadline(struct engine *engine, struct waiter *waiter)
 static bool policy_equal(const struct retry_policy *a, const struct retry_policy *b)
 {
     return a->attempts == b->attempts && a->first_ms == b->first_ms && a->step_ms == b->step_ms &&
-           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script &&
+           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script && a->whole == b->whole &&
            !(a->factor < b->factor || a->factor > b->factor) &&
            !(a->jitter < b->jitter || a->jitter > b->jitter) && a->delay_count == b->delay_count &&
            memcmp(a->delays_ms, b->delays_ms, a->delay_count * sizeof *a->delays_ms) == 0;
@@ -417,6 +417,11 @@ const struct retry_policy *engine_policy(struct engine *engine, const struct ret
     return &node->policy;
 }
 
+bool engine_is_last(const struct retry_policy *policy, uint32_t n)
+{
+    return !policy->whole && n >= policy->attempts;
+}
+
 bool engine_retry(struct engine *engine, const struct retry_policy *policy,
                   const struct failure *failure, int64_t *delay_ms, struct span *reason)
 {
@@ -424,13 +429,13 @@ bool engine_retry(struct engine *engine, const struct retry_policy *policy,
     if (policy->script && engine->policies.retry)
         engine->policies.retry(engine->policies.user, policy->script, failure, &answer);
     if (answer.give_up) {
-        *reason = arena_copy(&engine->effects->arena, answer.reason);
+        if (answer.reason.size > 0) *reason = arena_copy(&engine->effects->arena, answer.reason);
         return false;
     }
-    *delay_ms = answer.delay_ms >= 0
-                    ? answer.delay_ms
-                    : retry_delay(policy, failure->attempt, random_spread(&engine->random));
-    return true;
+    *delay_ms = answer.delay_ms;
+    if (answer.delay_ms >= 0) return true;
+    *delay_ms = retry_delay(policy, failure->attempt, random_spread(&engine->random));
+    return failure->attempt < policy->attempts;
 }
 
 bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)

@@ -122,21 +122,25 @@ void owner_bye(struct engine *engine, struct span store_id)
 
 /* ---- dedup ---- */
 
+/* The key under which the policy remembers the message; empty: it is never a duplicate. */
 static struct span dedup_key(struct engine *engine, const struct queue *mailbox,
                              const struct message *message)
 {
-    struct span key = message->id;
-    if (mailbox->agent.asks_dedup && engine->policies.dedup)
-        engine->policies.dedup(engine->policies.user, mailbox->agent.agent, message, &key);
-    return key;
+    struct span key;
+    if (mailbox->agent.dedup == DEDUP_NONE) return no_text();
+    if (mailbox->agent.asks_dedup && engine->policies.dedup &&
+        engine->policies.dedup(engine->policies.user, mailbox->agent.agent, message, &key) ==
+            POLICY_ANSWERED)
+        return key;
+    return message->id;
 }
 
 /* The message is, or waits for, the holder of its dedup key. */
 static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, struct entry *entry,
                                   const struct message *message)
 {
-    if (mailbox->agent.dedup == DEDUP_NONE) return ENTRY_WAITING;
     struct span key = dedup_key(engine, mailbox, message);
+    if (key.size == 0) return ENTRY_WAITING;
     struct seen *seen = seen_find(mailbox, key, engine->now_ms);
     bool first = !seen;
     if (first) seen = seen_hold(mailbox, key, entry);
@@ -441,7 +445,7 @@ static void run(struct engine *engine, struct entry *entry)
     struct run *run = &effects_add(engine->effects, EFFECT_RUN)->run;
     *run = (struct run){
         .delivery = entry->delivery, .agent = mailbox->agent.agent, .attempt = entry->attempt,
-        .last = entry->settled_first || entry->attempt >= mailbox->agent.retry.attempts,
+        .last = entry->settled_first || engine_is_last(&mailbox->agent.retry, entry->attempt),
         .transmission = entry->transmission, .requeues = message.requeues,
         .profile = entry->settled_first ? AT_MOST_ONCE : entry->profile,
         .timeout_ms = mailbox->agent.timeout_ms,
@@ -600,7 +604,6 @@ static bool try_again(struct engine *engine, const struct entry *entry,
         .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
         .method = message.method, .key = message.key,
     };
-    if (entry->attempt >= policy->attempts) return false;
     if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
     if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
     return policy->deadline_ms == DURATION_FOREVER ||

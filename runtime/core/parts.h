@@ -173,8 +173,8 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
 /* A fact about a link or an address. NULL when nobody wants it. */
 struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject);
 
-/* The wait after failure n by this policy; asks the script first. False: give up, with a reason
- * (valid during the step). */
+/* The wait after failure n by this policy; asks the script first. False: give up; `*reason` is then
+ * the script's (valid during the step), or untouched. */
 bool engine_retry(struct engine *engine, const struct retry_policy *policy,
                   const struct failure *failure, int64_t *delay_ms, struct span *reason);
 
@@ -187,6 +187,9 @@ struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *e
                           int64_t timeout_ms);
 struct waiter *waiter_find(const struct engine *engine, uint64_t token);
 void waiter_free(struct engine *engine, struct waiter *waiter);
+
+/* Whether n attempts are all that the policy gives, as far as that is known without asking. */
+bool engine_is_last(const struct retry_policy *policy, uint32_t n);
 
 /* One copy of equal policies, for the engine's life. NULL: the node's `send`. */
 const struct retry_policy *engine_policy(struct engine *engine, const struct retry_policy *policy);

@@ -44,7 +44,8 @@ struct entry {
     uint64_t sequence;        /* node-wide; the store's key */
     int64_t first_ms;         /* when it was accepted */
     int64_t expires_ms;       /* worthless from then on; INT64_MAX */
-    int64_t sent_ms, timer_ms; /* of a transmission: when, and when its answer is overdue */
+    int64_t sent_ms, timer_ms; /* of a transmission: when, and when its answer is overdue; of an
+                                * awaiting one, timer_ms is when it was answered */
     int64_t give_up_ms;       /* in an outbox: when the sender stops trying; INT64_MAX */
     uint64_t said_batch;      /* number of the batch with its latest receipt ... */
     size_t said_after;        /* ... and the index of it there */

@@ -19,7 +19,8 @@ struct retry_policy {
     int64_t deadline_ms; /* in all, from the first attempt; DURATION_FOREVER */
     uint32_t delay_count; /* when above 0: a list instead; its last entry repeats */
     int64_t delays_ms[DELAYS_MAX];
-    uint32_t script;    /* not 0: ask this function of a script through policy.h first */
+    uint32_t script;    /* not 0: ask this function of a script through policy.h first ... */
+    bool whole;         /* ... which decides all; the rest applies only when it fails */
 };
 
 /* The policies of API.md section 7: what applies when nobody said anything else. */

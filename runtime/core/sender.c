@@ -294,12 +294,10 @@ static int64_t ack_delay(struct engine *engine, struct entry *entry)
         .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
         .method = message.method, .key = message.key,
     };
-    int64_t delay_ms = 0;
+    int64_t delay_ms = -1;
     struct span reason;
-    entry->last_try = failure.attempt >= entry->policy->attempts;
-    if (engine_retry(engine, entry->policy, &failure, &delay_ms, &reason)) return delay_ms;
-    entry->last_try = true;
-    return retry_delay(&engine->settings.send, failure.attempt, 0);
+    entry->last_try = !engine_retry(engine, entry->policy, &failure, &delay_ms, &reason);
+    return delay_ms >= 0 ? delay_ms : retry_delay(entry->policy, failure.attempt, 0);
 }
 
 static void note_sent(struct engine *engine, const struct entry *entry, const struct link *link)
@@ -537,15 +535,19 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     if (entry->state == ENTRY_AWAITING) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
+    entry->timer_ms = engine->now_ms;
     heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
     engine_put_facts(engine, entry);
     engine_ready(engine, entry->queue);
 }
 
-/* The owner never accepted the number we were told was stored: another store, or a lost one. */
+/* The owner never accepted the number we were told was stored: another store, or a lost one. The
+ * time in which the message was there was no time of trying to send it. */
 static void unknown_to_owner(struct engine *engine, struct entry *entry)
 {
     entry->unanswered = true;
+    if (entry->state == ENTRY_AWAITING && entry->give_up_ms != INT64_MAX)
+        entry->give_up_ms += engine->now_ms - entry->timer_ms;
     if (entry->profile == EXACTLY_ONCE)
         in_doubt(engine, entry, "the owner does not know it any more");
     else
@@ -556,7 +558,7 @@ static void failed_try(struct engine *engine, struct entry *entry, const struct 
 {
     entry->spent++;
     entry->last_code = receipt->code;
-    if (entry->last_try || entry->spent >= entry->policy->attempts)
+    if (entry->last_try || engine_is_last(entry->policy, entry->spent))
         finish_and_bury(engine, entry, (enum code)receipt->code, receipt->word, receipt->reason,
                         receipt);
     else
@@ -628,7 +630,7 @@ static void count_death(struct engine *engine, struct entry *head)
     if (head->link_deaths < UINT8_MAX) head->link_deaths++;
     if (!alone) return;
     head->spent++;
-    if (head->last_try || head->spent >= head->policy->attempts)
+    if (head->last_try || engine_is_last(head->policy, head->spent))
         in_doubt(engine, head, "the link died each time it was sent");
 }
 

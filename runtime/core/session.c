@@ -154,8 +154,7 @@ static void link_wait(struct engine *engine, struct link *link, struct span reas
     struct span why = reason;
     link->state = LINK_DOWN;
     if (engine->stopping) return;
-    if (link->dials >= link->settings->retry.attempts ||
-        !engine_retry(engine, &link->settings->retry, &failure, &delay_ms, &why)) {
+    if (!engine_retry(engine, &link->settings->retry, &failure, &delay_ms, &why)) {
         link_failed(engine, link, CODE_UNREACHABLE, why);
         return;
     }

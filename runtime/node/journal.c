@@ -156,6 +156,15 @@ bool journal_fact(const struct fact *fact, struct log_record *record, char *text
     return true;
 }
 
+void journal_agent(const struct agent_declaration *agent, struct log_record *record, char *text)
+{
+    static const char *const profiles[] = {"at-most-once", "at-least-once", "exactly-once"};
+    size_t used = strlen(text);
+    snprintf(text + used, JOURNAL_TEXT_MAX - used, ", profile %s, dedup %s",
+             profiles[agent->profile], agent->dedup == DEDUP_KEY ? "by key" : "none");
+    record->text = span_text(text);
+}
+
 /* ---- envelopes ---- */
 
 /* The first bytes of a body, on one line. */

@@ -222,11 +222,25 @@ static void tell_ready(struct node *node, bool ok, enum code code, struct span r
     node->options.ready(node->options.ready_user, ok, code, reason);
 }
 
+static const struct agent_declaration *agent_at(const struct node *node, struct span address)
+{
+    for (size_t i = 0; i < node->agent_count; i++) {
+        const struct agent_declaration *agent =
+            script_agent_declaration(node->host, node->agents[i]);
+        if (span_equal(agent->address, address)) return agent;
+    }
+    return NULL;
+}
+
 static void journal(struct node *node, const struct fact *fact)
 {
     char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
     struct log_record record;
-    if (journal_fact(fact, &record, text, fields)) host_log(node, &record);
+    if (!journal_fact(fact, &record, text, fields)) return;
+    const struct agent_declaration *agent =
+        fact->kind == FACT_ATTACHED ? agent_at(node, fact->subject) : NULL;
+    if (agent) journal_agent(agent, &record, text);
+    host_log(node, &record);
 }
 
 static void take_fact(struct node *node, const struct fact *fact)

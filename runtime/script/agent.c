@@ -27,8 +27,8 @@ static char *field_copy(lua_State *L, int index, const char *name)
 static uint8_t field_profile(lua_State *L, int index)
 {
     lua_getfield(L, index, "profile");
-    uint8_t profile = profile_from(lua_isstring(L, -1) ? span_at(L, -1) : span_text(NULL),
-                                   AT_LEAST_ONCE);
+    uint8_t profile =
+        profile_from(lua_isstring(L, -1) ? span_at(L, -1) : span_text(NULL), AT_LEAST_ONCE);
     lua_pop(L, 1);
     return profile;
 }
@@ -54,8 +54,10 @@ static void read_retry(lua_State *L, struct agent *agent)
     struct script_host *host = agent->host;
     struct retry_policy base = host->settings ? host->settings->handle : retry_default_handle();
     lua_getfield(L, 1, "retry");
-    agent->declaration.retry = lua_isnil(L, -1) ? base
-        : retry_read(L, host, -1, lua_isfunction(L, -1) ? base : retry_default_handle(), true);
+    agent->declaration.retry =
+        lua_isnil(L, -1)
+            ? base
+            : retry_read(L, host, -1, lua_isfunction(L, -1) ? base : retry_default_handle());
     lua_pop(L, 1);
 }
 
@@ -69,8 +71,10 @@ static int agent_read(lua_State *L, void *user)
     declaration->timeout_ms = field_ms(L, 1, "timeout", TIMEOUT_DEFAULT_MS);
     declaration->profile = field_profile(L, 1);
     agent->budget_ms = field_ms(L, 1, "budget", BUDGET_DEFAULT_MS);
-    if (agent->budget_ms == DURATION_FOREVER) agent->budget_ms = 0;
-    else if (agent->budget_ms == 0) agent->budget_ms = 1;
+    if (agent->budget_ms == DURATION_FOREVER)
+        agent->budget_ms = 0;
+    else if (agent->budget_ms == 0)
+        agent->budget_ms = 1;
     agent->key_ref = function_ref(L, 1, "key");
     declaration->asks_key = agent->key_ref != LUA_NOREF;
     agent->has_start = field_present(L, 1, "on_start");
@@ -137,9 +141,11 @@ static struct agent *agent_take(struct script_host *host, struct script *script,
     return NULL;
 }
 
-static struct span not_an_agent(struct script_host *host, lua_State *L, int index, const char *origin)
+static struct span not_an_agent(struct script_host *host, lua_State *L, int index,
+                                const char *origin)
 {
-    return error_format(host, "%s: a %s is not an agent; end the file with return moonpost.agent { ... }",
+    return error_format(host,
+                        "%s: a %s is not an agent; end the file with return moonpost.agent { ... }",
                         origin, luaL_typename(L, index));
 }
 
@@ -166,8 +172,10 @@ uint32_t script_agent_load(struct script_host *host, const char *root, const cha
         number = script_agent_new(host, script->L, -1, path, error);
         lua_pop(script->L, 1);
     }
-    if (number) agent_find(host, number)->owns_script = true;
-    else script_free(script);
+    if (number)
+        agent_find(host, number)->owns_script = true;
+    else
+        script_free(script);
     return number;
 }
 

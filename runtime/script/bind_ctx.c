@@ -6,15 +6,27 @@ struct ctx {
 };
 
 enum field {
-    FIELD_NONE, FIELD_ADDRESS, FIELD_NODE, FIELD_GENERATION, FIELD_KEY, FIELD_ATTEMPT, FIELD_LAST,
-    FIELD_TRANSMISSION, FIELD_PROFILE, FIELD_EXPIRES, FIELD_REQUEUES, FIELD_ID, FIELD_COUNT,
+    FIELD_NONE,
+    FIELD_ADDRESS,
+    FIELD_NODE,
+    FIELD_GENERATION,
+    FIELD_KEY,
+    FIELD_ATTEMPT,
+    FIELD_LAST,
+    FIELD_TRANSMISSION,
+    FIELD_PROFILE,
+    FIELD_EXPIRES,
+    FIELD_REQUEUES,
+    FIELD_ID,
+    FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-    [FIELD_ADDRESS] = "address", [FIELD_NODE] = "node", [FIELD_GENERATION] = "generation",
-    [FIELD_KEY] = "key", [FIELD_ATTEMPT] = "attempt", [FIELD_LAST] = "last",
+    [FIELD_ADDRESS] = "address",           [FIELD_NODE] = "node",
+    [FIELD_GENERATION] = "generation",     [FIELD_KEY] = "key",
+    [FIELD_ATTEMPT] = "attempt",           [FIELD_LAST] = "last",
     [FIELD_TRANSMISSION] = "transmission", [FIELD_PROFILE] = "profile",
-    [FIELD_EXPIRES] = "expires", [FIELD_REQUEUES] = "requeues",
+    [FIELD_EXPIRES] = "expires",           [FIELD_REQUEUES] = "requeues",
 };
 
 struct task *ctx_check(lua_State *L, struct script *script, int index)
@@ -26,7 +38,8 @@ struct task *ctx_check(lua_State *L, struct script *script, int index)
         is_ctx = lua_rawequal(L, -1, -2);
         lua_pop(L, 2);
     }
-    if (!is_ctx) luaL_error(L, "a ctx is wanted, not a %s: call it with a colon", luaL_typename(L, index));
+    if (!is_ctx)
+        luaL_error(L, "a ctx is wanted, not a %s: call it with a colon", luaL_typename(L, index));
     struct task *task = slots_get(&script->deliveries, ctx->token);
     if (!task) error_raise(L, script, "GONE", "the delivery of this ctx has ended");
     return task;
@@ -34,8 +47,10 @@ struct task *ctx_check(lua_State *L, struct script *script, int index)
 
 static void push_expires(lua_State *L, const struct task *task)
 {
-    if (task->expires_ms == DURATION_FOREVER) lua_pushnil(L);
-    else lua_pushnumber(L, (double)task->expires_ms / 1000);
+    if (task->expires_ms == DURATION_FOREVER)
+        lua_pushnil(L);
+    else
+        lua_pushnumber(L, (double)task->expires_ms / 1000);
 }
 
 /* Facts of the message: of on.start and on.stop there is none. */
@@ -62,8 +77,10 @@ static void push_field(lua_State *L, const struct task *task, enum field field)
     case FIELD_NODE: lua_pushstring(L, task->host->name); break;
     case FIELD_GENERATION: lua_pushnumber(L, task->agent->generation); break;
     default:
-        if (task->block) push_delivery_field(L, task, field);
-        else lua_pushnil(L);
+        if (task->block)
+            push_delivery_field(L, task, field);
+        else
+            lua_pushnil(L);
     }
 }
 
@@ -129,8 +146,10 @@ static void push_names(lua_State *L)
     }
 }
 
-/* A C function with the upvalues of ctx, as member `name` of the metatable below them on the stack. */
-static void set_function(lua_State *L, struct script *script, const char *name, lua_CFunction function)
+/* A C function with the upvalues of ctx, as member `name` of the metatable below them on the stack.
+ */
+static void set_function(lua_State *L, struct script *script, const char *name,
+                         lua_CFunction function)
 {
     lua_pushlightuserdata(L, script);
     lua_pushvalue(L, -3); /* names */

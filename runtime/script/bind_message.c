@@ -11,14 +11,22 @@ struct message_holder {
 };
 
 enum field {
-    FIELD_ID = 1, FIELD_TO, FIELD_FROM, FIELD_KEY, FIELD_METHOD, FIELD_TOPIC, FIELD_HEADERS,
-    FIELD_BODY, FIELD_SENT_AT, FIELD_COUNT,
+    FIELD_ID = 1,
+    FIELD_TO,
+    FIELD_FROM,
+    FIELD_KEY,
+    FIELD_METHOD,
+    FIELD_TOPIC,
+    FIELD_HEADERS,
+    FIELD_BODY,
+    FIELD_SENT_AT,
+    FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-    [FIELD_ID] = "id", [FIELD_TO] = "to", [FIELD_FROM] = "from", [FIELD_KEY] = "key",
-    [FIELD_METHOD] = "method", [FIELD_TOPIC] = "topic", [FIELD_HEADERS] = "headers",
-    [FIELD_BODY] = "body", [FIELD_SENT_AT] = "sent_at",
+    [FIELD_ID] = "id",           [FIELD_TO] = "to",         [FIELD_FROM] = "from",
+    [FIELD_KEY] = "key",         [FIELD_METHOD] = "method", [FIELD_TOPIC] = "topic",
+    [FIELD_HEADERS] = "headers", [FIELD_BODY] = "body",     [FIELD_SENT_AT] = "sent_at",
 };
 
 void push_headers(lua_State *L, struct span headers)

@@ -98,7 +98,7 @@ static int runtime_json_decode(lua_State *L)
 static int runtime_place(lua_State *L)
 {
     static const char *const names[] = {
-        [PLACE_LOAD] = "load", [PLACE_HANDLER] = "handler", [PLACE_HOOK] = "hook",
+        [PLACE_LOAD] = "load",     [PLACE_HANDLER] = "handler", [PLACE_HOOK] = "hook",
         [PLACE_POLICY] = "policy", [PLACE_PROGRAM] = "program", [PLACE_SPEC] = "spec",
     };
     const struct turn *turn = own_script(L)->turn;
@@ -194,5 +194,7 @@ int open_runtime(lua_State *L)
     lua_setfield(L, -2, "null");
     push_ref(L, script, REF_ARRAY);
     lua_setfield(L, -2, "array_mt");
+    lua_pushboolean(L, script->host->env.deterministic);
+    lua_setfield(L, -2, "virtual");
     return 1;
 }

@@ -26,16 +26,21 @@ static void post_outcome(struct script_host *host, const struct outcome *outcome
 
 static void refuse_run(struct script_host *host, const struct run *run)
 {
-    struct outcome outcome = {.delivery = run->delivery, .kind = OUTCOME_RETRY, .delay_ms = -1,
-                              .code = CODE_STOPPING, .reason = span_text("the agent is gone")};
+    struct outcome outcome = {.delivery = run->delivery,
+                              .kind = OUTCOME_RETRY,
+                              .delay_ms = -1,
+                              .code = CODE_STOPPING,
+                              .reason = span_text("the agent is gone")};
     post_outcome(host, &outcome);
 }
 
 void script_run(struct script_host *host, const struct run *run)
 {
     struct agent *agent = agent_find(host, run->agent);
-    if (!agent) refuse_run(host, run);
-    else task_start(delivery_new(agent, run));
+    if (!agent)
+        refuse_run(host, run);
+    else
+        task_start(delivery_new(agent, run));
 }
 
 static enum ref function_of(const struct task *task)
@@ -49,8 +54,10 @@ int delivery_prepare(lua_State *L, struct task *task)
     lua_rawgeti(L, LUA_REGISTRYINDEX, task->agent->ref);
     ctx_push(L, task);
     if (task->kind == TASK_STOP) return 3;
-    if (task->kind == TASK_START) lua_pushstring(L, task->why);
-    else message_push(L, task->script, task->block);
+    if (task->kind == TASK_START)
+        lua_pushstring(L, task->why);
+    else
+        message_push(L, task->script, task->block);
     return 4;
 }
 
@@ -67,7 +74,7 @@ static struct span text_at(lua_State *co, int index)
 static uint8_t outcome_kind(struct span kind)
 {
     static const char *const names[] = {
-        [OUTCOME_ACK] = "ack", [OUTCOME_RETRY] = "retry", [OUTCOME_DEFER] = "defer",
+        [OUTCOME_ACK] = "ack",       [OUTCOME_RETRY] = "retry", [OUTCOME_DEFER] = "defer",
         [OUTCOME_REJECT] = "reject", [OUTCOME_SKIP] = "skip",
     };
     for (uint8_t i = 0; i < sizeof names / sizeof *names; i++)
@@ -80,11 +87,13 @@ static void read_outcome(lua_State *co, struct outcome *outcome)
     outcome->kind = outcome_kind(text_at(co, AT_KIND));
     outcome->reason = text_at(co, AT_REASON);
     code_take(text_at(co, AT_CODE), &outcome->code, &outcome->word);
-    outcome->delay_ms = lua_type(co, AT_DELAY) == LUA_TNUMBER
-                            ? ms_of_seconds(lua_tonumber(co, AT_DELAY)) : -1;
+    if (outcome->kind == OUTCOME_RETRY && outcome->code == CODE_NONE)
+        outcome->code = CODE_HANDLER_ERROR;
+    outcome->delay_ms =
+        lua_type(co, AT_DELAY) == LUA_TNUMBER ? ms_of_seconds(lua_tonumber(co, AT_DELAY)) : -1;
     outcome->result = text_at(co, AT_RESULT);
-    outcome->encoding = span_equal(text_at(co, AT_ENCODING), span_text("json")) ? ENCODING_JSON
-                                                                                : ENCODING_RAW;
+    outcome->encoding =
+        span_equal(text_at(co, AT_ENCODING), span_text("json")) ? ENCODING_JSON : ENCODING_RAW;
     outcome->traceback = text_at(co, AT_TRACEBACK);
 }
 
@@ -119,9 +128,12 @@ static void read_end(struct task *task, int status, struct turn *turn, struct ou
 {
     lua_State *co = task->worker->co;
     if (turn->over)
-        fail_outcome(outcome, CODE_OVER_BUDGET, block_span(turn->reason), block_span(turn->traceback));
-    else if (status != 0) read_error(task, co, turn, outcome);
-    else read_outcome(co, outcome);
+        fail_outcome(outcome, CODE_OVER_BUDGET, block_span(turn->reason),
+                     block_span(turn->traceback));
+    else if (status != 0)
+        read_error(task, co, turn, outcome);
+    else
+        read_outcome(co, outcome);
     add_sends(task, outcome);
 }
 
@@ -144,8 +156,8 @@ static void event_end(struct task *task, const struct outcome *outcome)
 
     bool refused = task->kind == TASK_START && agent->start == START_RUNNING;
     agent->start = START_FAILED;
-    struct span text = error_format(task->host, "%s: %s: %.*s", agent->origin, what,
-                                    SPAN_ARGS(outcome->reason));
+    struct span text =
+        error_format(task->host, "%s: %s: %.*s", agent->origin, what, SPAN_ARGS(outcome->reason));
     if (!refused || task->waited)
         host_log(task->host, LOG_ERROR, span_text(agent->address), "%.*s", SPAN_ARGS(text));
 }
@@ -154,8 +166,10 @@ void delivery_end(struct task *task, int status, struct turn *turn)
 {
     struct outcome outcome = {.delivery = task->run.delivery, .delay_ms = -1};
     read_end(task, status, turn, &outcome);
-    if (task->kind == TASK_DELIVERY) post_outcome(task->host, &outcome);
-    else event_end(task, &outcome);
+    if (task->kind == TASK_DELIVERY)
+        post_outcome(task->host, &outcome);
+    else
+        event_end(task, &outcome);
 }
 
 /* ---- from outside ---- */
@@ -173,15 +187,18 @@ static int answer_interruption(lua_State *L, void *user)
         snprintf(reason, sizeof reason, "the delivery took longer than its timeout of %g s",
                  (double)interruption->task->run.timeout_ms / 1000);
     lua_pushboolean(L, false);
-    error_push(L, interruption->task->script, &(struct error_fields){
-        .code = code_name(interruption->code), .reason = span_text(reason), .outside = true});
+    error_push(L, interruption->task->script,
+               &(struct error_fields){.code = code_name(interruption->code),
+                                      .reason = span_text(reason),
+                                      .outside = true});
     return 2;
 }
 
 static struct task *delivery_find(struct script_host *host, uint64_t delivery)
 {
     struct task *task = host->tasks;
-    while (task && (task->kind != TASK_DELIVERY || task->run.delivery != delivery)) task = task->next;
+    while (task && (task->kind != TASK_DELIVERY || task->run.delivery != delivery))
+        task = task->next;
     return task;
 }
 

@@ -7,6 +7,7 @@ struct envelope_view {
     bool caches;             /* its environment table holds decoded fields */
 };
 
+/* clang-format off */
 #define FIELD_MAP(X) \
     X(type) X(id) X(ref) X(ok) X(code) X(level) X(to) X(from) X(key) X(method) X(topic) \
     X(profile) X(transmission) X(expires) X(bytes) X(headers) X(body) \
@@ -26,6 +27,7 @@ static const char *const field_names[] = {
     FIELD_MAP(X)
 #undef X
 };
+/* clang-format on */
 
 /* A look taken apart: what is not there is NULL. */
 struct parts {
@@ -55,9 +57,12 @@ static struct parts parts_of(struct script *script, const struct look *look, str
 
 static void push_word_or_nil(lua_State *L, uint8_t code, struct span word)
 {
-    if (code == CODE_NONE) lua_pushnil(L);
-    else if (code == CODE_OTHER && word.size > 0) push_span(L, word);
-    else lua_pushstring(L, code_name((enum code)code));
+    if (code == CODE_NONE)
+        lua_pushnil(L);
+    else if (code == CODE_OTHER && word.size > 0)
+        push_span(L, word);
+    else
+        lua_pushstring(L, code_name((enum code)code));
 }
 
 static void push_moment(lua_State *L, const struct parts *parts, uint64_t remaining_ms)
@@ -106,8 +111,10 @@ static void push_receipt_field(lua_State *L, const struct parts *parts, enum fie
     case FIELD_transmission: lua_pushnumber(L, receipt->transmission); break;
     case FIELD_bytes: lua_pushnumber(L, (double)receipt->result.size); break;
     case FIELD_body:
-        if (receipt->result.size == 0) lua_pushnil(L);
-        else push_body(L, parts->script, receipt->result_encoding, receipt->result);
+        if (receipt->result.size == 0)
+            lua_pushnil(L);
+        else
+            push_body(L, parts->script, receipt->result_encoding, receipt->result);
         break;
     default: lua_pushnil(L);
     }
@@ -115,27 +122,34 @@ static void push_receipt_field(lua_State *L, const struct parts *parts, enum fie
 
 static void push_generation(lua_State *L, const struct parts *parts)
 {
-    const struct agent *agent = parts->message ? agent_of_address(parts->host, parts->message->to) : NULL;
-    if (agent) lua_pushnumber(L, agent->generation);
-    else lua_pushnil(L);
+    const struct agent *agent =
+        parts->message ? agent_of_address(parts->host, parts->message->to) : NULL;
+    if (agent)
+        lua_pushnumber(L, agent->generation);
+    else
+        lua_pushnil(L);
 }
 
 static bool is_about_link(const struct fact *fact)
 {
-    return fact->kind == FACT_LINK_UP || fact->kind == FACT_LINK_DOWN || fact->kind == FACT_LINK_FAILED;
+    return fact->kind == FACT_LINK_UP || fact->kind == FACT_LINK_DOWN ||
+           fact->kind == FACT_LINK_FAILED;
 }
 
 static void push_number_above(lua_State *L, double number, double least)
 {
-    if (number >= least) lua_pushnumber(L, number);
-    else lua_pushnil(L);
+    if (number >= least)
+        lua_pushnumber(L, number);
+    else
+        lua_pushnil(L);
 }
 
 static void push_ok(lua_State *L, const struct fact *fact)
 {
     if (fact->kind == FACT_ACKED || fact->kind == FACT_NACKED)
         lua_pushboolean(L, fact->kind == FACT_ACKED);
-    else lua_pushnil(L);
+    else
+        lua_pushnil(L);
 }
 
 /* False: the fact itself has no such field. */
@@ -155,7 +169,8 @@ static bool push_fact_field(lua_State *L, const struct parts *parts, enum field 
     case FIELD_dup: lua_pushboolean(L, fact->dup); return true;
     case FIELD_waiting: push_number_above(L, fact->waiting, 1); return true;
     case FIELD_link:
-        push_span_or_nil(L, is_about_link(fact) && fact->link.size == 0 ? fact->subject : fact->link);
+        push_span_or_nil(L,
+                         is_about_link(fact) && fact->link.size == 0 ? fact->subject : fact->link);
         return true;
     case FIELD_level:
         if (fact->level == LEVEL_NONE) return false;
@@ -176,9 +191,12 @@ static bool push_fact_field(lua_State *L, const struct parts *parts, enum field 
 static void push_field(lua_State *L, const struct parts *parts, enum field field)
 {
     if (parts->fact && push_fact_field(L, parts, field)) return;
-    if (parts->receipt) push_receipt_field(L, parts, field);
-    else if (parts->message) push_message_field(L, parts, field);
-    else lua_pushnil(L);
+    if (parts->receipt)
+        push_receipt_field(L, parts, field);
+    else if (parts->message)
+        push_message_field(L, parts, field);
+    else
+        lua_pushnil(L);
 }
 
 /* ---- the value ---- */
@@ -193,7 +211,8 @@ static struct envelope_view *view_at(lua_State *L, struct script *script, int in
         lua_pop(L, 2);
     }
     if (!is_view) luaL_error(L, "an envelope is wanted: call it with a colon");
-    if (!view->look) error_raise(L, script, "GONE", "an envelope is there only while its hook runs");
+    if (!view->look)
+        error_raise(L, script, "GONE", "an envelope is there only while its hook runs");
     return view;
 }
 
@@ -225,8 +244,10 @@ static void push_cached(lua_State *L, struct script *script, struct envelope_vie
 static void push_named(lua_State *L, struct script *script, struct envelope_view *view,
                        enum field field)
 {
-    if (field == FIELD_headers || field == FIELD_body) push_cached(L, script, view, field);
-    else push_field_of(L, script, view->look, field);
+    if (field == FIELD_headers || field == FIELD_body)
+        push_cached(L, script, view, field);
+    else
+        push_field_of(L, script, view->look, field);
 }
 
 /* envelope:table(): upvalue: script. */
@@ -258,7 +279,8 @@ static int envelope_index(lua_State *L)
 
 static int envelope_newindex(lua_State *L)
 {
-    return luaL_error(L, "an envelope is read-only: return { headers = ..., body = ... } to change it");
+    return luaL_error(
+        L, "an envelope is read-only: return { headers = ..., body = ... } to change it");
 }
 
 struct envelope_view *envelope_push(lua_State *L, const struct script *script,

@@ -2,9 +2,9 @@
  *
  * Under a real clock a timer signals the loop's own thread; the signal sets a debug hook that runs
  * before the next instruction. The hook looks how long the present turn really runs: too long, it
- * raises, and it stays, so that a loop around pcall does not get away; not so long, the timer is set
- * for the rest. The timer is not touched between turns: a busy node arms it a few times a second,
- * however many handlers it runs. With a virtual clock instructions are counted instead. */
+ * raises, and it stays, so that a loop around pcall does not get away; not so long, the timer is
+ * set for the rest. The timer is not touched between turns: a busy node arms it a few times a
+ * second, however many handlers it runs. With a virtual clock instructions are counted instead. */
 #include "script/host.h"
 
 #include <signal.h>
@@ -42,23 +42,26 @@ static void guard_signalled(int number, siginfo_t *info, void *context)
 
 static void guard_make(struct script_host *host)
 {
-    struct sigaction action = {.sa_sigaction = guard_signalled, .sa_flags = SA_SIGINFO | SA_RESTART};
+    struct sigaction action = {.sa_sigaction = guard_signalled,
+                               .sa_flags = SA_SIGINFO | SA_RESTART};
     sigemptyset(&action.sa_mask);
-    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = guard_signal_number(),
+    struct sigevent event = {.sigev_notify = SIGEV_THREAD_ID,
+                             .sigev_signo = guard_signal_number(),
                              .sigev_value.sival_ptr = &host->guard};
     event._sigev_un._tid = gettid();
 
-    host->guard.made = sigaction(guard_signal_number(), &action, NULL) == 0
-                       && timer_create(CLOCK_MONOTONIC, &event, &host->guard.timer) == 0;
+    host->guard.made = sigaction(guard_signal_number(), &action, NULL) == 0 &&
+                       timer_create(CLOCK_MONOTONIC, &event, &host->guard.timer) == 0;
     host->guard.refused = !host->guard.made;
     if (host->guard.refused)
-        host_log(host, LOG_WARN, span_text(NULL), "no timer for the guard: budgets are not enforced");
+        host_log(host, LOG_WARN, span_text(NULL),
+                 "no timer for the guard: budgets are not enforced");
 }
 
 static void guard_arm(struct guard *guard, int64_t expires_ns)
 {
-    struct itimerspec when = {.it_value = {.tv_sec = expires_ns / 1000000000,
-                                           .tv_nsec = expires_ns % 1000000000}};
+    struct itimerspec when = {
+        .it_value = {.tv_sec = expires_ns / 1000000000, .tv_nsec = expires_ns % 1000000000}};
     guard->expires_ns = expires_ns;
     timer_settime(guard->timer, TIMER_ABSTIME, &when, NULL);
 }
@@ -74,7 +77,8 @@ static void guard_watch(struct guard *guard, struct turn *turn)
     guard->turn = turn;
     if (!turn) return;
     int64_t expires_ns = guard->expires_ns;
-    if (expires_ns == 0 || expires_ns > turn_deadline_ns(turn)) guard_arm(guard, turn_deadline_ns(turn));
+    if (expires_ns == 0 || expires_ns > turn_deadline_ns(turn))
+        guard_arm(guard, turn_deadline_ns(turn));
 }
 
 static void guard_count(const struct turn *turn)
@@ -99,31 +103,36 @@ void guard_enter(struct turn *turn)
     guard_watch(guard, turn);
 }
 
-/* What the hook of this state is for is over; an outer turn of the same state goes on counting. */
-static void guard_unhook(struct turn *turn)
-{
-    struct turn *outer = turn->guarded_outer;
-    lua_sethook(turn->script->L, NULL, 0, 0);
-    if (outer && outer->over) lua_sethook(outer->script->L, guard_hook, LUA_MASKCOUNT, 1);
-    else if (outer && outer->host->env.deterministic) guard_count(outer);
-}
-
 void guard_leave(struct turn *turn)
 {
     struct guard *guard = &turn->host->guard;
     guard->turn = NULL;
     if (guard->hooked || turn->host->env.deterministic) {
         guard->hooked = false;
-        guard_unhook(turn);
+        lua_sethook(turn->script->L, NULL, 0, 0);
     }
-    if (turn->host->env.deterministic) guard->turn = turn->guarded_outer;
-    else if (guard->made) guard_watch(guard, turn->guarded_outer);
+    if (turn->host->env.deterministic)
+        guard->turn = turn->guarded_outer;
+    else if (guard->made)
+        guard_watch(guard, turn->guarded_outer);
+}
+
+/* Raise before every instruction until the turn ends. */
+static void guard_insist(struct turn *turn)
+{
+    turn->host->guard.hooked = true;
+    lua_sethook(turn->script->L, guard_hook, LUA_MASKCOUNT, 1);
 }
 
 void guard_continue(struct turn *turn)
 {
     struct guard *guard = &turn->host->guard;
-    if (guard->made && guard->turn == turn && !guard->hooked) guard_watch(guard, turn);
+    if (turn->over)
+        guard_insist(turn);
+    else if (turn->host->env.deterministic)
+        guard_count(turn);
+    else if (guard->made && guard->turn == turn && !guard->hooked)
+        guard_watch(guard, turn);
 }
 
 void guard_deinit(struct guard *guard)
@@ -168,10 +177,10 @@ static void guard_raise(lua_State *L, struct turn *turn)
 {
     if (!turn->over) guard_blame(L, turn);
     turn->over = true;
-    turn->host->guard.hooked = true;
-    lua_sethook(L, guard_hook, LUA_MASKCOUNT, 1);
-    error_push(L, turn->script, &(struct error_fields){
-        .code = "OVER_BUDGET", .reason = block_span(turn->reason), .outside = true});
+    guard_insist(turn);
+    error_push(L, turn->script,
+               &(struct error_fields){
+                   .code = "OVER_BUDGET", .reason = block_span(turn->reason), .outside = true});
     lua_error(L);
 }
 

@@ -6,7 +6,9 @@
 /* ---- registration ---- */
 
 static const char *const step_names[] = {
-    [HOOK_RECEIVE] = "receive", [HOOK_FORWARD] = "forward", [HOOK_STORE] = "store",
+    [HOOK_RECEIVE] = "receive",
+    [HOOK_FORWARD] = "forward",
+    [HOOK_STORE] = "store",
 };
 
 static int function_ref(lua_State *L, const char *name)
@@ -78,8 +80,9 @@ bool script_hook_add(struct script_host *host, lua_State *L, int index, const ch
 {
     struct script *script = script_of(L);
     if (!script || !value_is(L, index, "moonpost.hook")) {
-        *error = error_format(host, "%s: a %s is not a hook; end the file with return moonpost.hook { ... }",
-                              origin, luaL_typename(L, index));
+        *error = error_format(
+            host, "%s: a %s is not a hook; end the file with return moonpost.hook { ... }", origin,
+            luaL_typename(L, index));
         return false;
     }
     lua_pushvalue(L, index);
@@ -146,7 +149,9 @@ static int question_prepare(lua_State *L, void *user)
 static void push_hop(lua_State *L, const struct script_host *host, const struct hop *hop)
 {
     static const char *const ends[] = {
-        [HOP_UPSTREAM] = "upstream", [HOP_DOWNSTREAM] = "downstream", [HOP_LOCAL] = "local",
+        [HOP_UPSTREAM] = "upstream",
+        [HOP_DOWNSTREAM] = "downstream",
+        [HOP_LOCAL] = "local",
     };
     lua_createtable(L, 0, 4);
     set_span(L, "from", span_text(ends[hop->from]));
@@ -170,8 +175,8 @@ static struct block *alter(lua_State *L, const struct question *question, struct
         message.headers = headers_read(L, question->host, at.headers, &question->host->scratch);
     if (lua_isstring(L, at.bytes)) {
         message.body = span_at(L, at.bytes);
-        message.encoding = strcmp(luaL_checkstring(L, at.encoding), "json") == 0 ? ENCODING_JSON
-                                                                                 : ENCODING_RAW;
+        message.encoding =
+            strcmp(luaL_checkstring(L, at.encoding), "json") == 0 ? ENCODING_JSON : ENCODING_RAW;
     }
     return message_encode(&message);
 }
@@ -187,9 +192,11 @@ static void take_answer(lua_State *L, struct question *question, int first)
     lua_settop(L, first + 3);
     const char *kind = luaL_checkstring(L, first);
     question->drop = strcmp(kind, "drop") == 0;
-    if (question->drop) keep_reason(question->host, span_at(L, first + 1));
+    if (question->drop)
+        keep_reason(question->host, span_at(L, first + 1));
     else if (strcmp(kind, "alter") == 0)
-        question->altered = alter(L, question, (struct alteration){first + 1, first + 2, first + 3});
+        question->altered =
+            alter(L, question, (struct alteration){first + 1, first + 2, first + 3});
 }
 
 /* The envelope is at index 1. */
@@ -215,7 +222,8 @@ static void question_failed(struct question *question, const struct turn *turn)
 {
     struct hook *hook = question->hook;
     struct script_host *host = question->host;
-    struct span text = turn->over ? block_span(turn->reason) : error_text(host, hook->script->L, -1);
+    struct span text =
+        turn->over ? block_span(turn->reason) : error_text(host, hook->script->L, -1);
     hook->failures++;
     host_log(host, LOG_ERROR, span_text(NULL), "hook %s failed (%llu so far): %.*s", hook->origin,
              (unsigned long long)hook->failures, SPAN_ARGS(text));
@@ -263,8 +271,8 @@ enum policy_answer hook_ask(void *user, enum hook_step step, const struct envelo
     for (size_t i = 0; i < host->hook_count && !answer->drop; i++) {
         struct hook *hook = &host->hooks[i];
         if (hook->steps[step] == LUA_NOREF) continue;
-        struct question question = {.host = host, .hook = hook, .ref = hook->steps[step],
-                                    .look = &look, .hop = hop};
+        struct question question = {
+            .host = host, .hook = hook, .ref = hook->steps[step], .look = &look, .hop = hop};
         question_put(&question);
         if (question.altered) adopt(&question, &current, &altered, answer);
         answer->drop = question.drop;
@@ -280,8 +288,8 @@ void script_fact(struct script_host *host, const struct fact *fact)
     for (size_t i = 0; i < host->hook_count; i++) {
         struct hook *hook = &host->hooks[i];
         if (hook->facts[fact->kind] == LUA_NOREF) continue;
-        struct question question = {.host = host, .hook = hook, .ref = hook->facts[fact->kind],
-                                    .look = &look};
+        struct question question = {
+            .host = host, .hook = hook, .ref = hook->facts[fact->kind], .look = &look};
         question_put(&question);
     }
 }

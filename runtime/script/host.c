@@ -52,8 +52,8 @@ void script_host_free(struct script_host *host)
     free(host);
 }
 
-void host_log(struct script_host *host, enum log_level level, struct span agent,
-              const char *format, ...)
+void host_log(struct script_host *host, enum log_level level, struct span agent, const char *format,
+              ...)
 {
     char text[2048];
     va_list arguments;

@@ -19,20 +19,21 @@
 #include "core/slots.h"
 
 enum {
-    LOAD_BUDGET_MS = 2000,       /* a file while it loads */
-    HOOK_BUDGET_MS = 10,         /* a hook, a policy */
-    CALL_TIMEOUT_MS = 30000,     /* of calls, when nothing else is said */
-    JSON_DEPTH_MAX = 64,         /* tables in tables */
-    RECENT_FUNCTIONS = 1024,     /* retry functions given with sends that are remembered */
+    LOAD_BUDGET_MS = 2000,   /* a file while it loads */
+    HOOK_BUDGET_MS = 10,     /* a hook, a policy */
+    CALL_TIMEOUT_MS = 30000, /* of calls, when nothing else is said */
+    JSON_DEPTH_MAX = 64,     /* tables in tables */
 };
 
 /* Values of the library that C needs again and again: anchored once in each state's registry. */
 enum ref {
-    REF_ENTRY,       /* the first function of every coroutine */
-    REF_INVOKE,      /* the C function that runs a C function in protected mode */
-    REF_CATCH,       /* the message handler of every protected call */
-    REF_ERROR_NEW,   /* moonpost.errors.new */
-    REF_RUN, REF_START, REF_STOP, /* moonpost.handler */
+    REF_ENTRY,     /* the first function of every coroutine */
+    REF_INVOKE,    /* the C function that runs a C function in protected mode */
+    REF_CATCH,     /* the message handler of every protected call */
+    REF_ERROR_NEW, /* moonpost.errors.new */
+    REF_RUN,
+    REF_START,
+    REF_STOP,        /* moonpost.handler */
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */
@@ -82,7 +83,7 @@ struct turn {
     struct turn *guarded_outer; /* of the same host, under its guard */
     int64_t budget_ms;          /* 0: unguarded */
     int64_t started_ns;
-    bool over; /* the budget is used up: an error has been raised */
+    bool over;               /* the budget is used up: an error has been raised */
     struct block *reason;    /* owned; of being over budget */
     struct block *traceback; /* owned; of the last error that was caught */
 };
@@ -91,9 +92,9 @@ struct turn {
 struct guard {
     timer_t timer;
     bool made, refused;
-    struct turn *volatile turn;      /* the innermost guarded one of this host */
-    volatile int64_t expires_ns;     /* when the timer goes off; 0: it is not armed */
-    volatile bool hooked;            /* a debug hook is set in some state */
+    struct turn *volatile turn;  /* the innermost guarded one of this host */
+    volatile int64_t expires_ns; /* when the timer goes off; 0: it is not armed */
+    volatile bool hooked;        /* a debug hook is set in some state */
 };
 
 struct agent {
@@ -134,10 +135,10 @@ struct task {
     bool waiting_engine;     /* tell the engine when the waiter is forgotten */
     bool waiting_call;       /* a nack is an error */
     uint32_t calls;
-    struct run run;          /* of a delivery; key is in the arena */
-    int64_t expires_ms;      /* wall clock; DURATION_FOREVER */
-    struct block *block;     /* of a delivery; retained */
-    const char *why;         /* of a start */
+    struct run run;      /* of a delivery; key is in the arena */
+    int64_t expires_ms;  /* wall clock; DURATION_FOREVER */
+    struct block *block; /* of a delivery; retained */
+    const char *why;     /* of a start */
     const struct program_source *source;
     struct arena arena;
     struct submit *sends; /* spans in the arena */
@@ -148,19 +149,17 @@ struct hook {
     struct script *script;
     char *origin;
     double priority;
-    bool drops; /* when it fails */
-    int steps[HOOK_STORE + 1];  /* refs; LUA_NOREF */
+    bool drops;                /* when it fails */
+    int steps[HOOK_STORE + 1]; /* refs; LUA_NOREF */
     int facts[FACT_COUNT];
     uint64_t failures, dropped;
 };
 
 /* A function of a script that the core may ask: a retry policy, or the `final` of one. */
 struct function {
-    uint32_t id; /* 0: empty */
-    struct script *script;
+    struct script *script; /* NULL: gone */
     int ref;
     bool whole; /* decides all; else only whether to give up */
-    const void *identity;
 };
 
 struct settings_value {
@@ -182,9 +181,7 @@ struct script_host {
     size_t hook_count;
     uint32_t fact_mask, step_mask;
     struct function *functions;
-    size_t function_count;
-    struct function recent[RECENT_FUNCTIONS];
-    uint32_t recent_next;
+    size_t function_count, function_capacity;
     struct buffer error;  /* of the last call that failed */
     struct buffer answer; /* of the last question, borrowed by the engine */
     struct arena scratch; /* of the send that is being read */
@@ -206,7 +203,8 @@ struct script *script_of(lua_State *L);
 /* The host whose clock and log are in force for what runs in this state now. */
 struct script_host *host_now(const struct script *script);
 
-/* Compile text (or the file when `text` is NULL) for an environment and leave the function. Raises. */
+/* Compile text (or the file when `text` is NULL) for an environment and leave the function. Raises.
+ */
 void state_compile(struct script *script, lua_State *L, const char *path, const char *text,
                    const char *environment);
 
@@ -234,7 +232,8 @@ bool turn_call(struct turn *turn, int arguments, int results);
 /* Run a C function on the main thread in protected mode with the top `arguments` values as its
  * whole stack. */
 typedef int turn_function(lua_State *L, void *user);
-bool turn_invoke(struct turn *turn, turn_function *function, void *user, int arguments, int results);
+bool turn_invoke(struct turn *turn, turn_function *function, void *user, int arguments,
+                 int results);
 
 /* The text of the error value at `index` in the host's error buffer; valid until the next. */
 struct span error_text(struct script_host *host, lua_State *L, int index);
@@ -405,20 +404,30 @@ void receipt_push(lua_State *L, struct script *script, const struct answer *answ
 
 /* ---- retry.c, function.c ---- */
 
-/* Read a normalised policy (a table or a function) on top of `base`. A `lasting` one is kept until
- * its host or state ends, others as long as there is room. May raise. */
+/* Read a normalised policy (a table or a function) on top of `base`. Functions are kept by the
+ * host; NULL: they are refused. May raise. */
 struct retry_policy retry_read(lua_State *L, struct script_host *host, int index,
-                               struct retry_policy base, bool lasting);
-uint32_t function_keep(struct script_host *host, lua_State *L, int index, bool whole, bool lasting);
-struct function *function_find(struct script_host *host, uint32_t id);
-void functions_forget(struct script_host *host, struct script *script);
+                               struct retry_policy base);
+
+/* Keep a function of a script; its number is never 0. */
+uint32_t function_keep(struct script_host *host, lua_State *L, int index, bool whole);
+const struct function *function_find(const struct script_host *host, uint32_t number);
+void functions_forget(struct script_host *host, const struct script *script);
 void functions_deinit(struct script_host *host);
 
 /* ---- delivery.c, program.c ---- */
 
-/* How a finished coroutine ended: posts the outcome, or tells it. Its values are on `co`. */
+/* How a coroutine ended that is not interrupted; its values are still on its stack. */
 void delivery_end(struct task *task, int status, struct turn *turn);
-void program_end(struct task *task, int status, struct turn *turn);
+
+/* The same of a program. It is told last, when the task is gone: the host may end with it. */
+struct program_result {
+    struct script_env env;
+    int exit_code;
+    struct block *error; /* owned; NULL: it did not fail */
+};
+struct program_result program_end(struct task *task, int status);
+void program_tell(struct program_result *result);
 
 /* Push the function that the coroutine runs and its arguments; answers how many. May raise. */
 int delivery_prepare(lua_State *L, struct task *task);
@@ -437,8 +446,8 @@ void settings_deinit(struct script_host *host);
 
 /* ---- host.c ---- */
 
-void host_log(struct script_host *host, enum log_level level, struct span agent,
-              const char *format, ...) __attribute__((format(printf, 4, 5)));
+void host_log(struct script_host *host, enum log_level level, struct span agent, const char *format,
+              ...) __attribute__((format(printf, 4, 5)));
 
 static inline void push_ref(lua_State *L, const struct script *script, enum ref ref)
 {

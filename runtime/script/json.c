@@ -136,8 +136,10 @@ static bool write_string(struct writer *writer, struct span text)
         if (at == end) break;
         size_t length = utf8_length(at, (size_t)(end - at));
         if (length == 0) return false;
-        if (length == 1) write_escape(writer, *at);
-        else buffer_put(writer->out, span_of((const char *)at, length));
+        if (length == 1)
+            write_escape(writer, *at);
+        else
+            buffer_put(writer->out, span_of((const char *)at, length));
         at += length;
     }
     put_text(writer, "\"");
@@ -162,8 +164,10 @@ static void count_keys(struct writer *writer, int index, size_t *numbers, size_t
     *numbers = *strings = 0;
     for (lua_pushnil(L); lua_next(L, index); lua_pop(L, 1)) {
         int type = lua_type(L, -2);
-        if (type == LUA_TNUMBER) ++*numbers;
-        else if (type == LUA_TSTRING) ++*strings;
+        if (type == LUA_TNUMBER)
+            ++*numbers;
+        else if (type == LUA_TSTRING)
+            ++*strings;
         else {
             lua_pushfstring(L, "has a key that is a %s", lua_typename(L, type));
             refuse(writer, lua_tostring(L, -1));
@@ -270,7 +274,8 @@ static void write_value(struct writer *writer, int index)
     case LUA_TBOOLEAN: put_text(writer, lua_toboolean(L, index) ? "true" : "false"); return;
     case LUA_TNUMBER: write_number(writer, lua_tonumber(L, index)); return;
     case LUA_TSTRING:
-        if (!write_string(writer, span_at(L, index))) refuse(writer, "is a string that is not UTF-8");
+        if (!write_string(writer, span_at(L, index)))
+            refuse(writer, "is a string that is not UTF-8");
         return;
     case LUA_TTABLE: write_table(writer, index); return;
     case LUA_TLIGHTUSERDATA:
@@ -286,8 +291,8 @@ static void write_value(struct writer *writer, int index)
 struct span json_write(lua_State *L, struct script *script, int index)
 {
     if (index < 0) index += lua_gettop(L) + 1;
-    struct writer writer = {.L = L, .script = script, .out = &script->json.out,
-                            .keys = &script->json.keys};
+    struct writer writer = {
+        .L = L, .script = script, .out = &script->json.out, .keys = &script->json.keys};
     writer.out->used = 0;
     arena_reset(writer.keys);
     write_value(&writer, index);

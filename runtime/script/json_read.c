@@ -59,13 +59,17 @@ static const char *push_value(lua_State *L, const struct script *script, const j
     case JSON_OBJECT: return push_map(L, script, (json_t *)value, depth);
     case JSON_ARRAY: return push_array(L, script, value, depth);
     case JSON_INTEGER: return push_whole(L, json_integer_value(value));
-    case JSON_STRING: lua_pushlstring(L, json_string_value(value), json_string_length(value)); break;
+    case JSON_STRING:
+        lua_pushlstring(L, json_string_value(value), json_string_length(value));
+        break;
     case JSON_REAL: lua_pushnumber(L, json_real_value(value)); break;
     case JSON_TRUE: lua_pushboolean(L, true); break;
     case JSON_FALSE: lua_pushboolean(L, false); break;
     case JSON_NULL:
-        if (in_array) lua_pushlightuserdata(L, NULL);
-        else lua_pushnil(L);
+        if (in_array)
+            lua_pushlightuserdata(L, NULL);
+        else
+            lua_pushnil(L);
     }
     return NULL;
 }

@@ -62,14 +62,15 @@ static void retry_take(struct script_host *host, lua_State *L, bool whole,
     answer->give_up = whole ? !something : something;
     if (answer->give_up)
         answer->reason = keep_answer(host, text_or(L, whole ? -1 : -2, "the retry policy gave up"));
-    else if (whole) answer->delay_ms = ms_of_seconds(lua_tonumber(L, -2));
+    else if (whole)
+        answer->delay_ms = ms_of_seconds(lua_tonumber(L, -2));
 }
 
 static enum policy_answer policy_retry(void *user, uint32_t id, const struct failure *failure,
                                        struct retry_answer *answer)
 {
     struct script_host *host = user;
-    struct function *function = function_find(host, id);
+    const struct function *function = function_find(host, id);
     if (!function) return POLICY_DEFAULT;
     struct script *script = function->script;
     struct retry_question question = {function, failure};
@@ -78,8 +79,10 @@ static enum policy_answer policy_retry(void *user, uint32_t id, const struct fai
     turn_enter(&turn, host, script, PLACE_POLICY, NULL, HOOK_BUDGET_MS);
     bool ok = turn_invoke(&turn, retry_ask, &question, 0, 2);
     turn_leave(&turn);
-    if (ok) retry_take(host, script->L, function->whole, answer);
-    else complain(host, failure->address, "the retry policy", script, &turn);
+    if (ok)
+        retry_take(host, script->L, function->whole, answer);
+    else
+        complain(host, failure->address, "the retry policy", script, &turn);
     turn_forget(&turn);
     lua_settop(script->L, top);
     return ok ? POLICY_ANSWERED : POLICY_DEFAULT;
@@ -112,7 +115,8 @@ static int key_ask(lua_State *L, void *user)
     int type = lua_type(L, -1);
     if (type != LUA_TSTRING && type != LUA_TNIL)
         luaL_error(L, "a key is a string, not a %s", lua_typename(L, type));
-    if (lua_objlen(L, -1) > KEY_BYTES_MAX) luaL_error(L, "a key has at most %d bytes", KEY_BYTES_MAX);
+    if (lua_objlen(L, -1) > KEY_BYTES_MAX)
+        luaL_error(L, "a key has at most %d bytes", KEY_BYTES_MAX);
     return 1;
 }
 
@@ -136,8 +140,10 @@ static enum policy_answer key_put(struct key_question *question, struct span *ke
     turn_enter(&turn, agent->host, agent->script, PLACE_POLICY, NULL, HOOK_BUDGET_MS);
     bool ok = key_call(question, &turn);
     turn_leave(&turn);
-    if (ok) *key = keep_answer(agent->host, text_or(L, -1, ""));
-    else complain(agent->host, span_text(agent->address), question->what, agent->script, &turn);
+    if (ok)
+        *key = keep_answer(agent->host, text_or(L, -1, ""));
+    else
+        complain(agent->host, span_text(agent->address), question->what, agent->script, &turn);
     turn_forget(&turn);
     lua_settop(L, top);
     return ok ? POLICY_ANSWERED : POLICY_DEFAULT;
@@ -148,8 +154,8 @@ static enum policy_answer policy_key(void *user, uint32_t number, const struct m
 {
     struct agent *agent = agent_find(user, number);
     if (!agent || agent->key_ref == LUA_NOREF) return POLICY_DEFAULT;
-    struct key_question question = {.agent = agent, .ref = agent->key_ref,
-                                    .what = "the key function", .message = message};
+    struct key_question question = {
+        .agent = agent, .ref = agent->key_ref, .what = "the key function", .message = message};
     return key_put(&question, key);
 }
 
@@ -158,13 +164,16 @@ static enum policy_answer policy_dedup(void *user, uint32_t number, const struct
 {
     struct agent *agent = agent_find(user, number);
     if (!agent || agent->dedup_ref == LUA_NOREF) return POLICY_DEFAULT;
-    struct key_question question = {.agent = agent, .ref = agent->dedup_ref,
-                                    .what = "the dedup policy", .message = message};
+    struct key_question question = {
+        .agent = agent, .ref = agent->dedup_ref, .what = "the dedup policy", .message = message};
     return key_put(&question, key);
 }
 
 struct policies script_policies(struct script_host *host)
 {
-    return (struct policies){.user = host, .retry = policy_retry, .key = policy_key,
-                             .dedup = policy_dedup, .hook = hook_ask};
+    return (struct policies){.user = host,
+                             .retry = policy_retry,
+                             .key = policy_key,
+                             .dedup = policy_dedup,
+                             .hook = hook_ask};
 }

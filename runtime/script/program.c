@@ -36,6 +36,7 @@ int program_prepare(lua_State *L, struct task *task)
     state_compile(task->script, L, source->path, source->text, environment_of(task->script));
     set_arg(L, 1, source);
     for (int i = 0; i < source->argc; i++) lua_pushstring(L, source->argv[i]);
+    task->source = NULL; /* from here on it runs */
     return 1 + source->argc;
 }
 
@@ -44,7 +45,7 @@ void script_program(struct script *script, const char *path, const char *text, i
 {
     struct program_source source = {path, text, argc, argv};
     struct task *task = task_new(script->host, script, TASK_PROGRAM);
-    task->source = &source; /* looked at before the first wait only */
+    task->source = &source;
     task_start(task);
 }
 
@@ -58,27 +59,34 @@ static int exit_code(lua_State *co)
     return number >= 0 && number <= 255 ? (int)lround(number) : 1;
 }
 
-/* The error's text and, under it, where it was raised. */
-static struct span program_error(struct task *task)
+/* The error's text and, when it ran already, where it was raised. */
+static struct block *program_error(struct task *task)
 {
     lua_State *co = task->worker->co;
     struct span text = error_text(task->host, co, -1);
+    if (task->source) return block_copy(text);
     luaL_traceback(co, co, NULL, 0);
-    struct span trace = span_at(co, -1);
-    struct block *both = block_new(text.size + 1 + trace.size);
-    memcpy(both->bytes, text.bytes, text.size);
-    both->bytes[text.size] = '\n';
-    memcpy(both->bytes + text.size + 1, trace.bytes, trace.size);
-    text = error_keep(task->host, block_span(both));
-    block_release(both);
-    return text;
+    struct buffer both = {0};
+    buffer_put(&both, text);
+    buffer_put(&both, span_text("\n"));
+    buffer_put(&both, span_at(co, -1));
+    return buffer_take(&both);
 }
 
-void program_end(struct task *task, int status, struct turn *turn)
+struct program_result program_end(struct task *task, int status)
 {
-    (void)turn;
-    struct script_env *env = &task->host->env;
-    if (!env->program_done) return;
-    if (status == 0) env->program_done(env->user, exit_code(task->worker->co), span_of(NULL, 0));
-    else env->program_done(env->user, 1, program_error(task));
+    struct program_result result = {.env = task->host->env, .exit_code = 1};
+    if (status == 0)
+        result.exit_code = exit_code(task->worker->co);
+    else
+        result.error = program_error(task);
+    return result;
+}
+
+void program_tell(struct program_result *result)
+{
+    struct script_env *env = &result->env;
+    if (env->program_done)
+        env->program_done(env->user, result->exit_code, block_span(result->error));
+    block_release(result->error);
 }

@@ -1,4 +1,5 @@
-/* Retry policies: from the facade's normal form to the core's, and the question put to functions. */
+/* Retry policies: from the facade's normal form to the core's, and the question put to functions.
+ */
 #include "script/host.h"
 
 static void read_delays(lua_State *L, int index, struct retry_policy *policy)
@@ -17,11 +18,17 @@ static void read_delays(lua_State *L, int index, struct retry_policy *policy)
     lua_pop(L, 1);
 }
 
-static void read_final(lua_State *L, struct script_host *host, int index, bool lasting,
+static uint32_t keep(lua_State *L, struct script_host *host, int index, bool whole)
+{
+    if (!host) luaL_error(L, "retry: a message takes along data, not functions");
+    return function_keep(host, L, index, whole);
+}
+
+static void read_final(lua_State *L, struct script_host *host, int index,
                        struct retry_policy *policy)
 {
     lua_getfield(L, index, "final");
-    if (lua_isfunction(L, -1)) policy->script = function_keep(host, L, -1, false, lasting);
+    if (lua_isfunction(L, -1)) policy->script = keep(L, host, -1, false);
     lua_pop(L, 1);
 }
 
@@ -38,15 +45,16 @@ static void read_table(lua_State *L, int index, struct retry_policy *policy)
 }
 
 struct retry_policy retry_read(lua_State *L, struct script_host *host, int index,
-                               struct retry_policy base, bool lasting)
+                               struct retry_policy base)
 {
     if (index < 0) index += lua_gettop(L) + 1;
     if (lua_isfunction(L, index)) {
-        base.script = function_keep(host, L, index, true, lasting);
+        base.script = keep(L, host, index, true);
+        base.whole = true;
         return base;
     }
     luaL_checktype(L, index, LUA_TTABLE);
     read_table(L, index, &base);
-    read_final(L, host, index, lasting, &base);
+    read_final(L, host, index, &base);
     return base;
 }

@@ -3,7 +3,8 @@
  * A host belongs to one node (or to one program). Each agent generation, the node's own settings
  * and hooks, each program and each spec have a Lua state of their own, a `struct script`. What a
  * script does reaches the engine as events through `script_env.post`; what the engine asks of
- * scripts reaches them through the functions below. Nothing here reads a clock or a socket. */
+ * scripts reaches them through the functions below. Nothing here opens a socket or reads a clock, but
+ * for the guard that stops what runs too long (guard.c), and not even it when `deterministic`. */
 #ifndef MOONPOST_SCRIPT_H
 #define MOONPOST_SCRIPT_H
 
@@ -76,6 +77,10 @@ enum script_kind { SCRIPT_AGENT, SCRIPT_NODE, SCRIPT_PROGRAM, SCRIPT_SPEC };
 /* A new Lua state with the library and the runtime module. `root` (copied) is the project's
  * folder, for require, policies and relative paths. Never NULL. */
 struct script *script_new(struct script_host *host, enum script_kind kind, const char *root);
+
+/* Ends its tasks and closes the state. Agents and hooks that were taken from it as values, by this
+ * or another host, must be gone before (what the state's own collector frees, such as a world, may
+ * still use it). */
 void script_free(struct script *script);
 lua_State *script_state(struct script *script);
 
@@ -107,8 +112,8 @@ const struct agent_declaration *script_agent_declaration(struct script_host *hos
 enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_t holder,
                                struct span *error);
 
-/* Run on.start (`why` is "boot" or "reload"). SCRIPT: it raised, and the start is refused. A handler
- * that waits in on.start goes on in turns: `*waiting` is then true and the outcome is logged. */
+/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, and the start is refused.
+ * One that waits goes on in turns: the answer is then OK, and if it fails later that is logged. */
 enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
                                struct span *error);
 
@@ -130,8 +135,8 @@ void script_resume(struct script_host *host, uint64_t waiter);
 /* What became of a send or call (EFFECT_RECEIPT). */
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer);
 
-/* Resume a waiting coroutine with `ok` and the values that `push` leaves on its stack (`push`
- * answers how many; NULL: none). */
+/* Resume a waiting coroutine with `ok` and the values that `push` leaves on the stack (`push`
+ * answers how many; NULL: none; it may raise). Unknown waiters are ignored. */
 void script_wake(struct script_host *host, uint64_t waiter, bool ok,
                  int (*push)(lua_State *L, void *user), void *user);
 
@@ -160,7 +165,8 @@ void script_host_name(struct script_host *host, struct span name);
 /* ---- programs ---- */
 
 /* Run a Lua file (or text) as a program with arguments: as a coroutine that may wait. Its end is
- * told through program_done. */
+ * told through program_done, perhaps before this returns; the host may be freed from there. What
+ * it returns is the exit code: a number, or nothing and true for 0, false for 1. */
 void script_program(struct script *script, const char *path, const char *text, int argc,
                     char *const *argv);
 

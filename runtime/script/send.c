@@ -70,7 +70,8 @@ struct span headers_read(lua_State *L, struct script_host *host, int index, stru
     if (count == 0) return span_of(NULL, 0);
     struct header *headers = collect_headers(L, index, arena, count);
     host->headers.used = 0;
-    for (size_t i = 0; i < count; i++) headers_put(&host->headers, headers[i].name, headers[i].value);
+    for (size_t i = 0; i < count; i++)
+        headers_put(&host->headers, headers[i].name, headers[i].value);
     return arena_copy(arena, buffer_span(&host->headers));
 }
 
@@ -86,14 +87,13 @@ static struct span field_headers(lua_State *L, struct script_host *host, int ind
 
 /* ---- the table ---- */
 
-static const struct retry_policy *field_retry(lua_State *L, struct script_host *host, int index,
-                                              struct arena *arena)
+static const struct retry_policy *field_retry(lua_State *L, int index, struct arena *arena)
 {
     lua_getfield(L, index, "retry");
     struct retry_policy *policy = NULL;
     if (!lua_isnil(L, -1)) {
         policy = arena_take(arena, sizeof *policy);
-        *policy = retry_read(L, host, -1, retry_default_send(), false);
+        *policy = retry_read(L, NULL, -1, retry_default_send());
     }
     lua_pop(L, 1);
     return policy;
@@ -116,8 +116,8 @@ static void read_times(lua_State *L, int index, struct submit *submit)
 {
     int64_t remaining_ms = field_ms(L, index, "expires", DURATION_FOREVER);
     submit->message.due_ms = (uint64_t)field_ms(L, index, "delay", 0);
-    submit->message.remaining_ms = remaining_ms == DURATION_FOREVER ? REMAINING_FOREVER
-                                                                    : (uint64_t)remaining_ms;
+    submit->message.remaining_ms =
+        remaining_ms == DURATION_FOREVER ? REMAINING_FOREVER : (uint64_t)remaining_ms;
     submit->timeout_ms = field_ms(L, index, "timeout", 0);
 }
 
@@ -144,7 +144,7 @@ void send_read(lua_State *L, struct script_host *host, int index, struct arena *
     *submit = (struct submit){0};
     read_message(L, host, index, arena, &submit->message);
     read_times(L, index, submit);
-    submit->retry = field_retry(L, host, index, arena);
+    submit->retry = field_retry(L, index, arena);
     submit->fail_fast = field_true(L, index, "fail_fast");
 }
 

@@ -15,7 +15,8 @@ struct reading {
 static size_t list_length(lua_State *L)
 {
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    if (count > SETTINGS_LIST_MAX) luaL_error(L, "a list has at most %d entries", SETTINGS_LIST_MAX);
+    if (count > SETTINGS_LIST_MAX)
+        luaL_error(L, "a list has at most %d entries", SETTINGS_LIST_MAX);
     return count;
 }
 
@@ -102,11 +103,10 @@ static void read_send(lua_State *L, struct reading *reading)
     settings->send_profile = AT_LEAST_ONCE;
     lua_getfield(L, 1, "send");
     int index = lua_gettop(L);
-    if (!lua_isnil(L, index))
-        settings->send = retry_read(L, reading->host, index, settings->send, true);
+    if (!lua_isnil(L, index)) settings->send = retry_read(L, reading->host, index, settings->send);
     if (lua_istable(L, index)) {
-        settings->send_profile = profile_from(field_span(L, index, "profile", reading->arena),
-                                              AT_LEAST_ONCE);
+        settings->send_profile =
+            profile_from(field_span(L, index, "profile", reading->arena), AT_LEAST_ONCE);
         settings->send_level = level_from(field_span(L, index, "await", reading->arena));
     }
     lua_pop(L, 1);
@@ -117,8 +117,7 @@ static void read_handle(lua_State *L, struct reading *reading)
     struct settings *settings = reading->settings;
     settings->handle = retry_default_handle();
     lua_getfield(L, 1, "handle");
-    if (!lua_isnil(L, -1))
-        settings->handle = retry_read(L, reading->host, -1, settings->handle, true);
+    if (!lua_isnil(L, -1)) settings->handle = retry_read(L, reading->host, -1, settings->handle);
     lua_pop(L, 1);
 }
 
@@ -148,8 +147,8 @@ static void read_log(lua_State *L, struct reading *reading)
         struct span level = field_span(L, index, "level", reading->arena);
         for (uint8_t i = 0; i < 4; i++)
             if (span_equal(level, span_text(levels[i]))) settings->log_level = i;
-        settings->log_json = span_equal(field_span(L, index, "format", reading->arena),
-                                        span_text("json"));
+        settings->log_json =
+            span_equal(field_span(L, index, "format", reading->arena), span_text("json"));
     }
     lua_pop(L, 1);
 }
@@ -267,8 +266,9 @@ static enum status check_settings(struct script_host *host, struct script *scrip
 {
     lua_State *L = script->L;
     if (value_is(L, -1, "moonpost.node")) return STATUS_OK;
-    *error = error_format(host, "%s: a %s is not a node's settings; end the file with return moonpost.node { ... }",
-                          path, luaL_typename(L, -1));
+    *error = error_format(
+        host, "%s: a %s is not a node's settings; end the file with return moonpost.node { ... }",
+        path, luaL_typename(L, -1));
     lua_pop(L, 1);
     return STATUS_SCRIPT;
 }
@@ -278,7 +278,8 @@ enum status script_settings_load(struct script_host *host, const char *path,
 {
     struct script *script = node_state_in(host, path);
     const char *text = path ? NULL : "return {}";
-    enum status status = state_load(script, host, path ? path : "=settings", text, "settings", error);
+    enum status status =
+        state_load(script, host, path ? path : "=settings", text, "settings", error);
     if (status == STATUS_OK && path) status = check_settings(host, script, path, error);
     return status == STATUS_OK ? settings_adopt(host, script, path ? path : "", settings, error)
                                : status;
@@ -303,7 +304,8 @@ static lua_State *push_value_at(const struct settings_value *values, size_t coun
 
 lua_State *script_settings_agent(struct script_host *host, size_t index)
 {
-    return push_value_at(host->agents_given, host->settings ? host->settings->agent_count : 0, index);
+    return push_value_at(host->agents_given, host->settings ? host->settings->agent_count : 0,
+                         index);
 }
 
 lua_State *script_settings_hook(struct script_host *host, size_t index)

@@ -93,8 +93,8 @@ static int open_library(lua_State *L, void *user)
 static void open_state(struct script *script)
 {
     lua_State *L = script->L;
+    luaL_openlibs(L);                                           /* turns the compiler on */
     luaJIT_setmode(L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF); /* else no hook stops a loop */
-    luaL_openlibs(L);
     lua_pushlightuserdata(L, (void *)&script_key);
     lua_pushlightuserdata(L, script);
     lua_rawset(L, LUA_REGISTRYINDEX);
@@ -111,8 +111,11 @@ struct script *script_new(struct script_host *host, enum script_kind kind, const
 {
     struct script *script = calloc(1, sizeof *script);
     ensure(script != NULL);
-    *script = (struct script){.host = host, .L = luaL_newstate(), .kind = kind,
-                              .root = strdup(root ? root : "."), .next = host->scripts};
+    *script = (struct script){.host = host,
+                              .L = luaL_newstate(),
+                              .kind = kind,
+                              .root = strdup(root ? root : "."),
+                              .next = host->scripts};
     ensure(script->L != NULL && script->root != NULL);
     host->scripts = script;
     open_state(script);
@@ -135,8 +138,17 @@ static void script_unlink(struct script *script)
     if (script->host->node == script) script->host->node = NULL;
 }
 
+static void drop_tasks(struct script *script)
+{
+    for (struct task *task = script->host->tasks, *next; task; task = next) {
+        next = task->next;
+        if (task->script == script) task_drop(task);
+    }
+}
+
 void script_free(struct script *script)
 {
+    drop_tasks(script);
     functions_forget(script->host, script);
     script_unlink(script);
     lua_close(script->L);
@@ -203,8 +215,10 @@ static int load_run(lua_State *L, void *user)
     lua_call(L, 0, LUA_MULTRET);
     int count = lua_gettop(L);
     if (count == 1 && !lua_isnil(L, 1)) return 1;
-    lua_pushfstring(L, count > 1 ? "it returns %d values; a file returns one"
-                                 : "it returns nothing; end it with a return", count);
+    lua_pushfstring(L,
+                    count > 1 ? "it returns %d values; a file returns one"
+                              : "it returns nothing; end it with a return",
+                    count);
     return lua_error(L);
 }
 
@@ -214,8 +228,8 @@ static struct span load_error(struct script_host *host, lua_State *L, const char
 {
     struct span text = turn->over ? block_span(turn->reason) : error_text(host, L, -1);
     struct span name = span_text(path[0] == '@' || path[0] == '=' ? path + 1 : path);
-    bool named = text.size > name.size && memcmp(text.bytes, name.bytes, name.size) == 0
-                 && text.bytes[name.size] == ':';
+    bool named = text.size > name.size && memcmp(text.bytes, name.bytes, name.size) == 0 &&
+                 text.bytes[name.size] == ':';
     if (named || strstr(text.bytes, path)) return error_keep(host, text);
     return error_format(host, "%.*s: %.*s", SPAN_ARGS(name), SPAN_ARGS(text));
 }
@@ -237,8 +251,10 @@ enum status state_load(struct script *script, struct script_host *host, const ch
 }
 
 static const char *const environments[] = {
-    [SCRIPT_AGENT] = "agent", [SCRIPT_NODE] = "settings",
-    [SCRIPT_PROGRAM] = "program", [SCRIPT_SPEC] = "spec",
+    [SCRIPT_AGENT] = "agent",
+    [SCRIPT_NODE] = "settings",
+    [SCRIPT_PROGRAM] = "program",
+    [SCRIPT_SPEC] = "spec",
 };
 
 enum status script_load(struct script *script, const char *path, const char *text,

@@ -74,8 +74,8 @@ static struct task *task_spare(struct script_host *host)
         return task;
     }
     host->spare_tasks = task->next;
-    *task = (struct task){.arena = task->arena, .sends = task->sends,
-                          .send_capacity = task->send_capacity};
+    *task = (struct task){
+        .arena = task->arena, .sends = task->sends, .send_capacity = task->send_capacity};
     return task;
 }
 
@@ -95,8 +95,10 @@ struct task *task_new(struct script_host *host, struct script *script, enum task
 
 static void task_unlink(struct task *task)
 {
-    if (task->previous) task->previous->next = task->next;
-    else task->host->tasks = task->next;
+    if (task->previous)
+        task->previous->next = task->next;
+    else
+        task->host->tasks = task->next;
     if (task->next) task->next->previous = task->previous;
 }
 
@@ -121,12 +123,17 @@ void task_drop(struct task *task)
 
 static void task_end(struct task *task, int status, struct turn *turn)
 {
-    if (!task->interrupted) {
-        if (task->kind == TASK_PROGRAM) program_end(task, status, turn);
-        else delivery_end(task, status, turn);
-    }
+    if (!task->interrupted) delivery_end(task, status, turn);
     turn_forget(turn);
     task_release(task, status == 0);
+}
+
+static void task_end_program(struct task *task, int status, struct turn *turn)
+{
+    struct program_result result = program_end(task, status);
+    turn_forget(turn);
+    task_release(task, status == 0);
+    program_tell(&result);
 }
 
 /* ---- turns ---- */
@@ -209,7 +216,10 @@ static void task_go(struct task *task, int arguments)
     while (arguments >= 0) {
         int status = task_turn(task, arguments, &turn);
         if (status != LUA_YIELD || turn.over || task->interrupted) {
-            task_end(task, status, &turn);
+            if (task->kind == TASK_PROGRAM)
+                task_end_program(task, status, &turn);
+            else
+                task_end(task, status, &turn);
             return;
         }
         turn_forget(&turn);

@@ -7,8 +7,12 @@
 void turn_enter(struct turn *turn, struct script_host *host, struct script *script,
                 enum place place, struct task *task, int64_t budget_ms)
 {
-    *turn = (struct turn){.host = host, .script = script, .task = task, .place = place,
-                          .outer = script->turn, .budget_ms = budget_ms};
+    *turn = (struct turn){.host = host,
+                          .script = script,
+                          .task = task,
+                          .place = place,
+                          .outer = script->turn,
+                          .budget_ms = budget_ms};
     script->turn = turn;
     if (budget_ms > 0) guard_enter(turn);
 }
@@ -48,6 +52,7 @@ bool turn_invoke(struct turn *turn, turn_function *function, void *user, int arg
 {
     lua_State *L = turn->script->L;
     struct invocation invocation = {function, user};
+    ensure(lua_checkstack(L, LUA_MINSTACK));
     push_ref(L, turn->script, REF_INVOKE);
     lua_insert(L, -1 - arguments);
     lua_pushlightuserdata(L, &invocation);
@@ -64,7 +69,7 @@ static int invoke(lua_State *L)
 }
 
 /* The message handler of turn_call: keeps the traceback, passes the error on. */
-static int catch(lua_State *L)
+static int catch (lua_State *L)
 {
     struct turn *turn = script_of(L)->turn;
     if (turn->traceback) return 1;
@@ -102,18 +107,23 @@ struct span error_format(struct script_host *host, const char *format, ...)
     int size = vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
     ensure(size >= 0);
-    return error_keep(host, span_of(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1));
+    return error_keep(host,
+                      span_of(text, (size_t)size < sizeof text ? (size_t)size : sizeof text - 1));
 }
 
-/* Replace the value on top by its text. */
+/* A plain table with a reason says that; other values what tostring makes of them. */
 static int describe(lua_State *L, void *user)
 {
     (void)user;
-    if (!lua_isstring(L, 1)) {
-        lua_getglobal(L, "tostring");
-        lua_insert(L, 1);
-        lua_call(L, 1, 1);
+    if (lua_isstring(L, 1)) return 1;
+    if (lua_istable(L, 1) && !luaL_getmetafield(L, 1, "__tostring")) {
+        lua_getfield(L, 1, "reason");
+        if (lua_isstring(L, -1)) return 1;
     }
+    lua_settop(L, 1);
+    lua_getglobal(L, "tostring");
+    lua_insert(L, 1);
+    lua_call(L, 1, 1);
     return 1;
 }
 
@@ -129,7 +139,8 @@ struct span error_text(struct script_host *host, lua_State *L, int index)
     turn_leave(&turn);
     turn_forget(&turn);
     struct span text = ok && lua_type(script->L, -1) == LUA_TSTRING
-                           ? span_at(script->L, -1) : span_text("an error that cannot be printed");
+                           ? span_at(script->L, -1)
+                           : span_text("an error that cannot be printed");
     text = error_keep(host, text);
     lua_pop(script->L, 1);
     return text;
@@ -147,8 +158,8 @@ void error_push(lua_State *L, const struct script *script, const struct error_fi
     lua_call(L, 1, 1);
 }
 
-void error_raise(lua_State *L, const struct script *script, const char *code,
-                 const char *format, ...)
+void error_raise(lua_State *L, const struct script *script, const char *code, const char *format,
+                 ...)
 {
     va_list arguments;
     va_start(arguments, format);

@@ -10,8 +10,10 @@ void push_span(lua_State *L, struct span span)
 
 void push_span_or_nil(lua_State *L, struct span span)
 {
-    if (span.size > 0) push_span(L, span);
-    else lua_pushnil(L);
+    if (span.size > 0)
+        push_span(L, span);
+    else
+        lua_pushnil(L);
 }
 
 void set_span(lua_State *L, const char *name, struct span span)
@@ -148,6 +150,6 @@ uint8_t level_from(struct span name)
 
 void code_take(struct span name, uint8_t *code, struct span *word)
 {
-    *code = (uint8_t)code_from_name(name);
+    *code = name.size > 0 ? (uint8_t)code_from_name(name) : CODE_NONE;
     if (*code == CODE_OTHER) *word = name;
 }

@@ -69,7 +69,8 @@ static int wait_call(lua_State *L, struct task *task)
 static void need_clients(lua_State *L, const struct task *task)
 {
     if (!task->host->env.client_open || task->agent)
-        luaL_error(L, "moonpost.client: only for programs under moonpost exec; in an agent use ctx");
+        luaL_error(L,
+                   "moonpost.client: only for programs under moonpost exec; in an agent use ctx");
 }
 
 static int wait_client_open(lua_State *L, struct task *task)
@@ -78,7 +79,8 @@ static int wait_client_open(lua_State *L, struct task *task)
     struct arena *arena = &task->host->scratch;
     arena_reset(arena);
     struct client_options options = {
-        .link = field_span(L, 3, "link", arena), .name = field_span(L, 3, "name", arena),
+        .link = field_span(L, 3, "link", arena),
+        .name = field_span(L, 3, "name", arena),
         .profile = profile_from(field_span(L, 3, "profile", arena), PROFILE_DEFAULT),
         .level = level_from(field_span(L, 3, "await", arena)),
         .window = field_count(L, 3, "window", WINDOW_DEFAULT)};
@@ -86,7 +88,7 @@ static int wait_client_open(lua_State *L, struct task *task)
     if (field_present(L, 3, "send")) {
         send = arena_take(arena, sizeof *send);
         lua_getfield(L, 3, "send");
-        *send = retry_read(L, task->host, -1, retry_default_send(), true);
+        *send = retry_read(L, task->host, -1, retry_default_send());
     }
     options.send = send;
     task->host->env.client_open(task->host->env.user, task_wait_begin(task), &options);
@@ -171,8 +173,10 @@ void wait_forget(struct task *task)
 {
     struct event event = {.kind = EVENT_FORGET, .waiter = task->waiter};
     struct script_env *env = &task->host->env;
-    if (task->waiting_engine) env->post(env->user, &event);
-    else if (task->waiting_client) env->client_post(env->user, task->waiting_client, &event);
+    if (task->waiting_engine)
+        env->post(env->user, &event);
+    else if (task->waiting_client)
+        env->client_post(env->user, task->waiting_client, &event);
 }
 
 /* ---- answers ---- */
@@ -199,11 +203,13 @@ static int answer_error(lua_State *L, const struct receipt_request *request)
 {
     const struct answer *answer = request->answer;
     struct span word = answer->code == CODE_OTHER && answer->word.size > 0
-                           ? answer->word : span_text(code_name((enum code)answer->code));
+                           ? answer->word
+                           : span_text(code_name((enum code)answer->code));
     lua_pushboolean(L, false);
     push_span(L, word);
-    error_push(L, request->task->script, &(struct error_fields){
-        .code = lua_tostring(L, -1), .reason = answer->reason, .ref = answer->ref});
+    error_push(L, request->task->script,
+               &(struct error_fields){
+                   .code = lua_tostring(L, -1), .reason = answer->reason, .ref = answer->ref});
     lua_remove(L, -2);
     return 2;
 }

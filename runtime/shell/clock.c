@@ -5,21 +5,26 @@
 #include <time.h>
 #include "core/ensure.h"
 
-static int64_t clock_read_ms(clockid_t clock)
+static int64_t clock_read_us(clockid_t clock)
 {
     struct timespec at;
     ensure(clock_gettime(clock, &at) == 0);
-    return (int64_t)at.tv_sec * 1000 + at.tv_nsec / 1000000;
+    return (int64_t)at.tv_sec * 1000000 + at.tv_nsec / 1000;
 }
 
 int64_t clock_now_ms(void)
 {
-    return clock_read_ms(CLOCK_BOOTTIME);
+    return clock_read_us(CLOCK_BOOTTIME) / 1000;
 }
 
 int64_t clock_wall_ms(void)
 {
-    return clock_read_ms(CLOCK_REALTIME);
+    return clock_wall_us() / 1000;
+}
+
+int64_t clock_wall_us(void)
+{
+    return clock_read_us(CLOCK_REALTIME);
 }
 
 uint64_t clock_random(void)

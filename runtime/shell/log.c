@@ -194,12 +194,12 @@ static json_t *json_text(struct span text)
 
 static json_t *json_moment(void)
 {
-    int64_t wall_ms = clock_wall_ms();
-    time_t seconds = (time_t)(wall_ms / 1000);
+    int64_t wall_us = clock_wall_us();
+    time_t seconds = (time_t)(wall_us / 1000000);
     struct tm utc;
     char day[40], text[64];
     strftime(day, sizeof day, "%Y-%m-%dT%H:%M:%S", gmtime_r(&seconds, &utc));
-    snprintf(text, sizeof text, "%s.%03dZ", day, (int)(wall_ms % 1000));
+    snprintf(text, sizeof text, "%s.%06dZ", day, (int)(wall_us % 1000000));
     return json_string(text);
 }
 

@@ -1,7 +1,7 @@
 /* Log lines on standard error: text for people, or one JSON object a line.
  *
  *   12:00:01.002 info  node | text  key=value
- *   {"ts":"2026-01-01T12:00:01.002Z","level":"info","node":"node","text":"text","key":"value"}
+ *   {"ts":"2026-01-01T12:00:01.002345Z","level":"info","node":"node","text":"text","key":"value"}
  */
 #ifndef MOONPOST_LOG_H
 #define MOONPOST_LOG_H

@@ -374,8 +374,18 @@ struct span world_node_name(const struct world_node *node)
     return span_text(node->name);
 }
 
+/* As the other shell says it. */
+static void say_listening(struct world_node *node, struct span address)
+{
+    char text[512];
+    snprintf(text, sizeof text, "listening %.*s", SPAN_ARGS(address));
+    keep_line(node->world, span_text(node->name),
+              &(struct log_record){.level = LOG_INFO, .text = span_text(text)});
+}
+
 static void listen_at(struct world_node *node, struct span address)
 {
+    say_listening(node, address);
     array_reserve(node->listens, node->listen_count, node->listen_capacity);
     node->listens[node->listen_count++] = text_of(address);
 }

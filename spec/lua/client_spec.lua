@@ -2,7 +2,6 @@ local fake = require "spec.support.fake_runtime"
 local raised = require "spec.support.raised"
 local errors = require "moonpost.errors"
 local moonpost = require "moonpost"
-local faked = fake.is_fake and it or pending
 
 -- Run a program with a client; `answer` answers its sends.
 local function program(body, answer)
@@ -19,19 +18,19 @@ local function program(body, answer)
 end
 
 describe("a client", function()
-  faked("is opened with its settings in normal form", function()
+  it("is opened with its settings in normal form", function()
     local _, waits = program(function() end)
     assert.same({ "client_open", { link = "hub", window = 64, store = "memory" } }, waits[1])
   end)
 
-  faked("answers why it could not be opened", function()
+  it("answers why it could not be opened", function()
     local results = { fake.run(function() return moonpost.client { name = "orders" } end, function()
       return false, "another store has this name", "NAME_TAKEN"
     end) }
     assert.same({ nil, "another store has this name", "NAME_TAKEN" }, results)
   end)
 
-  faked("sends and answers the receipt", function()
+  it("sends and answers the receipt", function()
     local results, waits = program(function(client) return client:send("a@b", "x") end, function()
       return true, { type = "ack", ok = true, ref = "m1", level = "stored", attempt = 3 }
     end)
@@ -39,7 +38,7 @@ describe("a client", function()
     assert.same({ "client_send", 7, { to = "a@b", body = "x", encoding = "raw" } }, waits[2])
   end)
 
-  faked("answers nil, reason, code and the receipt of a nack", function()
+  it("answers nil, reason, code and the receipt of a nack", function()
     local results = program(function(client) return client:send("a@b", "x") end, function()
       return true, { type = "nack", ok = false, code = "BUSY", reason = "full", ref = "m1" }
     end)
@@ -48,21 +47,21 @@ describe("a client", function()
     assert.equal("m1", results[4].ref)
   end)
 
-  faked("answers nil, reason and code when nobody knows", function()
+  it("answers nil, reason and code when nobody knows", function()
     local results = program(function(client) return client:send("a@b", "x") end, function()
       return false, errors.new { code = "TIMEOUT", reason = "no answer in 5 s" }
     end)
     assert.same({ nil, "no answer in 5 s", "TIMEOUT" }, results)
   end)
 
-  faked("answers the id when it awaits nothing", function()
+  it("answers the id when it awaits nothing", function()
     local results = program(function(client) return client:send("a@b", "x", { await = "none" }) end, function()
       return true, "m1"
     end)
     assert.same({ "m1" }, results)
   end)
 
-  faked("calls and answers the result", function()
+  it("calls and answers the result", function()
     local results, waits = program(function(client) return client:call("a@b", "x") end, function()
       return true, { type = "ack", ok = true, result = { sum = 3 } }
     end)
@@ -71,7 +70,7 @@ describe("a client", function()
     assert.equal(30, waits[2][3].timeout)
   end)
 
-  faked("calls and answers why there is no result", function()
+  it("calls and answers why there is no result", function()
     local results = program(function(client) return client:call("a@b", "x") end, function()
       return true, { type = "nack", ok = false, code = "DEAD", reason = "5 attempts" }
     end)
@@ -79,7 +78,7 @@ describe("a client", function()
     assert.same({ "5 attempts", "DEAD" }, { results[2], results[3] })
   end)
 
-  faked("closes once, and sends nothing afterwards", function()
+  it("closes once, and sends nothing afterwards", function()
     local results, waits = program(function(client)
       assert(client:close() and client:close())
       return client:send("a@b", "x")
@@ -89,17 +88,17 @@ describe("a client", function()
   end)
 
   for name in ("publish stream send_batch transaction cancel flush take"):gmatch("%S+") do
-    faked("does not have " .. name .. " yet", function()
+    it("does not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: client:%s: not yet in this version"):format(name),
         raised(program, function(client) return client[name] end))
     end)
   end
 
-  faked("has no other names", function()
+  it("has no other names", function()
     assert.matches('client:sned: unknown; did you mean "send"%?$', raised(program, function(client) client:sned() end))
   end)
 
-  faked("is called with a colon", function()
+  it("is called with a colon", function()
     assert.matches("send: not a client; write client:send%(%.%.%.%)$",
       raised(program, function(client) client.send("a@b", "x", nil) end))
   end)
@@ -125,7 +124,7 @@ describe("a client", function()
     policy = "only in programs (moonpost exec), not in a policy",
   }
   for place, text in pairs(elsewhere) do
-    faked("is not for the place " .. place, function()
+    it("is not for the place " .. place, function()
       fake.at = place
       finally(fake.reset)
       assert.truthy(raised(moonpost.client, {}):find("moonpost.client: " .. text, 1, true))

@@ -2,10 +2,9 @@ local fake = require "spec.support.fake_runtime"
 local raised = require "spec.support.raised"
 local errors = require "moonpost.errors"
 local verbs = require "moonpost.ctx"
-local faked = fake.is_fake and it or pending
 
 describe("ctx:send", function()
-  faked("hands the message to the runtime and answers its id", function()
+  it("hands the message to the runtime and answers its id", function()
     finally(fake.reset)
     local ctx = fake.ctx()
     assert.equal("01J00000000000000000000001", ctx:send("a@b", { n = 1 }))
@@ -16,7 +15,7 @@ describe("ctx:send", function()
     }, fake.sent)
   end)
 
-  faked("refuses an unknown option at the caller's line", function()
+  it("refuses an unknown option at the caller's line", function()
     assert.matches('ctx_spec%.lua:%d+: options%.dely: unknown key; did you mean "delay"%?$', raised(function()
       fake.ctx():send("a@b", "x", { dely = 1 })
     end))
@@ -28,7 +27,7 @@ describe("ctx:call", function()
     return fake.run(function() return fake.ctx():call("a@b", "x", { timeout = "5s" }) end, answer)
   end
 
-  faked("waits and answers the result", function()
+  it("waits and answers the result", function()
     fake.at = "handler"
     finally(fake.reset)
     local kind, message
@@ -40,7 +39,7 @@ describe("ctx:call", function()
     assert.same({ to = "a@b", body = "x", encoding = "raw", timeout = 5, await = "handled" }, message)
   end)
 
-  faked("raises the receipt's code", function()
+  it("raises the receipt's code", function()
     local text, fault = raised(call, function()
       return true, { type = "nack", ok = false, code = "NO_METHOD", reason = "no method", ref = "m1" }
     end)
@@ -49,12 +48,12 @@ describe("ctx:call", function()
     assert.is_true(fault.final)
   end)
 
-  faked("raises what ends the wait", function()
+  it("raises what ends the wait", function()
     local fault = errors.new { code = "TIMEOUT", reason = "5 s" }
     assert.equal("TIMEOUT: 5 s", raised(call, function() return false, fault end))
   end)
 
-  faked("raises GONE after the delivery", function()
+  it("raises GONE after the delivery", function()
     fake.gone = true
     finally(function() fake.gone = nil end)
     assert.equal("GONE: the delivery has ended", raised(call, function() error("it waited") end))

@@ -1,6 +1,5 @@
 local fake = require "spec.support.fake_runtime"
 local raised = require "spec.support.raised"
-local faked = fake.is_fake and it or pending
 local retry = require "moonpost.retry"
 
 describe("a retry policy", function()
@@ -104,29 +103,29 @@ end)
 
 describe("a retry policy given by name", function()
   before_each(function() fake.folder = "spec/support/project" end)
-  after_each(function() if fake.is_fake then fake.reset() end end)
+  after_each(function() fake.reset() end)
 
-  faked("is what its file in policies/ returns", function()
+  it("is what its file in policies/ returns", function()
     local policy = retry.read("patient", "handle")
     assert.equal(20, policy.attempts)
     assert.equal(5, policy.first)
   end)
 
-  faked("may be a function", function()
+  it("may be a function", function()
     assert.equal("function", type(retry.read("clever", "handle")))
   end)
 
-  faked("names the file in its errors", function()
+  it("names the file in its errors", function()
     assert.equal('policies/wrong.lua: retry.atempts: unknown key; did you mean "attempts"?',
       select(2, retry.read("wrong", "handle")))
   end)
 
-  faked("is refused when there is no such file", function()
+  it("is refused when there is no such file", function()
     assert.equal('there is no policy "notfy": no file policies/notfy.lua', select(2, retry.read("notfy", "handle")))
     assert.equal('"../x" is not the name of a policy', select(2, retry.read("../x", "handle")))
   end)
 
-  faked("is looked for where the settings say", function()
+  it("is looked for where the settings say", function()
     fake.policies = { "rules/*.lua", "policies/patient.lua" }
     assert.equal('there is no policy "other": no file rules/other.lua', select(2, retry.read("other", "handle")))
     assert.is_table(retry.read("patient", "handle"))

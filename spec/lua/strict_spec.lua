@@ -1,7 +1,6 @@
 local fake = require "spec.support.fake_runtime"
 local raised = require "spec.support.raised"
 local strict = require "moonpost.strict"
-local faked = fake.is_fake and it or pending
 
 -- Runs a text as a script of a kind.
 local function script(kind, text)
@@ -63,9 +62,9 @@ describe("code that a script loads", function()
 end)
 
 describe("the clock and chance of a script", function()
-  before_each(function() if fake.is_fake then fake.reset() end end)
+  before_each(function() fake.reset() end)
 
-  faked("are the node's own", function()
+  it("are the node's own", function()
     assert.equal(1767225600, script("agent", "return os.time()"))
     assert.equal("2026-01-01", script("agent", "return os.date('!%Y-%m-%d')"))
     assert.equal(100, script("program", "return os.clock()"))
@@ -120,7 +119,7 @@ describe("what an agent cannot do", function()
 end)
 
 describe("print", function()
-  faked("logs at info in an agent", function()
+  it("logs at info in an agent", function()
     finally(fake.reset)
     script("agent", "print('a', 1, nil)")
     assert.same({ { level = "info", text = "a\t1\tnil" } }, fake.logs)
@@ -134,29 +133,29 @@ end)
 
 describe("require in a script", function()
   before_each(function() fake.folder = "spec/support/project" end)
-  after_each(function() if fake.is_fake then fake.reset() end end)
+  after_each(function() fake.reset() end)
 
-  faked("finds modules in lua/ and at the project's root", function()
+  it("finds modules in lua/ and at the project's root", function()
     assert.equal("the root", script("agent", "return require 'top'"))
     assert.same({ name = "deep" }, script("agent", "return require 'deep'"))
   end)
 
-  faked("answers the same module twice, and another to another kind of script", function()
+  it("answers the same module twice, and another to another kind of script", function()
     assert.equal(1, script("agent", "return require('counter').add()"))
     assert.equal(2, script("agent", "return require('counter').add()"))
     assert.equal(1, script("hook", "return require('counter').add()"))
   end)
 
-  faked("runs modules in the script's environment", function()
+  it("runs modules in the script's environment", function()
     assert.matches('^spec/support/project/lua/careless%.lua:1: undeclared global "missing_global"$',
       says("agent", "require 'careless'"))
   end)
 
-  faked("names a circle", function()
+  it("names a circle", function()
     assert.matches('lua/circle%.lua:1: require "circle": it requires itself$', says("agent", "require 'circle'"))
   end)
 
-  faked("lists where it looked", function()
+  it("lists where it looked", function()
     local text = says("agent", "require 'nowhere.at_all'")
     local first = "\n\tno file 'spec/support/project/lua/nowhere/at_all.lua'"
     assert.equal(1, text:find("agents/mail.lua:1: module 'nowhere.at_all' not found:" .. first, 1, true))

@@ -3,7 +3,6 @@ local raised = require "spec.support.raised"
 local coroutines = require "moonpost.coroutines"
 local errors = require "moonpost.errors"
 local moonpost = require "moonpost"
-local faked = fake.is_fake and it or pending
 
 -- Runs as a handler does and answers what it waited for.
 local function run(body, ...)
@@ -18,25 +17,25 @@ end
 
 describe("waiting", function()
   before_each(function() fake.at = "handler" end)
-  after_each(function() if fake.is_fake then fake.reset() end end)
+  after_each(function() fake.reset() end)
 
-  faked("hands the runtime what is waited for", function()
+  it("hands the runtime what is waited for", function()
     local waits = run(function() moonpost.sleep("2s") end, true)
     assert.same({ "sleep 2" }, waits)
   end)
 
-  faked("works under pcall", function()
+  it("works under pcall", function()
     local waits, results = run(function() return pcall(moonpost.sleep, 1) end, true)
     assert.same({ "sleep 1" }, waits)
     assert.same({ true }, results)
   end)
 
-  faked("raises what went wrong where it waited", function()
+  it("raises what went wrong where it waited", function()
     local fault = errors.new { code = "TIMEOUT", reason = "30 s" }
     assert.equal("TIMEOUT: 30 s", raised(run, function() moonpost.sleep(1) end, false, fault))
   end)
 
-  faked("works inside a coroutine of the script's own", function()
+  it("works inside a coroutine of the script's own", function()
     local waits, results = run(function()
       local produce = coroutines.wrap(function()
         coroutines.yield("before")
@@ -49,7 +48,7 @@ describe("waiting", function()
     assert.same({ "before", "after" }, results)
   end)
 
-  faked("works inside coroutines inside coroutines", function()
+  it("works inside coroutines inside coroutines", function()
     local waits, results = run(function()
       local outer = coroutines.create(function()
         local inner = coroutines.create(function() moonpost.sleep(4) return "deep" end)
@@ -61,7 +60,7 @@ describe("waiting", function()
     assert.same({ true, true, "deep" }, results)
   end)
 
-  faked("is impossible in a callback of a C function, which is named", function()
+  it("is impossible in a callback of a C function, which is named", function()
     assert.equal("CANNOT_WAIT: moonpost.sleep cannot wait in a callback of gsub", raised(run, function()
       local text = string.gsub("a", "a", function() moonpost.sleep(1) end)
       return text
@@ -71,7 +70,7 @@ describe("waiting", function()
     end))
   end)
 
-  faked("is impossible in a callback even from a coroutine inside it", function()
+  it("is impossible in a callback even from a coroutine inside it", function()
     assert.matches("^CANNOT_WAIT: moonpost%.sleep cannot wait in a callback of ", raised(run, function()
       local text = string.gsub("a", "a", function() coroutines.wrap(function() moonpost.sleep(1) end)() end)
       return text
@@ -80,7 +79,7 @@ describe("waiting", function()
 
   local places = { load = "while a file loads", hook = "in a hook", policy = "in a policy" }
   for place, text in pairs(places) do
-    faked("is impossible " .. text, function()
+    it("is impossible " .. text, function()
       fake.at = place
       assert.equal("CANNOT_WAIT: moonpost.sleep cannot wait " .. text, raised(run, function() moonpost.sleep(1) end))
     end)

@@ -170,11 +170,16 @@ local function run(flags)
   return exit
 end
 
+-- What the library calls an option is a flag here.
+local function as_flags(reason)
+  return (reason:gsub("options%.(%l+)", "--%1"):gsub("client%.(%l+)", "--%1"))
+end
+
 --- A wrong option is the user's misuse of this command, not a bug of ours.
 local function guarded(flags)
   local ok, answer = pcall(run, flags)
   if ok then return answer end
-  term.complain("send", tostring(answer))
+  term.complain("send", as_flags(tostring(answer)))
   return USAGE
 end
 

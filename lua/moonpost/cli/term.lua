@@ -3,7 +3,8 @@ local shell = require "moonpost.shell"
 
 local term = {}
 
-local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36" }
+local STYLES = { bold = "1", dim = "2", red = "31", green = "32", yellow = "33", cyan = "36",
+  blue = "34", magenta = "35" }
 
 local function coloured(stream)
   local no_colour = os.getenv("NO_COLOR")

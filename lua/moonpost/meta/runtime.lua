@@ -5,6 +5,7 @@
 ---@field WAIT lightuserdata first value of a yield that waits
 ---@field null lightuserdata JSON's null
 ---@field array_mt table metatable of moonpost.array
+---@field virtual boolean in a world: no terminal, no wall time
 local runtime = {}
 
 ---@return number seconds since 1970, milliseconds precise

@@ -1,0 +1,143 @@
+--- Where scenarios are, and what their scenario.lua says.
+local nearest = require "moonpost.nearest"
+local shape = require "moonpost.shape"
+local shell = require "moonpost.shell"
+local strict = require "moonpost.strict"
+
+local find = {}
+
+local FILE = "scenario.lua"
+
+local function parent(path, levels)
+  for _ = 1, levels do path = path:match("^(.*)/[^/]*$") or "" end
+  return path
+end
+
+-- The build tree's own, those of an installation, or what the environment names.
+local function places()
+  local named = os.getenv "MOONPOST_EXAMPLES"
+  if named and named ~= "" then return { named } end
+  local exe = shell.exe()
+  return { parent(exe, 4) .. "/examples", parent(exe, 2) .. "/share/moonpost/examples" }
+end
+
+local function root()
+  local tried = places()
+  for _, place in ipairs(tried) do
+    if shell.kind(place) == "folder" then return place end
+  end
+  return nil, "no scenarios here; looked in " .. table.concat(tried, " and ")
+end
+
+--- The names of all scenarios, sorted.
+---@return string[]|nil
+---@return string|nil reason
+function find.names()
+  local place, reason = root()
+  if not place then return nil, reason end
+  local names = {}
+  for _, path in ipairs(shell.list(place .. "/*/" .. FILE)) do
+    names[#names + 1] = path:match("([^/]+)/[^/]+$")
+  end
+  return names
+end
+
+local function unknown(name)
+  local names, reason = find.names()
+  if not names then return nil, reason end
+  local known = {}
+  for _, each in ipairs(names) do known[each] = true end
+  return nil, ("%q is no scenario%s"):format(name, nearest.hint(name, known))
+end
+
+--- The folder of a scenario: a name, or a path with a slash in it.
+---@param name string
+---@return string|nil
+---@return string|nil reason
+function find.folder(name)
+  local folder = name
+  if not name:find("/", 1, true) then
+    local place, reason = root()
+    if not place then return nil, reason end
+    folder = place .. "/" .. name
+  end
+  folder = folder:gsub("/+$", "")
+  if shell.kind(folder .. "/" .. FILE) == "file" then return folder end
+  if folder == name then return nil, ("%s: there is no %s"):format(folder, FILE) end
+  return unknown(name)
+end
+
+-- ---- scenario.lua ----
+
+local TEXT = shape.string(4096)
+local NAME = shape.string(64)
+
+local function named_values(value)
+  if type(value) ~= "table" then return nil, "expected a table of names and texts" end
+  for name, text in pairs(value) do
+    if type(name) ~= "string" or type(text) ~= "string" then return nil, "expected names and texts" end
+  end
+  return value
+end
+
+local PROCESS = {
+  name = { read = NAME, required = true },
+  run = { read = TEXT },
+  exec = { read = TEXT },
+  ready = { read = TEXT },
+  gives = { read = NAME },
+  ports = { read = named_values, default = {} },
+}
+
+local function process(value)
+  local taken, reason, code = shape.read(PROCESS, value)
+  if not taken then return nil, reason, code end
+  if (taken.run == nil) == (taken.exec == nil) then return nil, "needs one of run and exec" end
+  if taken.run and not taken.ready then return nil, "ready: a node needs the line that says it is up" end
+  return taken
+end
+
+local function check(value)
+  if type(value) ~= "table" or type(value[1]) ~= "string" or type(value[2]) ~= "function" then
+    return nil, "expected { sentence, function(facts) return what is, what should be end }"
+  end
+  return value
+end
+
+local FIELDS = {
+  summary = { read = TEXT, required = true },
+  duration = { read = shape.number(0, 3600), required = true },
+  processes = { read = shape.list(process, 16), required = true },
+  shown = { read = TEXT },
+  hide = { read = shape.list(TEXT, 16), default = {} },
+  totals = { read = shape.func, required = true },
+  checks = { read = shape.list(check, 64), required = true },
+}
+
+-- What scenario.lua sees: what programs see, and `scenario "name"` for a neighbour that it builds on.
+local function environment(folder, neighbours)
+  local function scenario(name)
+    neighbours[#neighbours + 1] = name
+    local other, reason = find.load(parent(folder, 1) .. "/" .. name)
+    return other or error(reason, 2)
+  end
+  return setmetatable({ scenario = scenario }, { __index = strict.environment "program" })
+end
+
+--- Load a scenario: its fields, and `name`, `folder` and `neighbours` (names of folders it needs beside it).
+---@param name string
+---@return table|nil
+---@return string|nil reason
+function find.load(name)
+  local folder, reason = find.folder(name)
+  if not folder then return nil, reason end
+  local path, neighbours = folder .. "/" .. FILE, {}
+  local chunk, syntax = load(assert(shell.read_file(path)), "@" .. path, "t", environment(folder, neighbours))
+  if not chunk then return nil, syntax end
+  local ok, value = pcall(function() return shape.construct("scenario", FIELDS, chunk()) end)
+  if not ok then return nil, path .. ": " .. tostring(value) end
+  value.folder, value.name, value.neighbours = folder, folder:match("([^/]+)$"), neighbours
+  return value
+end
+
+return find
