@@ -114,8 +114,10 @@ static uint32_t owner_facts(const struct engine *engine, const struct entry *ent
 
 static bool end_is_wanted(const struct entry *entry, const struct end *end)
 {
-    if (entry->lane == 0) return entry->waiter && (end->code || end->level >= entry->level);
-    return end->level < LEVEL_HANDLED && end->code == CODE_NONE ? true : entry->level == LEVEL_HANDLED;
+    if (entry->lane == 0 && !entry->waiter) return false;
+    bool is_end = end->level >= LEVEL_HANDLED || end->code != CODE_NONE;
+    if (is_end) return entry->level == LEVEL_HANDLED;
+    return entry->lane != 0 || end->level >= entry->level;
 }
 
 static struct after *after_for(struct engine *engine, struct entry *entry)

@@ -297,7 +297,7 @@ static void say_level(struct engine *engine, struct link *from, const struct mes
     static const struct end ends[] = {
         [LANE_UNKNOWN] = {.level = LEVEL_UNKNOWN},
         [LANE_STORED] = {.level = LEVEL_STORED},
-        [LANE_HANDLED] = {.level = LEVEL_HANDLED},
+        [LANE_HANDLED] = {.level = LEVEL_HANDLED, .result_encoding = ENCODING_JSON},
         [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
         [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
     };

@@ -71,7 +71,8 @@ static void finish_and_drop(struct engine *engine, struct entry *entry, const st
 static void finish_and_bury(struct engine *engine, struct entry *entry, enum code code,
                             struct span word, struct span reason, const struct receipt *receipt)
 {
-    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .word = word, .reason = reason};
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .word = word, .reason = reason,
+                      .retry_after_ms = receipt ? receipt->retry_after_ms : 0};
     finish(engine, entry, &end, receipt);
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
     if (fact) {
@@ -319,13 +320,23 @@ static void transmit(struct engine *engine, struct entry *entry, struct link *li
     note_sent(engine, entry, link);
 }
 
+/* The sender does not want to wait for a way. What an earlier transmission led to nobody knows. */
+static void stop_trying(struct engine *engine, struct entry *entry, enum code code,
+                        struct span reason, const struct receipt *receipt)
+{
+    if (entry->unanswered)
+        in_doubt(engine, entry, code_name(code));
+    else
+        finish_and_bury(engine, entry, code, no_text(), reason, receipt);
+}
+
 /* It cannot go now, at no attempt: try again after a while, or fail at once if so wished. */
 static void stall(struct engine *engine, struct entry *entry, enum code code, struct span reason,
                   int64_t retry_after_ms, const struct receipt *receipt)
 {
     entry->last_code = (uint8_t)code;
     if (entry->fail_fast) {
-        finish_and_bury(engine, entry, code, no_text(), reason, receipt);
+        stop_trying(engine, entry, code, reason, receipt);
         return;
     }
     int64_t delay_ms = retry_after_ms > 0

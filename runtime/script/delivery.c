@@ -93,7 +93,7 @@ static void read_outcome(lua_State *co, struct outcome *outcome)
         lua_type(co, AT_DELAY) == LUA_TNUMBER ? ms_of_seconds(lua_tonumber(co, AT_DELAY)) : -1;
     outcome->result = text_at(co, AT_RESULT);
     outcome->encoding =
-        span_equal(text_at(co, AT_ENCODING), span_text("json")) ? ENCODING_JSON : ENCODING_RAW;
+        span_equal(text_at(co, AT_ENCODING), span_text("raw")) ? ENCODING_RAW : ENCODING_JSON;
     outcome->traceback = text_at(co, AT_TRACEBACK);
 }
 

@@ -31,6 +31,14 @@ static void push_facts(lua_State *L, const struct answer *answer)
         set_number(L, "deadline", (double)answer->deadline_ms / 1000);
 }
 
+/* No result travels as JSON without bytes; an empty string as no bytes, raw. */
+static bool has_result(const struct answer *answer)
+{
+    bool empty_string = answer->ok && answer->level == LEVEL_HANDLED &&
+                        answer->result_encoding == ENCODING_RAW;
+    return answer->result.size > 0 || empty_string;
+}
+
 void receipt_push(lua_State *L, struct script *script, const struct answer *answer)
 {
     lua_createtable(L, 0, 10);
@@ -44,7 +52,7 @@ void receipt_push(lua_State *L, struct script *script, const struct answer *answ
     set_boolean(L, "dup", answer->dup);
     if (answer->retry_after_ms > 0)
         set_number(L, "retry_after", (double)answer->retry_after_ms / 1000);
-    if (answer->result.size > 0) {
+    if (has_result(answer)) {
         push_body(L, script, answer->result_encoding, answer->result);
         lua_setfield(L, -2, "result");
     }

@@ -343,10 +343,28 @@ static void front_preload(struct front *front, struct script *script)
 
 /* ---- signals ---- */
 
-/* A node is stopped and the command ends by itself; a scenario is told; anything else just ends. */
+static void remove_folders(struct front *front)
+{
+    for (size_t i = 0; i < front->folder_count; i++) {
+        files_remove(front->folders[i]);
+        free(front->folders[i]);
+    }
+    front->folder_count = 0;
+}
+
+static void end_at_once(struct front *front, int exit_code)
+{
+    processes_kill(front->processes);
+    remove_folders(front);
+    _exit(exit_code);
+}
+
+/* A node is stopped and the command ends by itself; a scenario is told; anything else just ends. The
+ * second signal is an order. */
 static void on_signal(void *user, int number)
 {
     struct front *front = user;
+    if (front->shell.signals > 1) end_at_once(front, 128 + number);
     if (front->service) service_stop(front->service);
     else if (!processes_interrupt(front->processes)) shell_exit(&front->shell, 128 + number);
 }
@@ -386,10 +404,7 @@ static void front_end(struct front *front)
     guest_free(&front->guest);
     lines_deinit(&front->lines);
     shell_deinit(&front->shell);
-    for (size_t i = 0; i < front->folder_count; i++) {
-        files_remove(front->folders[i]);
-        free(front->folders[i]);
-    }
+    remove_folders(front);
     free(front->folders);
     fflush(stdout);
 }

@@ -159,7 +159,7 @@ void processes_wait(struct processes *processes, uint64_t waiter, lua_State *L, 
 
 bool processes_interrupt(struct processes *processes)
 {
-    if (!processes->children) return false;
+    if (!processes->waiter) return false;
     add_event(processes, (struct process_event){.kind = PROCESS_INTERRUPT});
     return true;
 }
@@ -512,13 +512,16 @@ static void on_handle_closed(uv_handle_t *handle)
     if (processes->leaving && processes->handles == 0) release(processes);
 }
 
+void processes_kill(struct processes *processes)
+{
+    for (struct child *child = processes->children; child; child = child->next)
+        if (child->pid) kill(-child->pid, SIGKILL);
+}
+
 static void end_child(struct child *child)
 {
-    if (child->pid) {
-        kill(-child->pid, SIGKILL);
-        while (waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) continue;
-        child->pid = 0;
-    }
+    while (child->pid && waitpid(child->pid, NULL, 0) < 0 && errno == EINTR) continue;
+    child->pid = 0;
     for (int i = 0; i < STREAMS; i++) end_stream(&child->streams[i]);
 }
 
@@ -526,6 +529,7 @@ void processes_free(struct processes *processes)
 {
     if (!processes) return;
     processes->leaving = true;
+    processes_kill(processes);
     for (struct child *child = processes->children; child; child = child->next) end_child(child);
     uv_close((uv_handle_t *)&processes->ended, on_handle_closed);
     uv_close((uv_handle_t *)&processes->timeout, on_handle_closed);

@@ -32,8 +32,11 @@ void processes_preload(struct processes *processes, struct script *script);
 /* The wait kind "process_event", with its timeout at index `first`. */
 void processes_wait(struct processes *processes, uint64_t waiter, lua_State *L, int first);
 
-/* Tell the program of SIGINT or SIGTERM by an event. False: it has no children. */
+/* Tell the program of SIGINT or SIGTERM by an event. False: it does not wait for one. */
 bool processes_interrupt(struct processes *processes);
+
+/* Kill all of them and what they started, now. */
+void processes_kill(struct processes *processes);
 
 /* Kill what still lives. The handles close in the next rounds of the loop, then all is freed. */
 void processes_free(struct processes *processes);

@@ -3,7 +3,6 @@
 
 #include <signal.h>
 #include <stdlib.h>
-#include <unistd.h>
 #include "core/array.h"
 #include "shell/seat.h"
 
@@ -94,11 +93,10 @@ void shell_exit(struct shell *shell, int exit_code)
 
 /* ---- signals ---- */
 
-/* The first is a request, the second an order. */
 static void on_signal(uv_signal_t *signal, int number)
 {
     struct shell *shell = signal->data;
-    if (++shell->signals > 1) _exit(128 + number);
+    shell->signals++;
     if (shell->on_signal) shell->on_signal(shell->signal_user, number);
     else shell_exit(shell, 128 + number);
 }

@@ -25,7 +25,7 @@ struct shell {
     bool over;
     int exit_code;
     int signals; /* how many SIGINT and SIGTERM came */
-    /* Asked at the first signal; NULL: end at once with 128 + number. */
+    /* Told of each SIGINT and SIGTERM; NULL: the shell ends with 128 + number. */
     void (*on_signal)(void *user, int number);
     void *signal_user;
 };

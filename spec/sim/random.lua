@@ -26,7 +26,7 @@ local HANDLERS = {
     return "done"
   end,
   always_fails = function() error("it always fails") end,
-  defer = function(ctx, msg, deferred)
+  defer = function(_, msg, deferred)
     if deferred[msg.id] then return "done" end
     deferred[msg.id] = true
     return moonpost.defer("not now", { delay = "2s" })
