@@ -9,6 +9,9 @@
 struct world;
 struct world_node;
 
+/* Where the monotonic clock of a world begins: 0 stands for "not yet" in a link. */
+enum { WORLD_BEGAN_MS = 1 };
+
 /* A line of log as the world heard it; texts are owned by the world. */
 struct world_line {
     int64_t at_ms; /* since the world began */
@@ -36,7 +39,7 @@ struct world_node *world_find(struct world *world, struct span name);
 /* All nodes in the order in which they were made; NULL after the last. */
 struct world_node *world_next(struct world *world, struct world_node *node);
 
-/* Virtual time: monotonic milliseconds since the world began. */
+/* Virtual time: monotonic milliseconds, from WORLD_BEGAN_MS on. */
 int64_t world_now_ms(const struct world *world);
 int64_t world_wall_ms(const struct world *world);
 uint64_t world_random(struct world *world);
