@@ -60,8 +60,10 @@ static bool parse_unix(struct span rest, const char *root, struct address *addre
 {
     char path[4096];
     bool here = rest.bytes[0] == '/' || strcmp(root, ".") == 0 || root[0] == 0;
-    if (here) snprintf(path, sizeof path, "%.*s", SPAN_ARGS(rest));
-    else snprintf(path, sizeof path, "%s/%.*s", root, SPAN_ARGS(rest));
+    if (here)
+        snprintf(path, sizeof path, "%.*s", SPAN_ARGS(rest));
+    else
+        snprintf(path, sizeof path, "%s/%.*s", root, SPAN_ARGS(rest));
     return address_of_path(path, address, complaint);
 }
 

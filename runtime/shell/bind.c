@@ -5,14 +5,13 @@
 #include <string.h>
 
 /* A yield of a C function would hand back the scheduler's `true` as well, so this one is in Lua. */
-static const char wait_text[] =
-    "local kind = ...\n"
-    "local runtime = require(\"moonpost.runtime\")\n"
-    "return function(...)\n"
-    "  local ok, answer = coroutine.yield(runtime.WAIT, kind, ...)\n"
-    "  if not ok then error(answer, 2) end\n"
-    "  return answer\n"
-    "end\n";
+static const char wait_text[] = "local kind = ...\n"
+                                "local runtime = require(\"moonpost.runtime\")\n"
+                                "return function(...)\n"
+                                "  local ok, answer = coroutine.yield(runtime.WAIT, kind, ...)\n"
+                                "  if not ok then error(answer, 2) end\n"
+                                "  return answer\n"
+                                "end\n";
 
 void bind_wait(lua_State *L, const char *name, const char *kind)
 {

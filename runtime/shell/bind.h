@@ -5,12 +5,12 @@
 #include "script/script.h"
 #include "shell/complaint.h"
 
-/* Set `name` in the table on top of the stack to a function that waits for `kind` with its arguments
- * and returns the answer, or raises it. */
+/* Set `name` in the table on top of the stack to a function that waits for `kind` with its
+ * arguments and returns the answer, or raises it. */
 void bind_wait(lua_State *L, const char *name, const char *kind);
 
-/* Make `require(module)` answer a table of these functions, each with `user` as its upvalue 1, and of
- * the waiting functions `waits`: pairs of name and kind, ended by NULL. */
+/* Make `require(module)` answer a table of these functions, each with `user` as its upvalue 1, and
+ * of the waiting functions `waits`: pairs of name and kind, ended by NULL. */
 struct bind_module {
     const char *name;
     const struct luaL_Reg *functions;

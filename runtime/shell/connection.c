@@ -1,6 +1,7 @@
-/* Bytes of connections. What a node writes in a turn waits in `pending` and leaves at the end of the
- * turn with one call; what the socket does not take then belongs to libuv until it is written. A peer
- * for whom more than QUEUE_BYTES_MAX wait that long does not read, and loses the connection. */
+/* Bytes of connections. What a node writes in a turn waits in `pending` and leaves at the end of
+ * the turn with one call; what the socket does not take then belongs to libuv until it is written.
+ * A peer for whom more than QUEUE_BYTES_MAX wait that long does not read, and loses the connection.
+ */
 #include "shell/connection.h"
 
 #include <stdlib.h>
@@ -65,8 +66,7 @@ static void limit_time(struct connection *connection, int64_t limit_ms)
 
 static void drop_pending(struct connection *connection)
 {
-    for (size_t i = 0; i < connection->pending_count; i++)
-        block_release(connection->pending[i]);
+    for (size_t i = 0; i < connection->pending_count; i++) block_release(connection->pending[i]);
     connection->pending_count = 0;
 }
 
@@ -115,8 +115,8 @@ static void on_shutdown(uv_shutdown_t *shutdown, int status)
     if (status < 0) finish(connection, "closed");
 }
 
-/* Half-close after what is queued and wait for the peer's end: closing with unread bytes would reset
- * the connection and take our last words with it. */
+/* Half-close after what is queued and wait for the peer's end: closing with unread bytes would
+ * reset the connection and take our last words with it. */
 static void begin_end(struct connection *connection)
 {
     connection->state = CONNECTION_ENDING;
@@ -133,9 +133,12 @@ static bool is_full(const struct connection *connection)
 
 static void expire(struct connection *connection)
 {
-    if (connection->state == CONNECTION_ENDING) finish(connection, "closed");
-    else if (is_full(connection)) finish(connection, "over 16 MiB wait unsent; the peer is too slow");
-    else limit_time(connection, 0);
+    if (connection->state == CONNECTION_ENDING)
+        finish(connection, "closed");
+    else if (is_full(connection))
+        finish(connection, "over 16 MiB wait unsent; the peer is too slow");
+    else
+        limit_time(connection, 0);
 }
 
 void connections_expire(struct seat *seat, int64_t now_ms)
@@ -212,8 +215,8 @@ static void queue_rest(struct connection *connection, struct block **blocks, siz
         write->blocks[i] = blocks[i];
         buffers[i] = uv_buf_init(blocks[i]->bytes + skip, blocks[i]->size - (unsigned)skip);
     }
-    int status = uv_write(&write->request, &connection->stream.stream, buffers, (unsigned)count,
-                          on_written);
+    int status =
+        uv_write(&write->request, &connection->stream.stream, buffers, (unsigned)count, on_written);
     if (status == 0) return;
     release_write(write);
     finish(connection, uv_strerror(status));
@@ -271,8 +274,9 @@ struct connection *connection_new(struct seat *seat, enum address_kind kind)
     ensure(connection != NULL);
     connection->seat = seat;
     seat->handles++;
-    int status = kind == ADDRESS_TCP ? uv_tcp_init(&seat->shell->loop, &connection->stream.tcp)
-                                     : uv_pipe_init(&seat->shell->loop, &connection->stream.pipe, 0);
+    int status = kind == ADDRESS_TCP
+                     ? uv_tcp_init(&seat->shell->loop, &connection->stream.tcp)
+                     : uv_pipe_init(&seat->shell->loop, &connection->stream.pipe, 0);
     ensure(status == 0);
     return connection;
 }

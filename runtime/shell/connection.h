@@ -30,8 +30,8 @@ enum {
     CLOSE_WAIT_MS = 1000,       /* how long an end waits for the peer's */
 };
 
-/* A connection that is not connected yet: its stream is for uv_accept or a connect, which counts as a
- * handle of the seat. */
+/* A connection that is not connected yet: its stream is for uv_accept or a connect, which counts as
+ * a handle of the seat. */
 struct connection *connection_new(struct seat *seat, enum address_kind kind);
 union stream_handle *connection_stream(struct connection *connection);
 

@@ -13,8 +13,8 @@ struct dial {
     uint32_t number;
     struct address address;
     int64_t expires_ms;
-    bool over; /* its event was posted, or nobody wants one */
-    int status; /* of the last place tried */
+    bool over;                  /* its event was posted, or nobody wants one */
+    int status;                 /* of the last place tried */
     struct complaint complaint; /* of an address that is none */
     uv_getaddrinfo_t lookup;
     struct addrinfo *places, *place;
@@ -55,9 +55,8 @@ static void tell_success(struct dial *dial)
     dial->over = true;
     unlink_dial(dial);
     uint32_t number = connection_begin(dial->connection);
-    node_post(dial->seat->node, &(struct event){.kind = EVENT_CONNECTED,
-                                                .dial = dial->number,
-                                                .connection = number});
+    node_post(dial->seat->node,
+              &(struct event){.kind = EVENT_CONNECTED, .dial = dial->number, .connection = number});
     seat_wake(dial->seat);
 }
 
@@ -89,8 +88,10 @@ static void on_connect(uv_connect_t *request, int status)
     if (!uv_is_closing(&connection_stream(dial->connection)->handle))
         connection_discard(dial->connection);
     dial->connection = NULL;
-    if (dial->place) try_next(dial);
-    else fail(dial);
+    if (dial->place)
+        try_next(dial);
+    else
+        fail(dial);
 }
 
 static void try_place(struct dial *dial)
@@ -159,9 +160,12 @@ void door_dial(struct seat *seat, uint32_t number, struct span address)
     struct dial *dial = dial_new(seat, number);
     seat_wake(seat); /* for its time limit */
     bool known = address_parse(address, seat->root, &dial->address, &dial->complaint);
-    if (!known) shell_later(seat->shell, fail_later, dial);
-    else if (dial->address.kind == ADDRESS_TCP) dial_tcp(dial);
-    else dial_unix(dial);
+    if (!known)
+        shell_later(seat->shell, fail_later, dial);
+    else if (dial->address.kind == ADDRESS_TCP)
+        dial_tcp(dial);
+    else
+        dial_unix(dial);
 }
 
 /* ---- giving up ---- */
@@ -170,8 +174,10 @@ void door_dial(struct seat *seat, uint32_t number, struct span address)
 static void give_up(struct dial *dial, const char *reason)
 {
     tell_failure(dial, reason);
-    if (dial->connection) connection_discard(dial->connection);
-    else if (dial->lookup.data) uv_cancel((uv_req_t *)&dial->lookup);
+    if (dial->connection)
+        connection_discard(dial->connection);
+    else if (dial->lookup.data)
+        uv_cancel((uv_req_t *)&dial->lookup);
 }
 
 void dials_expire(struct seat *seat, int64_t now_ms)

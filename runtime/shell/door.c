@@ -180,8 +180,7 @@ static int bind_unix(struct door *door, const char *path)
     return door_begin(door);
 }
 
-static bool open_unix(struct seat *seat, const struct address *address,
-                      struct complaint *complaint)
+static bool open_unix(struct seat *seat, const struct address *address, struct complaint *complaint)
 {
     if (is_served(address->path))
         return complain(complaint, "another node serves %s; stop it first, or use another folder",

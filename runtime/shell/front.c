@@ -17,7 +17,13 @@
 #include "shell/process.h"
 #include "shell/service.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_BUG = 70, ARGUMENTS_MAX = 1024, PATH_BYTES_MAX = 4096 };
+enum {
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    EXIT_BUG = 70,
+    ARGUMENTS_MAX = 1024,
+    PATH_BYTES_MAX = 4096
+};
 
 struct front {
     struct shell shell;
@@ -158,9 +164,10 @@ static int read_arguments(lua_State *L, int table, char **argv)
 /* Scripts cannot require private modules, so programs of our own get their entry from here. */
 static void set_main(struct script *script, const char *environment, const char *module)
 {
-    static const char text[] = "local environment, module = ...\n"
-                               "local strict = require(\"moonpost.strict\")\n"
-                               "rawset(strict.environment(environment), \"main\", require(module).main)\n";
+    static const char text[] =
+        "local environment, module = ...\n"
+        "local strict = require(\"moonpost.strict\")\n"
+        "rawset(strict.environment(environment), \"main\", require(module).main)\n";
     lua_State *L = script_state(script);
     bool ready = luaL_loadbuffer(L, text, sizeof text - 1, "=main") == 0;
     lua_pushstring(L, environment);
@@ -226,8 +233,10 @@ static void wait_spec(struct front *front, uint64_t waiter, lua_State *L, int fi
 static int push_line(lua_State *L, void *user)
 {
     const struct span *line = user;
-    if (line) lua_pushlstring(L, line->size ? line->bytes : "", line->size);
-    else lua_pushboolean(L, false);
+    if (line)
+        lua_pushlstring(L, line->size ? line->bytes : "", line->size);
+    else
+        lua_pushboolean(L, false);
     return 1;
 }
 
@@ -334,9 +343,8 @@ static void front_preload(struct front *front, struct script *script)
                                          {"node", front_node},
                                          {"versions", front_versions},
                                          {NULL, NULL}};
-    static const char *const waits[] = {"run",  "node_run",  "exec",      "exec",
-                                        "spec", "spec",      "read_line", "read_line",
-                                        NULL};
+    static const char *const waits[] = {"run",  "node_run",  "exec",      "exec", "spec",
+                                        "spec", "read_line", "read_line", NULL};
     static const struct bind_module module = {"moonpost.shell", functions, waits};
     bind_preload(script, &module, front);
 }
@@ -359,14 +367,16 @@ static void end_at_once(struct front *front, int exit_code)
     _exit(exit_code);
 }
 
-/* A node is stopped and the command ends by itself; a scenario is told; anything else just ends. The
- * second signal is an order. */
+/* A node is stopped and the command ends by itself; a scenario is told; anything else just ends.
+ * The second signal is an order. */
 static void on_signal(void *user, int number)
 {
     struct front *front = user;
     if (front->shell.signals > 1) end_at_once(front, 128 + number);
-    if (front->service) service_stop(front->service);
-    else if (!processes_interrupt(front->processes)) shell_exit(&front->shell, 128 + number);
+    if (front->service)
+        service_stop(front->service);
+    else if (!processes_interrupt(front->processes))
+        shell_exit(&front->shell, 128 + number);
 }
 
 /* ---- life ---- */
@@ -380,8 +390,11 @@ static void on_done(void *user, struct guest *guest)
 
 static void front_start(struct front *front, int argc, char *const *argv)
 {
-    struct guest_options options = {
-        .kind = SCRIPT_PROGRAM, .name = "moonpost", .wait = front_wait, .done = on_done, .user = front};
+    struct guest_options options = {.kind = SCRIPT_PROGRAM,
+                                    .name = "moonpost",
+                                    .wait = front_wait,
+                                    .done = on_done,
+                                    .user = front};
     front->shell.on_signal = on_signal;
     front->shell.signal_user = front;
     lines_init(&front->lines, &front->shell.loop);
@@ -425,7 +438,8 @@ int front_run(int argc, char *const *argv, const struct preload *preloads)
 {
     struct complaint complaint;
     struct front front = {.preloads = preloads};
-    setvbuf(stdout, NULL, _IOLBF, BUFSIZ); /* whoever reads through a pipe sees whole lines at once */
+    setvbuf(stdout, NULL, _IOLBF,
+            BUFSIZ); /* whoever reads through a pipe sees whole lines at once */
     shell_init(&front.shell);
     if (!read_environment(&front, &complaint)) {
         fprintf(stderr, "moonpost: %s\n", complaint.text);

@@ -1,11 +1,13 @@
-/* The command line: a Lua program (module moonpost.cli) that lives in the shell, and what it alone may
- * do. Module "moonpost.shell" in Lua, beside the functions of files.h:
+/* The command line: a Lua program (module moonpost.cli) that lives in the shell, and what it alone
+ * may do. Module "moonpost.shell" in Lua, beside the functions of files.h:
  *
  *   shell.run { files = { ... }, sentinel = true, flags = { { "NAME", "value" }, ... } }
- *       -> { code = 0 } when the node has stopped, or { code = 1, reason = "why it did not start" };
- *       waits. Flags are named as in override.c.
- *   shell.exec { file = "x.lua", args = { ... } } -> { code = 0, reason = nil or an error text }; waits
- *   shell.spec { args = { ... } }                 -> the same, for the embedded module moonpost.cli.specs
+ *       -> { code = 0 } when the node has stopped, or { code = 1, reason = "why it did not" };
+ *          waits. Flags are named as in override.c.
+ *   shell.exec { file = "x.lua", args = { ... } }
+ *       -> { code = 0, reason = nil or an error text }; waits
+ *   shell.spec { args = { ... }, seed = "7" }
+ *       -> the same, for the embedded module moonpost.cli.specs
  *   shell.read_line() -> a line of standard input, or false at its end; waits
  *   shell.temp() -> a new folder that is gone when this process is
  *   shell.quiet()  no log lines, unless MOONPOST_LOG asks for them
@@ -23,8 +25,8 @@ struct preload {
     lua_CFunction open;
 };
 
-/* Run the command line to its end; answers the exit code of API.md section 14. `preloads` ends with a
- * NULL name. */
+/* Run the command line to its end; answers the exit code of API.md section 14. `preloads` ends with
+ * a NULL name. */
 int front_run(int argc, char *const *argv, const struct preload *preloads);
 
 #endif

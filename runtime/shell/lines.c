@@ -54,8 +54,8 @@ static void on_readable(uv_poll_t *poll, int status, int events)
     lines->ready(lines->user);
 }
 
-/* What epoll does not take is a plain file and never makes us wait. libuv makes the rest non-blocking,
- * for everybody who shares it, so that is undone at the end. */
+/* What epoll does not take is a plain file and never makes us wait. libuv makes the rest
+ * non-blocking, for everybody who shares it, so that is undone at the end. */
 static bool can_wait(struct lines *lines)
 {
     if (!lines->polled) lines->flags = fcntl(STDIN_FILENO, F_GETFL);

@@ -9,7 +9,7 @@ struct lines {
     uv_loop_t *loop;
     uv_poll_t poll; /* of what can make us wait; a file is just read */
     bool polled, ended;
-    int flags; /* of standard input, before */
+    int flags;          /* of standard input, before */
     struct buffer text; /* read, not taken */
     size_t taken;
     void (*ready)(void *user); /* asked for by lines_wait */
@@ -21,8 +21,8 @@ void lines_init(struct lines *lines, uv_loop_t *loop);
 
 enum lines_answer { LINES_LINE, LINES_END, LINES_LATER };
 
-/* The next line, without its newline; borrowed until the next call. LATER: call lines_wait. A last line
- * without a newline counts. */
+/* The next line, without its newline; borrowed until the next call. LATER: call lines_wait. A last
+ * line without a newline counts. */
 enum lines_answer lines_take(struct lines *lines, struct span *line);
 
 /* Call `ready` once when lines_take would no longer answer LATER. */

@@ -71,9 +71,12 @@ static void put_plain(struct buffer *line, struct span text)
 {
     for (size_t i = 0; i < text.size; i++) {
         unsigned char at = (unsigned char)text.bytes[i];
-        if (at == '\n') put(line, i + 1 < text.size ? "\n    " : "");
-        else if ((at < 32 && at != '\t') || at == 127) put(line, "?");
-        else buffer_put(line, span_of(text.bytes + i, 1));
+        if (at == '\n')
+            put(line, i + 1 < text.size ? "\n    " : "");
+        else if ((at < 32 && at != '\t') || at == 127)
+            put(line, "?");
+        else
+            buffer_put(line, span_of(text.bytes + i, 1));
     }
 }
 
@@ -124,7 +127,8 @@ static void put_fields(struct buffer *line, struct span fields)
     json_t *object = fields_of(fields), *value;
     const char *name;
     if (is_said(object)) json_object_clear(object);
-    json_object_foreach(object, name, value) {
+    json_object_foreach(object, name, value)
+    {
         put(line, "  ");
         put_plain(line, span_text(name));
         put(line, "=");
@@ -185,8 +189,7 @@ static json_t *json_text(struct span text)
     if (whole) return whole;
     char *ascii = malloc(text.size);
     ensure(ascii != NULL);
-    for (size_t i = 0; i < text.size; i++)
-        ascii[i] = text.bytes[i] & 0x80 ? '?' : text.bytes[i];
+    for (size_t i = 0; i < text.size; i++) ascii[i] = text.bytes[i] & 0x80 ? '?' : text.bytes[i];
     whole = json_stringn(ascii, text.size);
     free(ascii);
     return whole;
@@ -227,7 +230,8 @@ static void merge_fields(json_t *object, struct span text)
 {
     json_t *fields = fields_of(text), *value;
     const char *name;
-    json_object_foreach(fields, name, value) {
+    json_object_foreach(fields, name, value)
+    {
         char other[256];
         snprintf(other, sizeof other, "field_%s", name);
         json_object_set(object, json_object_get(object, name) ? other : name, value);
@@ -262,8 +266,10 @@ void log_write(struct log *log, struct span node, const struct log_record *recor
 {
     if (log->silent || record->level < log->level) return;
     struct buffer line = {0};
-    if (log->json) put_json_line(&line, node, record);
-    else put_text_line(log, &line, node, record);
+    if (log->json)
+        put_json_line(&line, node, record);
+    else
+        put_text_line(log, &line, node, record);
     write_whole(log->file, buffer_span(&line));
     buffer_deinit(&line);
 }

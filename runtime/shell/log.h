@@ -9,9 +9,9 @@
 #include "script/script.h"
 
 struct log {
-    int file; /* file descriptor, borrowed */
+    int file;             /* file descriptor, borrowed */
     enum log_level level; /* lines below it are not written */
-    bool silent; /* no line at all */
+    bool silent;          /* no line at all */
     bool json;
     bool colours;
     size_t column; /* width of the widest node name so far */

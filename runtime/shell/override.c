@@ -62,8 +62,8 @@ static bool read_duration(struct span text, int64_t *ms)
 static bool set_attempts(struct retry_policy *policy, struct span value)
 {
     double number = 0;
-    bool valid = is_forever(value) ||
-                 (read_plain(value, &number) && number >= 1 && number <= 1e9 && number == floor(number));
+    bool valid = is_forever(value) || (read_plain(value, &number) && number >= 1 && number <= 1e9 &&
+                                       number == floor(number));
     if (valid) policy->attempts = is_forever(value) ? ATTEMPTS_FOREVER : (uint32_t)number;
     return valid;
 }
@@ -172,14 +172,14 @@ static bool set_envelopes(struct override *override, set_policy *unused, struct 
 
 static bool set_store(struct override *override, set_policy *unused, struct span value)
 {
-    (void)override;
+    (void) override;
     (void)unused;
     return span_equal(value, span_text("memory"));
 }
 
 static bool set_nothing(struct override *override, set_policy *unused, struct span value)
 {
-    (void)override;
+    (void) override;
     (void)unused;
     (void)value;
     return false;
@@ -206,12 +206,14 @@ struct rule {
 };
 
 #define DURATION "a duration such as 250ms, 5s or 2m"
-#define POLICY_RULES(role, apply) \
-    {role "_ATTEMPTS", apply, set_attempts, "a whole number from 1 on, or inf", NULL, false}, \
-    {role "_FIRST", apply, set_first, DURATION, NULL, false}, \
-    {role "_FACTOR", apply, set_factor, "a number from 1 to 1000", NULL, false}, \
-    {role "_CAP", apply, set_cap, DURATION, NULL, false}, \
-    {role "_JITTER", apply, set_jitter, "a number from 0 to 1", NULL, false}
+#define POLICY_RULES(role, apply)                                                                  \
+    {role "_ATTEMPTS", apply, set_attempts, "a whole number from 1 on, or inf", NULL, false},      \
+        {role "_FIRST", apply, set_first, DURATION, NULL, false},                                  \
+        {role "_FACTOR", apply, set_factor, "a number from 1 to 1000", NULL, false},               \
+        {role "_CAP", apply, set_cap, DURATION, NULL, false},                                      \
+    {                                                                                              \
+        role "_JITTER", apply, set_jitter, "a number from 0 to 1", NULL, false                     \
+    }
 
 static const struct rule rules[] = {
     {"NAME", set_name, NULL, "1 to 255 characters without spaces", NULL, false},

@@ -1,5 +1,5 @@
-/* What is stronger than the settings file: the environment (MOONPOST_NAME ...), and stronger still the
- * flags of the command line. The only place that knows their names. */
+/* What is stronger than the settings file: the environment (MOONPOST_NAME ...), and stronger still
+ * the flags of the command line. The only place that knows their names. */
 #ifndef MOONPOST_OVERRIDE_H
 #define MOONPOST_OVERRIDE_H
 
@@ -19,20 +19,20 @@ struct override {
 void override_init(struct override *override, const struct settings *settings, struct log *log);
 void override_deinit(struct override *override);
 
-/* Apply all variables that are set. MOONPOST_X_FILE names a file with the value of MOONPOST_X. False
- * and a complaint that names the variable and what it can be. */
+/* Apply all variables that are set. MOONPOST_X_FILE names a file with the value of MOONPOST_X.
+ * False and a complaint that names the variable and what it can be. */
 bool override_by_environment(struct override *override, struct complaint *complaint);
 
 /* Apply a flag: "--name" is NAME. The complaint names the flag. */
 bool override_by_flag(struct override *override, const char *name, struct span value,
                       struct complaint *complaint);
 
-/* What the environment says of a client: its retry policy is changed where it is the default one. What
- * is no valid value is ignored. */
+/* What the environment says of a client: its retry policy is changed where it is the default one.
+ * What is no valid value is ignored. */
 void override_client(struct retry_policy *send);
 
-/* The node that commands and clients speak to: `given`, or MOONPOST_NODE, or data/moonpost.sock. A path
- * without a scheme is a Unix socket's. Written to `address`, which has `size` bytes. */
+/* The node that commands and clients speak to: `given`, or MOONPOST_NODE, or data/moonpost.sock. A
+ * path without a scheme is a Unix socket's. Written to `address`, which has `size` bytes. */
 void override_node(struct span given, char *address, size_t size);
 
 #endif

@@ -1,5 +1,5 @@
-/* Child processes: started by fork and exec, because what must happen between the two (a group of its
- * own, death with the parent) libuv's spawn cannot do.
+/* Child processes: started by fork and exec, because what must happen between the two (a group of
+ * its own, death with the parent) libuv's spawn cannot do.
  *
  *   RUNNING --SIGCHLD--> reaped: what is left in its pipes becomes lines, then one exit event
  *
@@ -108,8 +108,10 @@ static void push_line(lua_State *L, const struct process_event *event)
 static void push_exit(lua_State *L, const struct process_event *event)
 {
     event->child->told = true;
-    if (WIFSIGNALED(event->status)) set_integer(L, "signal", WTERMSIG(event->status));
-    else set_integer(L, "code", WEXITSTATUS(event->status));
+    if (WIFSIGNALED(event->status))
+        set_integer(L, "signal", WTERMSIG(event->status));
+    else
+        set_integer(L, "code", WEXITSTATUS(event->status));
 }
 
 static int push_event(lua_State *L, void *user)
@@ -215,8 +217,10 @@ static void on_output(uv_poll_t *poll, int status, int events)
 {
     (void)events;
     struct stream *stream = poll->data;
-    if (status < 0) end_stream(stream);
-    else drain_stream(stream);
+    if (status < 0)
+        end_stream(stream);
+    else
+        drain_stream(stream);
 }
 
 /* ---- the end of a child ---- */

@@ -2,8 +2,9 @@
  *
  *   process.spawn { args = { "moonpost", "run" }, env = { NAME = "value", GONE = false },
  *                   cwd = "folder" }           -> child (an integer), or nil, reason, code
- *   process.kill(child, "TERM")                -> true, or nil, reason, code; "TERM", "KILL", "INT",
- *                                                 "HUP", "STOP", "CONT"; the child's whole group
+ *   process.kill(child, "TERM")                -> true, or nil, reason, code; "TERM", "KILL",
+ *                                                 "INT", "HUP", "STOP" or "CONT", to the child's
+ *                                                 whole group
  *   process.wait(timeout)                      -> the next event, as a table; waits:
  *     { type = "line", child = 1, stream = "stdout", line = "without its newline" }
  *     { type = "exit", child = 1, code = 0 } or { ..., signal = 9 }   after the child's last line

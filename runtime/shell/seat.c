@@ -8,9 +8,10 @@
 #include "shell/door.h"
 
 enum {
-    STOP_WAIT_MS = 3000,  /* how long links may take to say bye */
-    SWEEP_MS = 200,       /* how exactly time limits of connections are kept */
-    SLEEP_MS_MAX = 10000, /* libuv's timers stand still while the machine sleeps, our clock does not */
+    STOP_WAIT_MS = 3000, /* how long links may take to say bye */
+    SWEEP_MS = 200,      /* how exactly time limits of connections are kept */
+    SLEEP_MS_MAX =
+        10000, /* libuv's timers stand still while the machine sleeps, our clock does not */
 };
 
 /* ---- what the node asks for ---- */
@@ -89,8 +90,10 @@ static void arm_timer(struct seat *seat)
     if (deadline_ms - now_ms < wait_ms) wait_ms = deadline_ms - now_ms;
     bool limited = seat->expiring || seat->state == SEAT_STOPPING;
     if (limited && wait_ms > SWEEP_MS) wait_ms = SWEEP_MS;
-    if (deadline_ms == INT64_MAX && !limited) uv_timer_stop(&seat->timer);
-    else uv_timer_start(&seat->timer, on_timer, (uint64_t)wait_ms, 0);
+    if (deadline_ms == INT64_MAX && !limited)
+        uv_timer_stop(&seat->timer);
+    else
+        uv_timer_start(&seat->timer, on_timer, (uint64_t)wait_ms, 0);
 }
 
 static void keep_limits(struct seat *seat)

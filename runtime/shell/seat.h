@@ -1,6 +1,7 @@
 /* A node's place in the shell: its doors, connections, dials and its one timer.
  *
- *   OPEN --seat_close--> STOPPING --no connection left, or the time is up--> LEAVING --handles closed--> freed
+ *   OPEN --seat_close--> STOPPING --no connection left, or the time is up--> LEAVING
+ *   LEAVING --all handles closed--> freed
  */
 #ifndef MOONPOST_SEAT_H
 #define MOONPOST_SEAT_H
@@ -20,9 +21,9 @@ struct seat {
     struct node *node;
     struct node_io io;
     enum seat_state state;
-    bool awake;         /* wants a turn */
-    char *root;         /* relative paths of its addresses start here */
-    int folder;         /* its data folder, locked; -1: it has none */
+    bool awake; /* wants a turn */
+    char *root; /* relative paths of its addresses start here */
+    int folder; /* its data folder, locked; -1: it has none */
     uv_timer_t timer;
     size_t handles;     /* of libuv, not closed yet */
     size_t expiring;    /* connections and dials with a time limit */
@@ -45,8 +46,8 @@ void seat_move(struct seat *seat, struct span root);
 /* The seat of a node of this shell. */
 struct seat *seat_of(struct shell *shell, const struct node *node);
 
-/* Stop the node: bye on all links, then close and free it. `closed` (may be NULL) is called when it is
- * gone. A second call is ignored. */
+/* Stop the node: bye on all links, then close and free it. `closed` (may be NULL) is called when it
+ * is gone. A second call is ignored. */
 void seat_close(struct seat *seat, void (*closed)(void *user), void *user);
 
 /* The same for a node that was not started: nobody knows it, so there is nothing to say. */

@@ -1,7 +1,7 @@
 /* Running one node.
  *
- *   node --> settings file, environment, flags --> its folder's socket, its doors --> agents --> started;
- *   the loop does the rest until service_stop
+ *   node --> settings file, environment, flags --> its folder's socket, its doors --> agents
+ *   --> started; the loop does the rest until service_stop
  */
 #include "shell/service.h"
 
@@ -22,7 +22,7 @@ struct service {
     const struct service_options *options; /* only while starting */
     struct override override;
     struct seat *seat;
-    const char *settings_file; /* one of the options' files, "node.lua" or NULL */
+    const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
     void (*stopped)(void *user);
@@ -39,7 +39,8 @@ static bool is_settings_value(lua_State *L)
     return is;
 }
 
-/* Does this file return settings? One that fails to load counts as an agent, whose loading says why. */
+/* Does this file return settings? One that fails to load counts as an agent, whose loading says
+ * why. */
 static bool is_settings_file(struct service *service, const char *path)
 {
     struct span error;
@@ -54,7 +55,8 @@ static bool choose_settings(struct service *service, struct complaint *complaint
 {
     const struct service_options *options = service->options;
     if (options->sentinel) return true;
-    if (options->file_count == 0 && access("node.lua", F_OK) == 0) service->settings_file = "node.lua";
+    if (options->file_count == 0 && access("node.lua", F_OK) == 0)
+        service->settings_file = "node.lua";
     for (size_t i = 0; i < options->file_count; i++) {
         const char *file = options->files[i];
         if (access(file, R_OK) != 0) return complain(complaint, "%s: %s", file, strerror(errno));
@@ -98,13 +100,15 @@ static void choose_agents(struct service *service)
     struct settings *settings = &service->override.settings;
     if (service->options->sentinel || (!service->settings_file && service->options->file_count))
         settings->agents_given = settings->hooks_given = true;
-    if (!settings->agents_given) settings->agents[settings->agent_count++] = span_text("agents/*.lua");
+    if (!settings->agents_given)
+        settings->agents[settings->agent_count++] = span_text("agents/*.lua");
     if (!settings->hooks_given) settings->hooks[settings->hook_count++] = span_text("hooks/*.lua");
 }
 
 /* ---- the node ---- */
 
-/* Whether envelopes are shown must be known before there are settings; wrong flags come out here. */
+/* Whether envelopes are shown must be known before there are settings; wrong flags come out here.
+ */
 static bool open_node(struct service *service, struct complaint *complaint)
 {
     static const struct settings none;
@@ -180,7 +184,8 @@ static void say_door(struct service *service, const struct address *door)
     struct log *log = &service->shell->log;
     struct span name = node_name(service->seat->node);
     bool brackets = strchr(door->host, ':');
-    if (door->kind == ADDRESS_UNIX) log_say(log, LOG_INFO, name, "listening unix:%s", door->path);
+    if (door->kind == ADDRESS_UNIX)
+        log_say(log, LOG_INFO, name, "listening unix:%s", door->path);
     else
         log_say(log, LOG_INFO, name, "listening tcp://%s%s%s:%s", brackets ? "[" : "", door->host,
                 brackets ? "]" : "", door->port);
@@ -196,7 +201,8 @@ static void say_up(struct service *service)
             service->options->sentinel ? "sentinel" : "node", SPAN_ARGS(name), count);
     for (uint32_t i = 1; i <= count; i++) say_agent(service, agent_at(service, i));
     for (size_t i = 0; i < service->door_count; i++) say_door(service, &service->doors[i]);
-    if (count == 0 && !service->options->sentinel)
+    bool meant = service->override.settings.agents_given; /* agents = {} */
+    if (count == 0 && !service->options->sentinel && !meant)
         log_say(&service->shell->log, LOG_WARN, name,
                 "no agents: there is nothing in agents/*.lua here; name a file: moonpost run FILE");
 }
@@ -244,7 +250,9 @@ struct service *service_start(struct shell *shell, const struct service_options 
         service->options = NULL;
         return service;
     }
-    if (service->seat) seat_drop(service->seat, on_gone, service);
-    else service_free(service);
+    if (service->seat)
+        seat_drop(service->seat, on_gone, service);
+    else
+        service_free(service);
     return NULL;
 }

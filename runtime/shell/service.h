@@ -14,7 +14,8 @@ struct service_flag {
 
 /* Everything is borrowed until service_start returns. */
 struct service_options {
-    const char *files[SERVICE_FILES_MAX]; /* one settings file at most, agents; none: what is here */
+    const char
+        *files[SERVICE_FILES_MAX]; /* one settings file at most, agents; none: what is here */
     size_t file_count;
     struct service_flag flags[SERVICE_FLAGS_MAX];
     size_t flag_count;
@@ -28,7 +29,7 @@ struct service;
 /* Load, open the doors, start. NULL and a complaint when any of it fails; nothing is left then.
  * Otherwise `stopped` is called when the node is gone, and the service with it. */
 struct service *service_start(struct shell *shell, const struct service_options *options,
-                      struct complaint *complaint);
+                              struct complaint *complaint);
 
 /* Stop it in order. */
 void service_stop(struct service *service);

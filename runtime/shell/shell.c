@@ -97,8 +97,10 @@ static void on_signal(uv_signal_t *signal, int number)
 {
     struct shell *shell = signal->data;
     shell->signals++;
-    if (shell->on_signal) shell->on_signal(shell->signal_user, number);
-    else shell_exit(shell, 128 + number);
+    if (shell->on_signal)
+        shell->on_signal(shell->signal_user, number);
+    else
+        shell_exit(shell, 128 + number);
 }
 
 static void watch_signal(struct shell *shell, uv_signal_t *watcher, int number)

@@ -1,8 +1,8 @@
-/* The shell: the libuv loop and the nodes that live on it. It decides nothing; it brings bytes, time
- * and signals to nodes and carries away what they say.
+/* The shell: the libuv loop and the nodes that live on it. It decides nothing; it brings bytes,
+ * time and signals to nodes and carries away what they say.
  *
- * A turn of the loop: timers and sockets wake nodes; after all reads each woken node takes one turn;
- * then what it wrote leaves in one call per connection. */
+ * A turn of the loop: timers and sockets wake nodes; after all reads each woken node takes one
+ * turn; then what it wrote leaves in one call per connection. */
 #ifndef MOONPOST_SHELL_H
 #define MOONPOST_SHELL_H
 

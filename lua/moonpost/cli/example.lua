@@ -1,10 +1,10 @@
---- `moonpost example`: the scenarios, which live in moonpost.scenario. Its functions `ls`, `run` and `show`
---- take { [1] = NAME, verbose = true, virtual = true, seed = "7", json = true } and answer an exit code.
+--- `moonpost example`: the scenarios, which live in moonpost.scenario. Its functions take
+--- { [1] = NAME, verbose = true, virtual = true, seed = "7", json = true } and answer an exit code.
 local nearest = require "moonpost.nearest"
 local term = require "moonpost.cli.term"
 
 local USAGE = 2
-local VERBS = { ls = 0, run = 1, show = 1 }
+local VERBS = { ls = 0, run = 1, show = 1, start = 1, stop = 1, logs = 1, clean = 1, serve = 1 }
 local LATER = { copy = true, explain = true }
 
 local function complain(text)
@@ -14,10 +14,14 @@ end
 
 return {
   name = "example",
-  usage = "example ls|run|show [NAME]",
+  usage = "example ls|run|show|start|stop|logs|clean [NAME]",
   summary = "scenarios that run as processes and check themselves",
+  details = [[
+  NAME is a name that ls prints, or a scenario's folder with a slash in it. run starts the processes, waits
+  for the end and exits with 1 when a check fails. start leaves the nodes running: run then uses them, logs
+  prints what they said, stop ends them, clean removes their traces. show prints the file to read first.]],
   flags = {
-    { name = "verbose", help = "show each envelope" },
+    { name = "verbose", help = "every line and each envelope, with times and whole ids" },
     { name = "virtual", help = "in virtual time, in this process" },
     { name = "seed", value = "N", help = "of everything random" },
     { name = "json", help = "JSON lines" },
@@ -27,12 +31,14 @@ return {
   examples = {
     { "moonpost example ls", "which there are" },
     { "moonpost example run lost-ack --verbose", "run one and show its envelopes" },
+    { "moonpost example run lost-ack --virtual", "the same without waiting" },
   },
   run = function(options)
     local verb = table.remove(options, 1)
     if LATER[verb] then return complain(("UNSUPPORTED: example %s: not yet in this version"):format(verb)) end
     if not VERBS[verb] then
-      return complain(("%q is none of ls, run, show%s"):format(verb, nearest.hint(verb, VERBS)))
+      local hint = nearest.hint(verb, VERBS)
+      return complain(("%q is none of ls, run, show, start, stop, logs, clean%s"):format(verb, hint))
     end
     if VERBS[verb] == 1 and not options[1] then return complain("which one? see: moonpost example ls") end
     return require("moonpost.scenario")[verb](options)
