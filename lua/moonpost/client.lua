@@ -110,6 +110,15 @@ local ELSEWHERE = {
   policy = "only in programs (moonpost exec), not in a policy",
 }
 
+-- The environment is stronger than the default and weaker than what the program says.
+local function profile_from_environment()
+  local named = runtime.getenv("MOONPOST_PROFILE")
+  if not named then return nil end
+  local read, reason = profile.read(named)
+  if not read then errors.misuse("MOONPOST_PROFILE: " .. reason) end
+  return read
+end
+
 --- Open a client.
 ---@param options table|nil
 ---@return moonpost.Client|nil
@@ -119,6 +128,7 @@ function client.open(options)
   local elsewhere = ELSEWHERE[runtime.place()]
   if elsewhere then errors.misuse("moonpost.client: " .. elsewhere) end
   local taken = shape.construct("client", FIELDS, options == nil and {} or options)
+  taken.profile = taken.profile or profile_from_environment()
   local ok, handle, code = wait.ask("client_open", taken)
   if not ok then
     if errors.is(handle) then return failure(handle) end

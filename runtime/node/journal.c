@@ -183,7 +183,7 @@ static void say_data(const struct message *m, const char *arrow, struct span pee
                      char *text)
 {
     char head[BODY_SHOWN + 4];
-    say(text, "%s %-12.*s %-8s %.*s  to=%.*s transmission=%u  %zu B  %s", arrow, SPAN_ARGS(peer),
+    say(text, "%s %-20.*s %-8s %.*s  to=%.*s transmission=%u  %zu B  %s", arrow, SPAN_ARGS(peer),
         m->flags & MESSAGE_ASK ? "ask" : "data", SPAN_ARGS(m->id), SPAN_ARGS(m->to),
         (unsigned)m->transmission, bytes, body_head(head, m->body));
 }
@@ -198,7 +198,7 @@ static void say_receipt(const struct receipt *r, const char *arrow, struct span 
                         char *text)
 {
     bool nack = r->flags & RECEIPT_NACK;
-    say(text, "%s %-12.*s %-8s %.*s  level=%s%s%s attempt=%u%s  %zu B", arrow, SPAN_ARGS(peer),
+    say(text, "%s %-20.*s %-8s %.*s  level=%s%s%s attempt=%u%s  %zu B", arrow, SPAN_ARGS(peer),
         nack ? "nack" : "ack", SPAN_ARGS(r->ref), level_name(r->level), nack ? " code=" : "",
         nack ? code_name((enum code)r->code) : "", (unsigned)r->transmission,
         r->flags & RECEIPT_DUP ? " dup" : "", bytes);
@@ -213,10 +213,10 @@ bool journal_frame(bool outgoing, struct span peer, const struct frame *frame, s
     else if (frame->type == FRAME_RECEIPT)
         say_receipt(&frame->receipt, arrow, peer, bytes, text);
     else if (frame->type == FRAME_ATTACH || frame->type == FRAME_DETACH)
-        say(text, "%s %-12.*s %-8s %.*s  %zu B", arrow, SPAN_ARGS(peer),
+        say(text, "%s %-20.*s %-8s %.*s  %zu B", arrow, SPAN_ARGS(peer),
             frame_type_name(frame->type), SPAN_ARGS(frame->attach.address), bytes);
     else
-        say(text, "%s %-12.*s %-8s  %zu B", arrow, SPAN_ARGS(peer), frame_type_name(frame->type),
+        say(text, "%s %-20.*s %-8s  %zu B", arrow, SPAN_ARGS(peer), frame_type_name(frame->type),
             bytes);
     snprintf(fields, JOURNAL_TEXT_MAX, "{\"envelope\":\"%s\",\"direction\":\"%s\"}",
              frame_type_name(frame->type), outgoing ? "out" : "in");

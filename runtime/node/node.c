@@ -392,8 +392,8 @@ static enum status load_files(struct node *node, struct span pattern, bool must_
                               struct span *error)
 {
     char path[4096];
-    bool absolute = pattern.bytes[0] == '/';
-    snprintf(path, sizeof path, "%s%s%.*s", absolute ? "" : root_of(node), absolute ? "" : "/",
+    bool as_it_is = pattern.bytes[0] == '/' || strcmp(root_of(node), ".") == 0;
+    snprintf(path, sizeof path, "%s%s%.*s", as_it_is ? "" : root_of(node), as_it_is ? "" : "/",
              SPAN_ARGS(pattern));
     glob_t found = {0};
     enum status status = STATUS_OK;

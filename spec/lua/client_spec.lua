@@ -23,6 +23,13 @@ describe("a client", function()
     assert.same({ "client_open", { link = "hub", window = 64, store = "memory" } }, waits[1])
   end)
 
+  it("takes its profile from the environment when the program names none", function()
+    fake.variables.MOONPOST_PROFILE = "at-most-once"
+    local _, waits = program(function() end)
+    fake.reset()
+    assert.equal("at-most-once", waits[1][2].profile)
+  end)
+
   it("answers why it could not be opened", function()
     local results = { fake.run(function() return moonpost.client { name = "orders" } end, function()
       return false, "another store has this name", "NAME_TAKEN"

@@ -1,4 +1,4 @@
-local fake = require "spec.support.fake_runtime"
+require "spec.support.fake_runtime"
 local errors = require "moonpost.errors"
 local handler = require "moonpost.handler"
 local moonpost = require "moonpost"

@@ -1,4 +1,4 @@
-local fake = require "spec.support.fake_runtime"
+require "spec.support.fake_runtime"
 local raised = require "spec.support.raised"
 local moonpost = require "moonpost"
 local send = require "moonpost.send"

@@ -15,6 +15,7 @@ fake.runtime = runtime
 --- Forget everything: the clock stands at 2026-01-01T00:00:00Z, the place is a spec.
 function fake.reset()
   fake.time, fake.monotonic, fake.at = 1767225600, 100, "spec"
+  fake.variables = {}
   fake.randoms, fake.logs, fake.sent, fake.ids = {}, {}, {}, 0
   fake.fields, fake.policies, fake.folder = {}, nil, "."
 end
@@ -25,7 +26,10 @@ function runtime.random() return table.remove(fake.randoms, 1) or 0.5 end
 function runtime.place() return fake.at end
 function runtime.root() return fake.folder end
 function runtime.policies() return fake.policies or { "policies/*.lua" } end
-function runtime.getenv(name) return "the node's " .. name end
+function runtime.getenv(name)
+  if name:find("^MOONPOST_") then return fake.variables[name] end
+  return "the node's " .. name
+end
 
 function runtime.new_id()
   fake.ids = fake.ids + 1
@@ -80,9 +84,14 @@ function fake.run(body, answers)
   return step(coroutine.resume(co))
 end
 
+-- Everything that is loaded must be there again at the end: busted puts back only what it finds.
+local names = {}
 for name in pairs(package.loaded) do
-  if name == "moonpost" or name:find("^moonpost%.") then package.loaded[name] = nil end
+  local ours = name == "moonpost" or name:find("^moonpost%.")
+  if ours and not name:find("^moonpost%.cli") then names[#names + 1] = name end
 end
+for _, name in ipairs(names) do package.loaded[name] = nil end
 package.loaded["moonpost.runtime"] = runtime
 fake.reset()
+for _, name in ipairs(names) do require(name) end
 return fake

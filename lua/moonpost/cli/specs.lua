@@ -21,7 +21,7 @@ local function output(options)
     subscribe(self, choices)
     busted.subscribe({ "exit" }, function()
       local failed = self.failuresCount + self.errorsCount
-      local pending = self.pendingsCount > 0 and (", %d pending"):format(self.pendingsCount) or ""
+      local pending = self.pendingsCount > 0 and (", %d skipped"):format(self.pendingsCount) or ""
       io.write(("%d passed, %d failed%s\n"):format(self.successesCount, failed, pending))
       return nil, true
     end)
