@@ -1,0 +1,216 @@
+local moonpost = require "moonpost"
+local delivery = require "spec.support.delivery"
+
+local function noop() end
+
+local function lines(world, text)
+  local found = 0
+  for _, line in ipairs(world:log()) do
+    if line.text:find(text, 1, true) then found = found + 1 end
+  end
+  return found
+end
+
+describe("a hook's step", function()
+  local world
+
+  local function hook(node, step, run, more)
+    local value = more or {}
+    value[step] = run
+    world:fault(moonpost.hook(value), { node = node })
+  end
+
+  before_each(function()
+    world = delivery.chain()
+    delivery.agent(world, noop)
+  end)
+
+  for _, place in ipairs { { "client", "forward" }, { "hub", "receive" }, { "hub", "forward" }, { "owner", "receive" }, { "owner", "store" } } do
+    local node, step = place[1], place[2]
+
+    it(("%s at the %s passes what it returns nothing for"):format(step, node), function()
+      local seen = 0
+      hook(node, step, function(envelope)
+        if envelope.type == "message" then seen = seen + 1 end
+      end)
+      local id = delivery.send(world, "x")
+      world:settle()
+      assert.are.equal(1, seen)
+      assert.are.equal("stored", world:receipt(id).level)
+    end)
+
+    it(("%s at the %s alters headers and body"):format(step, node), function()
+      hook(node, step, function(envelope)
+        if envelope.type == "message" then return { headers = { by = step }, body = { n = envelope.body + 1 } } end
+      end)
+      delivery.send(world, 1, { headers = { old = "gone" } })
+      world:settle()
+      assert.are.same({ n = 2 }, world:received("a@x")[1].body)
+      assert.are.same({ by = step }, world:received("a@x")[1].headers)
+    end)
+
+    it(("%s at the %s drops, which is counted, and the sender sends again"):format(step, node), function()
+      local times = 0
+      hook(node, step, function(envelope)
+        if envelope.type ~= "message" then return nil end
+        times = times + 1
+        if times < 3 then return moonpost.drop "not yet" end
+      end)
+      local id = delivery.send(world, "x")
+      world:settle()
+      assert.are.same({ 0, 1, 3 }, world:times(id, "sent"))
+      assert.are.same({ 0, 1 }, world:times(id, "dropped"))
+      assert.are.equal("not yet", delivery.facts(world, "dropped", id)[1].reason)
+      assert.are.equal(2, world:counts(node).dropped)
+      assert.are.equal(1, #world:received("a@x"))
+    end)
+  end
+
+  for _, place in ipairs { { "owner", "forward" }, { "hub", "receive" }, { "hub", "forward" }, { "client", "receive" } } do
+    local node, step = place[1], place[2]
+
+    it(("%s at the %s sees one receipt for each message and may drop it"):format(step, node), function()
+      local refs = {}
+      hook(node, step, function(envelope)
+        if envelope.type ~= "receipt" then return nil end
+        refs[#refs + 1] = envelope.ref
+        if #refs == 1 then return moonpost.drop "lost" end
+      end)
+      local first = delivery.send(world, 1)
+      local second = delivery.send(world, 2)
+      world:settle()
+      assert.are.same({ first, second, first }, refs)
+      assert.are.same({ 0, 1 }, world:times(first, "sent"))
+      assert.are.same({ 0 }, world:times(second, "sent"))
+    end)
+  end
+
+  it("sees who a message is from and to, and where it goes", function()
+    local seen
+    hook("hub", "forward", function(envelope, hop)
+      if envelope.type ~= "message" then return end
+      seen = ("%s %s %s %s %s %s %s"):format(envelope.from, envelope.to, envelope.transmission, hop.from, hop.to,
+        hop.link, hop.node)
+    end)
+    delivery.send(world, "x")
+    world:settle()
+    assert.are.equal("client a@x 1 downstream downstream owner hub", seen)
+  end)
+
+  it("that fails lets the envelope pass, and the log says so", function()
+    hook("owner", "receive", function() error "oops" end)
+    local id = delivery.send(world, "x")
+    world:settle()
+    assert.are.equal("stored", world:receipt(id).level)
+    assert.are.equal(1, lines(world, "oops"))
+  end)
+
+  it("that fails drops the envelope when it says so", function()
+    local times = 0
+    hook("owner", "receive", function()
+      times = times + 1
+      if times == 1 then error "oops" end
+    end, { on_error = "drop" })
+    local id = delivery.send(world, "x")
+    world:settle()
+    assert.are.same({ 0, 1 }, world:times(id, "sent"))
+    assert.are.equal(1, world:counts("owner").dropped)
+  end)
+
+  it("that returns something else has failed", function()
+    hook("owner", "receive", function() return "pass" end)
+    delivery.send(world, "x")
+    world:settle()
+    assert.are.equal(1, #world:received("a@x"))
+    assert.are.equal(1, lines(world, "hook"))
+  end)
+
+  it("cannot wait", function()
+    hook("owner", "receive", function() moonpost.sleep(1) end)
+    delivery.send(world, "x")
+    world:settle()
+    assert.are.equal(1, lines(world, "CANNOT_WAIT"))
+    assert.are.equal(1, #world:received("a@x"))
+  end)
+
+  it("of a lower priority comes first", function()
+    local order = {}
+    hook("owner", "store", function() order[#order + 1] = "late" end, { priority = 2000 })
+    hook("owner", "store", function() order[#order + 1] = "early" end, { priority = 10 })
+    hook("owner", "store", function() order[#order + 1] = "middle" end)
+    delivery.send(world, "x")
+    assert.are.same({ "early", "middle", "late" }, order)
+  end)
+
+  it("sees what the one before it has altered", function()
+    hook("owner", "store", function() return { body = "altered" } end, { priority = 1 })
+    local seen
+    hook("owner", "store", function(envelope) seen = envelope.body end, { priority = 2 })
+    delivery.send(world, "x")
+    assert.are.equal("altered", seen)
+  end)
+
+  it("cannot alter what a resend carries: the stored record stays", function()
+    local seen = {}
+    hook("client", "forward", function(envelope)
+      seen[#seen + 1] = envelope.body
+      return { body = envelope.body .. "!" }
+    end)
+    delivery.mute(world)
+    delivery.send(world, "x", { retry = { jitter = 0, attempts = 3 } })
+    world:settle()
+    assert.are.same({ "x", "x", "x" }, seen)
+    assert.are.same({ "x!", "x!", "x!" }, delivery.bodies(world))
+  end)
+
+  it("store that drops a message of the same node refuses it", function()
+    hook("owner", "store", function() return moonpost.drop "no" end)
+    local id = world:send("a@x", "x", { from = "owner" })
+    assert.are.equal("REJECTED", world:receipt(id).code)
+  end)
+end)
+
+describe("a hook's facts", function()
+  it("tell what happened, in order, at the owner and at the sender", function()
+    local world = delivery.chain()
+    local told = {}
+    local function tell(node)
+      local hooks = {}
+      for _, name in ipairs { "stored", "delivered", "retrying", "handled", "acked", "timed_out", "dead" } do
+        hooks[name] = function() told[#told + 1] = node .. " " .. name end
+      end
+      world:fault(moonpost.hook(hooks), { node = node })
+    end
+    tell "owner"
+    tell "client"
+    delivery.agent(world, function(ctx) if ctx.attempt == 1 then error "boom" end end)
+    delivery.send(world, "x", { await = "handled" })
+    world:settle()
+    assert.are.same({
+      "owner stored", "owner delivered", "owner retrying", "owner delivered", "owner handled", "client acked",
+    }, told)
+  end)
+
+  it("that fail change nothing", function()
+    local world = delivery.chain()
+    world:fault(moonpost.hook { handled = function() error "oops" end }, { node = "owner" })
+    delivery.agent(world, noop)
+    local id = delivery.send(world, "x", { await = "handled" })
+    world:settle()
+    assert.is_true(world:receipt(id).ok)
+    assert.are.equal(1, lines(world, "oops"))
+  end)
+end)
+
+describe("the fault that drops two of three receipts", function()
+  it("makes one message arrive three times and be acknowledged once", function()
+    local world = delivery.chain()
+    delivery.agent(world, noop)
+    world:fault(moonpost.fault.drop { type = "receipt", pattern = "XX." }, { node = "owner" })
+    local id = delivery.send(world, "x")
+    world:settle()
+    assert.are.equal(3, #world:received("a@x"))
+    assert.are.equal(2, world:counts("owner").dropped)
+    assert.are.same({ 3 }, world:times(id, "acked"))
+  end)
+end)

@@ -1,0 +1,192 @@
+local test = require "moonpost.test"
+local delivery = require "spec.support.delivery"
+
+local function noop() end
+
+-- What a node was told about its link, or nil.
+local function refusal(world, node)
+  for _, fact in ipairs(world:facts()) do
+    if fact.fact == "link_failed" and fact.node == node then return fact.code, fact.reason end
+  end
+end
+
+describe("two nodes with the same name at one sentinel", function()
+  local world
+
+  local function twin(name, store, epoch)
+    world:node(name, { links = { delivery.link "hub" }, send = { jitter = 0 } },
+      { goes_by = "owner", store = store, epoch = epoch })
+  end
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node "hub"
+    world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
+  end)
+
+  it("and different stores: the newcomer is refused for good while the first is alive", function()
+    twin("first", "store A")
+    twin("second", "store B")
+    local code, reason = refusal(world, "second")
+    assert.are.equal("NAME_TAKEN", code)
+    assert.are.equal('another node named "owner" is linked here; give this one its own name', reason)
+    assert.is_nil(refusal(world, "first"))
+    world:advance "10m"
+    assert.are.equal(0, world:counts("second").links_up)
+    assert.are.equal(1, world:counts("first").links_up)
+  end)
+
+  it("and different stores: the second is welcome when the first is gone", function()
+    twin("first", "store A")
+    world:cut("first", "hub")
+    twin("second", "store B")
+    assert.is_nil(refusal(world, "second"))
+    assert.are.equal(1, world:counts("second").links_up)
+  end)
+
+  it("and one store: the later start fences the earlier, which does not come back", function()
+    twin("first", "store A", 1)
+    twin("second", "store A", 2)
+    assert.are.equal("FENCED", (refusal(world, "first")))
+    assert.is_nil(refusal(world, "second"))
+    world:advance "10m"
+    assert.are.equal(0, world:counts("first").links_up)
+    assert.are.equal(1, world:counts("second").links_up)
+  end)
+
+  it("and one store: an earlier start that comes later is refused", function()
+    twin("second", "store A", 2)
+    twin("first", "store A", 1)
+    assert.are.equal("FENCED", (refusal(world, "first")))
+    assert.is_nil(refusal(world, "second"))
+  end)
+
+  it("and one store: an earlier start is refused even when the later one is gone", function()
+    twin("second", "store A", 2)
+    world:cut("second", "hub")
+    twin("first", "store A", 1)
+    assert.are.equal("FENCED", (refusal(world, "first")))
+  end)
+
+  it("and one store: the later start takes over the address", function()
+    twin("first", "store A", 1)
+    delivery.agent(world, function() return "first" end, { node = "first" })
+    twin("second", "store A", 2)
+    delivery.agent(world, function() return "second" end, { node = "second" })
+    assert.are.equal("second", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("and one store: what a fenced node has not sent ends as a dead letter of its own", function()
+    twin("first", "store A", 1)
+    twin("second", "store A", 2)
+    local id = world:send("a@x", "x", { from = "first" })
+    world:settle()
+    assert.are.equal("NO_ROUTE", world:receipt(id).code)
+    assert.are.equal(1, #world:dead("a@x"))
+  end)
+
+  it("is refused the sentinel's own name", function()
+    world:node("third", { links = { delivery.link "hub" } }, { goes_by = "hub", store = "store C" })
+    assert.are.equal("NAME_TAKEN", (refusal(world, "third")))
+  end)
+
+  it("and the same start: a new connection replaces the old one, which is not heard of any more", function()
+    world:node("slow", { links = { delivery.link("hub", { heartbeat = 5 }) } }, { goes_by = "owner", store = "store A" })
+    delivery.agent(world, noop, { node = "slow" })
+    world:delay("slow", "hub", "1h")
+    world:advance(12)
+    world:delay("slow", "hub", 0)
+    world:advance(10.5)
+    assert.is_nil(refusal(world, "slow"))
+    local id = world:send("a@x", "x", { from = "client" })
+    assert.are.equal("stored", world:receipt(id).level)
+  end)
+end)
+
+describe("a node that was started again with its memory lost", function()
+  it("serves its address again, and what it had accepted is sent to it again when its sender asks", function()
+    local world = test.world { seed = 1 }
+    world:node "hub"
+    world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
+    world:node("before", { links = { delivery.link "hub" } }, { goes_by = "owner", store = "store A", epoch = 1 })
+    delivery.agent(world, function() require("moonpost").sleep(100) end, { node = "before", timeout = "1h" })
+    local id = world:send("a@x", "x", { from = "client", await = "handled" })
+    world:cut("before", "hub")
+    world:node("after", { links = { delivery.link "hub" } }, { goes_by = "owner", store = "store A", epoch = 2 })
+    delivery.agent(world, function() return "after" end, { node = "after" })
+    world:advance(30)
+    assert.are.same({ 0, 30 }, world:times(id, "sent"))
+    assert.are.equal("after", world:receipt(id).result)
+  end)
+end)
+
+describe("an address that two nodes attach", function()
+  local world
+
+  local function attached_by(node)
+    delivery.agent(world, function() return node end, { node = node })
+  end
+
+  local function told(node)
+    for _, fact in ipairs(world:facts()) do
+      if fact.fact == "refused" and fact.node == node then return fact.code, fact.reason end
+    end
+  end
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node "hub"
+    for _, name in ipairs { "one", "two", "client" } do
+      world:node(name, { links = { delivery.link "hub" }, send = { jitter = 0 } })
+    end
+  end)
+
+  it("stays with the first; the second is told who has it", function()
+    attached_by "one"
+    attached_by "two"
+    local code, reason = told "two"
+    assert.are.equal("ADDRESS_TAKEN", code)
+    assert.are.equal('"a@x" is served by node "one"', reason)
+    assert.are.equal("one", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("stays with the sentinel when that serves it itself", function()
+    attached_by "hub"
+    attached_by "one"
+    assert.are.equal("ADDRESS_TAKEN", (told "one"))
+    assert.are.equal("hub", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("is served by the second for its own node all the same", function()
+    attached_by "one"
+    attached_by "two"
+    assert.are.equal("two", (world:call("a@x", "x", { from = "two" })))
+  end)
+
+  it("goes to the second when that attaches it after the first is gone", function()
+    attached_by "one"
+    world:cut("one", "hub")
+    attached_by "two"
+    assert.is_nil(told "two")
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("is refused at the first link up again when another has it by then", function()
+    attached_by "one"
+    world:cut("one", "hub")
+    attached_by "two"
+    world:heal("one", "hub")
+    world:advance(2)
+    assert.are.equal("ADDRESS_TAKEN", (told "one"))
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("is refused by a sentinel further up, and the owner is told", function()
+    world:node "top"
+    world:node("mid", { links = { delivery.link "top" } })
+    world:node("below", { links = { delivery.link "mid" } })
+    delivery.agent(world, noop, { node = "top" })
+    delivery.agent(world, noop, { node = "below" })
+    assert.are.equal("ADDRESS_TAKEN", (told "below"))
+  end)
+end)

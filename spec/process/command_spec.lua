@@ -1,0 +1,191 @@
+local node = require "spec.support.node"
+
+local AGENTS = {
+  ["greeter.lua"] = [[
+local moonpost = require "moonpost"
+return moonpost.agent {
+  address = "greeter@local",
+  retry = { attempts = 1 },
+  on = { message = function(_, msg)
+    if msg.body == "stuck" then while true do end end
+    if msg.body == "function" then return { callback = print } end
+    if msg.body == "boom" then error("boom") end
+    return { text = "hello " .. tostring(msg.body.name) }
+  end },
+}]],
+  ["typo.lua"] = [[
+return require("moonpost").agent { address = "a@b", retry = { atempts = 3 } }]],
+  ["syntax.lua"] = "local x = = 3\n",
+  ["five.lua"] = "return 5\n",
+  ["global.lua"] = "local moonpost = require 'moonpost'\ncounter = 1\nreturn moonpost.agent { address = 'a@b' }\n",
+  ["later.lua"] = [[
+return require("moonpost").agent { address = "a@b", order = "key" }]],
+  ["path.lua"] = [[
+return require("moonpost").node { store = { path = "data" } }]],
+  ["twin.lua"] = [[
+return require("moonpost").agent { address = "greeter@local", on = { message = function() end } }]],
+  ["loop.lua"] = "while true do end\n",
+  ["busy.lua"] = [[
+return require("moonpost").node { listen = { os.getenv("DOOR") } }]],
+  ["open.lua"] = [[
+return require("moonpost").node { listen = { "tcp://0.0.0.0:7071" } }]],
+}
+
+describe("the command line", function()
+  local folder, other, running
+
+  local function says(words, text, code, where)
+    local output, got = node.run(words, where or folder)
+    assert.truthy(output:find(text, 1, true), output)
+    assert.equal(code, got)
+    return output
+  end
+
+  setup(function()
+    folder = node.folder(AGENTS)
+    other = node.folder(AGENTS)
+    running = node.start({ "run", "greeter.lua" }, folder, "listening unix:")
+  end)
+  teardown(function()
+    running:stop()
+    node.remove(folder)
+    node.remove(other)
+  end)
+
+  it("prints the result of a message that was handled", function()
+    says({ "send", "greeter@local", '{"name":"Ada"}', "--await", "handled" }, 'result={"text":"hello Ada"}', 0)
+  end)
+
+  it("says stored when it was not asked to wait for more", function()
+    says({ "send", "greeter@local", '{"name":"Ada"}' }, "ack ok=true level=stored", 0)
+  end)
+
+  it("names the nearest address when nobody serves one", function()
+    says({ "send", "greter@local", "{}" }, 'code=NO_ROUTE', 4)
+    says({ "send", "greter@local", "{}" }, 'no agent at "greter@local"; did you mean greeter@local?', 4)
+  end)
+
+  it("ends with 4 when the message died, and names file and line", function()
+    local output = says({ "send", "greeter@local", "boom", "--await", "handled" }, "code=DEAD", 4)
+    assert.truthy(output:find("greeter.lua:8: boom", 1, true), output)
+  end)
+
+  it("names file and line of a handler that never returns", function()
+    says({ "send", "greeter@local", "stuck", "--await", "handled" }, "greeter.lua:6: ran for more than 200 ms", 4)
+  end)
+
+  it("names the path to what cannot be sent", function()
+    says({ "send", "greeter@local", "function", "--await", "handled" }, "BAD_VALUE: result.callback is a function", 4)
+  end)
+
+  it("says that guarantees are those of a memory store", function()
+    says({ "send", "greeter@local", "{}", "--json" }, "possible if the owner's process ends first: its store is memory", 0)
+  end)
+
+  it("ends with 3 and the fix when no node is there", function()
+    local output = says({ "send", "greeter@local", "{}", "--node", "unix:nobody.sock" }, "no node at", 3)
+    assert.truthy(output:find("start one with: moonpost run", 1, true), output)
+  end)
+
+  it("ends with 2 and the nearest command when there is no such command", function()
+    says({ "sned", "greeter@local" }, 'did you mean "send"?', 2)
+  end)
+
+  it("ends with 2 and the nearest flag when there is no such flag", function()
+    says({ "send", "greeter@local", "{}", "--awiat", "handled" }, "--await", 2)
+  end)
+
+  it("names an unknown key and the nearest", function()
+    says({ "run", "typo.lua" }, 'typo.lua: agent.retry.atempts: unknown key; did you mean "attempts"?', 1, other)
+  end)
+
+  it("names line and fault of a script that does not parse", function()
+    says({ "run", "syntax.lua" }, "syntax.lua:1: unexpected symbol near '='", 1, other)
+  end)
+
+  it("says what a file must return", function()
+    says({ "run", "five.lua" }, "five.lua: a number is not an agent; end the file with return moonpost.agent", 1, other)
+  end)
+
+  it("names an undeclared global and its line", function()
+    says({ "run", "global.lua" }, 'global.lua:2: undeclared global "counter"', 1, other)
+  end)
+
+  it("stops a file that never ends while it loads", function()
+    says({ "run", "loop.lua" }, "loop.lua:1", 1, other)
+  end)
+
+  it("refuses what is not there yet, by name", function()
+    says({ "run", "later.lua" }, "UNSUPPORTED: agent.order: not yet", 1, other)
+  end)
+
+  it("refuses a store with a path, since nothing is durable yet", function()
+    says({ "run", "path.lua" }, "UNSUPPORTED: node.store.path: not yet", 1, other)
+  end)
+
+  it("names both files of one address", function()
+    says({ "run", "greeter.lua", "twin.lua" },
+      'twin.lua: address "greeter@local" is served by greeter.lua already', 1, other)
+  end)
+
+  it("refuses a second node in the same folder", function()
+    says({ "run", "greeter.lua" }, "another node serves data/moonpost.sock", 1)
+  end)
+
+  it("refuses a door outside loopback and names the setting", function()
+    says({ "run", "open.lua" }, "insecure = true", 1, other)
+  end)
+
+  it("names the address and the fix when a port is in use", function()
+    local first = node.folder(AGENTS)
+    local second = node.folder(AGENTS)
+    local holder = node.start({ "run", "busy.lua" }, first, "listening tcp://", { DOOR = "tcp://127.0.0.1:0" })
+    local door = holder.said[#holder.said]:match("tcp://[%d.:]+")
+    local output, code = node.run({ "run", "busy.lua" }, second, { DOOR = door })
+    holder:stop()
+    node.remove(first)
+    node.remove(second)
+    assert.truthy(output:find(door, 1, true), output)
+    assert.truthy(output:find("in use", 1, true), output)
+    assert.equal(1, code)
+  end)
+
+  it("ends a node at SIGTERM with nothing left behind", function()
+    local elsewhere = node.folder(AGENTS)
+    local ended = node.start({ "run", "greeter.lua" }, elsewhere, "listening unix:")
+    assert.truthy(ended:stop():find("stopping", 1, true))
+    local socket = io.open(elsewhere .. "/data/moonpost.sock")
+    node.remove(elsewhere)
+    assert.is_nil(socket)
+  end)
+
+  it("says at start that the store is memory", function()
+    assert.truthy(table.concat(running.said, "\n"):find("store memory (nothing survives this process)", 1, true))
+  end)
+
+  it("runs a program with a client", function()
+    local file = assert(io.open(folder .. "/program.lua", "w"))
+    file:write [[
+      local moonpost = require "moonpost"
+      local client = assert(moonpost.client {})
+      moonpost.sleep("10ms")
+      print(client:call("greeter@local", { name = arg[1] }).text)
+      local receipt = client:send("greeter@local", { name = "Bob" })
+      print(receipt.level, receipt.guarantees.loss)
+      os.exit(7)]]
+    file:close()
+    local output, code = node.run({ "exec", "program.lua", "Eve" }, folder)
+    assert.truthy(output:find("hello Eve\nstored", 1, true), output)
+    assert.equal(7, code)
+  end)
+
+  it("has a help for each command that fits a screen and has an example", function()
+    for _, command in ipairs { "run", "sentinel", "send", "exec", "test", "example", "version" } do
+      local output, code = node.run({ "help", command }, folder)
+      local _, lines = output:gsub("\n", "\n")
+      assert.equal(0, code)
+      assert.is_true(lines <= 40, command .. " has " .. lines .. " lines")
+      assert.truthy(output:find("moonpost " .. command, 1, true), output)
+    end
+  end)
+end)
