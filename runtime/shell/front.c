@@ -416,8 +416,8 @@ static void front_end(struct front *front)
     guest_free(&front->child);
     guest_free(&front->guest);
     lines_deinit(&front->lines);
+    remove_folders(front); /* while signals are still caught: one would leave them behind */
     shell_deinit(&front->shell);
-    remove_folders(front);
     free(front->folders);
     fflush(stdout);
 }

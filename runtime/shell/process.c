@@ -52,6 +52,7 @@ struct processes {
     uv_loop_t *loop;
     struct script_host *host;
     uv_signal_t ended;  /* SIGCHLD */
+    uv_signal_t hangup; /* SIGHUP, once there is a child: the terminal is gone */
     uv_timer_t timeout; /* of the waiter */
     uv_async_t ready;   /* an event for a waiter, told in a later round */
     struct child *children;
@@ -164,6 +165,21 @@ bool processes_interrupt(struct processes *processes)
     if (!processes->waiter) return false;
     add_event(processes, (struct process_event){.kind = PROCESS_INTERRUPT});
     return true;
+}
+
+static void on_hangup(uv_signal_t *hangup, int number)
+{
+    (void)number;
+    processes_interrupt(hangup->data);
+}
+
+/* Unless whoever started us said that it is to be ignored. */
+static void watch_hangup(struct processes *processes)
+{
+    struct sigaction now;
+    if (uv_is_active((uv_handle_t *)&processes->hangup)) return;
+    if (sigaction(SIGHUP, NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+        uv_signal_start(&processes->hangup, on_hangup, SIGHUP);
 }
 
 /* ---- output ---- */
@@ -408,6 +424,7 @@ static struct child *adopt(struct processes *processes, pid_t pid, struct spawn 
     child->pid = pid;
     child->next = processes->children;
     processes->children = child;
+    watch_hangup(processes);
     for (int i = 0; i < STREAMS; i++) {
         watch(child, i, spawn->pipes[i][0]);
         spawn->pipes[i][0] = -1;
@@ -480,12 +497,14 @@ struct processes *processes_new(uv_loop_t *loop, struct script_host *host)
     ensure(processes != NULL);
     processes->loop = loop;
     processes->host = host;
-    processes->ended.data = processes->timeout.data = processes->ready.data = processes;
+    processes->ended.data = processes->hangup.data = processes->timeout.data =
+        processes->ready.data = processes;
     uv_signal_init(loop, &processes->ended);
     uv_signal_start(&processes->ended, on_ended, SIGCHLD);
+    uv_signal_init(loop, &processes->hangup);
     uv_timer_init(loop, &processes->timeout);
     uv_async_init(loop, &processes->ready, on_ready);
-    processes->handles = 3;
+    processes->handles = 4;
     return processes;
 }
 
@@ -536,6 +555,7 @@ void processes_free(struct processes *processes)
     processes_kill(processes);
     for (struct child *child = processes->children; child; child = child->next) end_child(child);
     uv_close((uv_handle_t *)&processes->ended, on_handle_closed);
+    uv_close((uv_handle_t *)&processes->hangup, on_handle_closed);
     uv_close((uv_handle_t *)&processes->timeout, on_handle_closed);
     uv_close((uv_handle_t *)&processes->ready, on_handle_closed);
 }

@@ -9,7 +9,7 @@
  *     { type = "line", child = 1, stream = "stdout", line = "without its newline" }
  *     { type = "exit", child = 1, code = 0 } or { ..., signal = 9 }   after the child's last line
  *     { type = "timeout" }                       `timeout` (seconds; nil: none) has passed
- *     { type = "interrupt" }                     SIGINT or SIGTERM came; clean up and end
+ *     { type = "interrupt" }                     SIGINT, SIGTERM or SIGHUP came; end
  *   process.alive(child)                       -> boolean: its exit event has not been taken
  *
  * `env` adds to the environment of this process; false removes. Standard input is empty. A child

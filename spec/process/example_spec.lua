@@ -81,7 +81,7 @@ describe("moonpost example with real processes", function()
     assert.same({ processes = 0, files = 0 }, traces(temp))
   end)
 
-  for _, signal in ipairs { "INT", "TERM" } do
+  for _, signal in ipairs { "INT", "TERM", "HUP" } do
     it("leaves no process and no folder behind when SIG" .. signal .. " comes", function()
       env.MOONPOST_EXAMPLES = "examples"
       local running = node.start({ "example", "run", "lost-ack" }, ".", "received #1", env)

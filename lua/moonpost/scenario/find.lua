@@ -39,6 +39,7 @@ function find.names()
   for _, path in ipairs(shell.list(place .. "/*/" .. FILE)) do
     names[#names + 1] = path:match("([^/]+)/[^/]+$")
   end
+  table.sort(names)
   return names
 end
 
@@ -119,7 +120,7 @@ local function environment(folder, neighbours)
   local function scenario(name)
     neighbours[#neighbours + 1] = name
     local other, reason = find.load(parent(folder, 1) .. "/" .. name)
-    return other or error(reason, 2)
+    return other or error(reason, 0)
   end
   return setmetatable({ scenario = scenario }, { __index = strict.environment "program" })
 end
@@ -134,8 +135,10 @@ function find.load(name)
   local path, neighbours = folder .. "/" .. FILE, {}
   local chunk, syntax = load(assert(shell.read_file(path)), "@" .. path, "t", environment(folder, neighbours))
   if not chunk then return nil, syntax end
-  local ok, value = pcall(function() return shape.construct("scenario", FIELDS, chunk()) end)
-  if not ok then return nil, path .. ": " .. tostring(value) end
+  local ran, given = pcall(chunk)
+  if not ran then return nil, tostring(given) end
+  local value, wrong = shape.read(FIELDS, given)
+  if not value then return nil, ("%s: scenario%s"):format(path, wrong) end
   value.folder, value.name, value.neighbours = folder, folder:match("([^/]+)$"), neighbours
   return value
 end

@@ -8,13 +8,12 @@ local order = {}
 local Order = {}
 Order.__index = Order
 
-local PATIENCE = 0.03
-
---- Records leave through `give`, in order.
+--- Records leave through `give`, in order, `patience` seconds after they were made.
+---@param patience number
 ---@param give fun(record: table)
 ---@return moonpost.scenario.Order
-function order.new(give)
-  return setmetatable({ give = give, kept = {} }, Order)
+function order.new(patience, give)
+  return setmetatable({ give = give, patience = patience, kept = {} }, Order)
 end
 
 -- After all that are as old: pipes keep their own order.
@@ -31,7 +30,7 @@ end
 
 --- Give what has waited long enough.
 function Order:settle()
-  while self.kept[1] and self.kept[1].at + PATIENCE <= runtime.now() do
+  while self.kept[1] and self.kept[1].at + self.patience <= runtime.now() do
     self.give(table.remove(self.kept, 1))
   end
 end
@@ -45,7 +44,7 @@ end
 ---@return number
 function Order:wait()
   local first = self.kept[1]
-  return first and math.max(0.001, first.at + PATIENCE - runtime.now()) or math.huge
+  return first and math.max(0.001, first.at + self.patience - runtime.now()) or math.huge
 end
 
 return order

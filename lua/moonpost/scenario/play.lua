@@ -1,0 +1,44 @@
+--- A scenario while it runs, real or virtual: who is up, what was said, and the addresses that the first
+--- processes give to the others as environment variables.
+local facts = require "moonpost.scenario.facts"
+
+local play = {}
+
+---@class moonpost.scenario.Play
+---@field scenario table
+---@field facts moonpost.scenario.Facts
+---@field given table<string, string> environment of the processes to come
+local Play = {}
+Play.__index = Play
+
+--- Records go to `show` in the order of `tell`.
+---@param scenario table
+---@param show fun(record: table)
+---@return moonpost.scenario.Play
+function play.new(scenario, show)
+  local processes, up = {}, {}
+  for _, process in ipairs(scenario.processes) do processes[process.name] = process end
+  return setmetatable({
+    scenario = scenario, facts = facts.new(), given = {}, show = show, processes = processes, up = up,
+  }, Play)
+end
+
+--- Look whether a record says that its process is up. Records of a process come in order.
+---@param record table
+function Play:hear(record)
+  local process = self.processes[record.process]
+  if not process or not process.ready or self.up[process.name] then return end
+  local from, _, captured = record.text:find(process.ready)
+  if not from then return end
+  self.up[process.name], record.opening = true, true
+  if process.gives and captured then self.given[process.gives] = captured end
+end
+
+--- Keep a record and show it.
+---@param record table
+function Play:tell(record)
+  self.facts:add(record)
+  self.show(record)
+end
+
+return play

@@ -1,0 +1,199 @@
+--- A scenario as processes on loopback. Nothing waits for time to pass: a process is ready when its log
+--- says so, and the run is over when its programs have ended.
+local order = require "moonpost.scenario.order"
+local play = require "moonpost.scenario.play"
+local process = require "moonpost.process"
+local record = require "moonpost.scenario.record"
+local runtime = require "moonpost.runtime"
+local shell = require "moonpost.shell"
+local stage = require "moonpost.scenario.stage"
+
+local real = {}
+
+---@class moonpost.scenario.Real
+---@field play moonpost.scenario.Play
+---@field interrupted boolean
+local Real = {}
+Real.__index = Real
+
+local READY_WITHIN, STOPPED_WITHIN = 10, 3
+local PATIENCE = 0.03
+
+--- Nothing runs yet. `show` gets the records in the order in which they were made.
+---@param scenario table
+---@param options { verbose: boolean|nil, seed: string|nil, patience: number|nil }
+---@param show fun(record: table)
+---@return moonpost.scenario.Real
+function real.new(scenario, options, show)
+  local self = setmetatable({
+    scenario = scenario, options = options, children = {}, by_name = {}, interrupted = false,
+  }, Real)
+  self.play = play.new(scenario, show)
+  self.order = order.new(options.patience or PATIENCE, function(each) self.play:tell(each) end)
+  return self
+end
+
+-- ---- one event after the other ----
+
+local function take_line(self, event)
+  local child = self.children[event.child]
+  local said = child.read(event)
+  if not said then return end
+  self.play:hear(said)
+  self.order:add(said)
+end
+
+local function take_exit(self, event)
+  local child = self.children[event.child]
+  child.ended = event.signal and "signal " .. event.signal or "exit code " .. event.code
+  child.well = event.code == 0
+end
+
+local function take(self, timeout)
+  local wait = math.min(timeout, self.order:wait())
+  local event = process.wait(wait < math.huge and wait or nil)
+  if event.type == "line" then take_line(self, event) end
+  if event.type == "exit" then take_exit(self, event) end
+  if event.type == "interrupt" then self.interrupted = true end
+  self.order:settle()
+  return event.type
+end
+
+--- Take events until `done` answers true; false when it was interrupted or `limit` seconds have passed.
+---@param done fun(): boolean
+---@param limit number
+---@return boolean
+function Real:take_until(done, limit)
+  local deadline = runtime.clock() + limit
+  while not done() do
+    local left = deadline - runtime.clock()
+    if self.interrupted or left <= 0 then return false end
+    take(self, left)
+  end
+  return true
+end
+
+-- ---- processes ----
+
+local function environment(self, cast)
+  local env = {
+    MOONPOST_LOG = "info,json",
+    MOONPOST_SHOW_ENVELOPES = self.options.verbose and "1" or false,
+    MOONPOST_NAME = false,
+    MOONPOST_NODE = false,
+    MOONPOST_SEED = self.options.seed,
+  }
+  for name, value in pairs(self.play.given) do env[name] = value end
+  for name, value in pairs(cast.ports) do env[name] = value end
+  return env
+end
+
+--- Start any program; `read` makes a record (or nil) of a line event.
+---@param name string
+---@param spawn table as process.spawn takes it
+---@param read fun(event: table): table|nil
+---@return table child
+function Real:spawn(name, spawn, read)
+  local number = assert(process.spawn(spawn))
+  local child = { name = name, number = number, read = read }
+  self.children[number], self.by_name[name] = child, child
+  return child
+end
+
+local function start(self, cast)
+  self.folder = self.folder or stage.open(self.scenario)
+  local folder, file = (self.folder .. "/" .. (cast.run or cast.exec)):match("^(.*)/([^/]+)$")
+  return self:spawn(cast.name, {
+    args = { shell.exe(), cast.run and "run" or "exec", file },
+    env = environment(self, cast),
+    cwd = folder,
+  }, function(event) return record.of_child(cast.name, event.stream, event.line) end)
+end
+
+local function start_node(self, cast)
+  local child = start(self, cast)
+  local function done() return self.play.up[cast.name] or child.ended end
+  local in_time = self:take_until(done, READY_WITHIN)
+  if self.play.up[cast.name] and not child.ended then return true end
+  if self.interrupted then return nil, "interrupted" end
+  if in_time then return nil, ("%s ended (%s) before it was ready"):format(cast.name, child.ended) end
+  return nil, ("%s is not ready after %d s: it never said %q"):format(cast.name, READY_WITHIN, cast.ready)
+end
+
+--- Start the nodes, each when the one before is ready.
+---@return true|nil
+---@return string|nil reason
+function Real:start_nodes()
+  for _, cast in ipairs(self.scenario.processes) do
+    if cast.run then
+      local ok, reason = start_node(self, cast)
+      if not ok then return nil, reason end
+    end
+  end
+  return true
+end
+
+local function lost_node(self)
+  for _, cast in ipairs(self.scenario.processes) do
+    local child = cast.run and self.by_name[cast.name]
+    if child and child.ended then return ("%s ended (%s) during the run"):format(cast.name, child.ended) end
+  end
+end
+
+local function run_program(self, cast)
+  local limit = self.scenario.duration * 5 + 10
+  local child = start(self, cast)
+  local in_time = self:take_until(function() return child.ended or lost_node(self) end, limit)
+  if self.interrupted then return nil, "interrupted" end
+  if not in_time then return nil, ("%s has not ended after %d s"):format(cast.name, limit) end
+  if not child.ended then return nil, lost_node(self) end
+  if not child.well then return nil, ("%s ended with %s"):format(cast.name, child.ended) end
+  return true
+end
+
+--- Run the programs, one after the other.
+---@return true|nil
+---@return string|nil reason
+function Real:run_programs()
+  for _, cast in ipairs(self.scenario.processes) do
+    if cast.exec then
+      local ok, reason = run_program(self, cast)
+      if not ok then return nil, reason end
+    end
+  end
+  return true
+end
+
+-- ---- the end ----
+
+local function signal_all(self, name)
+  for number, child in pairs(self.children) do
+    if not child.ended then process.kill(number, name) end
+  end
+end
+
+local function all_ended(self)
+  for _, child in pairs(self.children) do
+    if not child.ended then return false end
+  end
+  return true
+end
+
+--- End what still runs and show what it said last. A second interrupt does not wait.
+function Real:stop()
+  local interrupted = self.interrupted
+  self.interrupted = false
+  local function done() return all_ended(self) end
+  signal_all(self, "TERM")
+  if not self:take_until(done, STOPPED_WITHIN) then
+    signal_all(self, "KILL")
+    self.interrupted = false
+    self:take_until(done, STOPPED_WITHIN)
+  end
+  self.order:finish()
+  self.interrupted = interrupted
+end
+
+real.run_programs = Real.run_programs
+
+return real
