@@ -55,18 +55,28 @@ local function first_node(self)
   worlds.run(self.handle, 0)
 end
 
---- Add a node; its name is its address for other nodes' links.
+local IDENTITY = {
+  goes_by = { read = shape.string(255) },
+  store = { read = shape.string(16) },
+  epoch = { read = shape.whole(1, 2 ^ 31 - 1) },
+}
+
+--- Add a node; its name is its address for other nodes' links. The identity says under which name it `goes_by`
+--- with its peers, which `store` it has (an id, of at most 16 bytes) and which start of that store this is
+--- (`epoch`): so a world can have two nodes with one name, or one node that was started again.
 ---@param name string
 ---@param settings table|string|nil settings as for moonpost.node, or the file they are in
+---@param identity { goes_by: string|nil, store: string|nil, epoch: integer|nil }|nil
 ---@return string name
-function World:node(name, settings)
+function World:node(name, settings, identity)
+  identity = shape.construct("identity", IDENTITY, identity or {})
   if type(name) ~= "string" or name == "" then errors.misuse("name: expected a string") end
   self.nodes = self.nodes or {}
   if self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
   if settings == nil then settings = {} end
   if type(settings) == "table" and not node.is(settings) then settings = node.new(settings) end
   self.nodes[name] = true
-  worlds.node(self.handle, name, 0, settings, self.show)
+  worlds.node(self.handle, name, 0, settings, self.show, identity.goes_by, identity.store, identity.epoch)
   worlds.run(self.handle, 0)
   return name
 end

@@ -103,11 +103,11 @@ void answer_now(struct engine *engine, struct link *to, const struct message *me
 
 /* ---- noted for after the commit ---- */
 
-static uint32_t owner_facts(const struct engine *engine, const struct entry *entry)
+static uint32_t owner_facts(const struct engine *engine, const struct queue *mailbox, uint8_t profile)
 {
     uint32_t facts = engine->settings.store_facts;
-    if (entry->queue->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
-    if (entry->profile == AT_MOST_ONCE || entry->queue->agent.profile == AT_MOST_ONCE)
+    if (mailbox->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
+    if (profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
         facts |= FACT_OWNER_AT_MOST_ONCE;
     return facts;
 }
@@ -129,22 +129,41 @@ static struct after *after_for(struct engine *engine, struct entry *entry)
     return after;
 }
 
+static struct after end_noted(struct engine *engine, struct span ref, const struct end *end)
+{
+    struct arena *arena = &engine->open->arena;
+    return (struct after){
+        .kind = AFTER_RECEIPT, .level = end->level, .code = end->code, .flags = end->flags,
+        .result_encoding = end->result_encoding, .retry_after_ms = end->retry_after_ms,
+        .ref = arena_copy(arena, ref), .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
+        .reason = arena_copy(arena, cut(end->reason, REASON_BYTES_MAX)),
+        .result = arena_copy(arena, end->result),
+    };
+}
+
 void answer_later(struct engine *engine, struct entry *entry, const struct end *end)
 {
     if (!end_is_wanted(entry, end)) return;
     engine_changes(engine, true);
-    struct arena *arena = &engine->open->arena;
     struct after *after = after_for(engine, entry);
-    *after = (struct after){
-        .kind = entry->lane ? AFTER_RECEIPT : AFTER_ANSWER,
-        .handle = entry->lane ? entry->lane : entry->waiter->token, .number = entry->number,
-        .transmission = entry->transmission, .level = end->level, .code = end->code,
-        .flags = end->flags, .result_encoding = end->result_encoding,
-        .facts = owner_facts(engine, entry), .retry_after_ms = end->retry_after_ms,
-        .ref = arena_copy(arena, message_of(entry->block).id), .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
-        .reason = arena_copy(arena, cut(end->reason, REASON_BYTES_MAX)),
-        .result = arena_copy(arena, end->result),
-    };
+    *after = end_noted(engine, message_of(entry->block).id, end);
+    after->kind = entry->lane ? AFTER_RECEIPT : AFTER_ANSWER;
+    after->handle = entry->lane ? entry->lane : entry->waiter->token;
+    after->number = entry->number;
+    after->transmission = entry->transmission;
+    after->facts = owner_facts(engine, entry->queue, entry->profile);
+}
+
+void answer_again(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
+                  const struct message *message, const struct end *end)
+{
+    engine_changes(engine, true);
+    struct after *after = batch_after(engine->open, AFTER_RECEIPT);
+    *after = end_noted(engine, message->id, end);
+    after->handle = lane->handle;
+    after->number = message->seq;
+    after->transmission = message->transmission;
+    after->facts = owner_facts(engine, mailbox, message->profile);
 }
 
 /* ---- said after the commit ---- */

@@ -83,6 +83,7 @@ static void free_waiters(struct engine *engine)
     for (size_t i = 0; i < engine->waiters.capacity; i++) {
         struct waiter *waiter = engine->waiters.slots[i].value;
         if (!waiter) continue;
+        heap_clear(&engine->deadlines, &waiter->deadline); /* links are still to leave the heap */
         block_release(waiter->block);
         free(waiter);
     }

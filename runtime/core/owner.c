@@ -3,7 +3,8 @@
  * A message is accepted into the open batch and handed to its handler at once; `stored` is said
  * when the batch is durable, and a message settled before that shares its commit. A number of a
  * lane that was accepted before is a resend: without a dedup policy it is handed over again, with
- * one it is recognised by key and only acknowledged again. */
+ * one it is only acknowledged again. Another message with the same dedup key waits while the first
+ * is in hand and is then acknowledged like it. */
 #include "core/parts.h"
 
 enum {
@@ -162,6 +163,16 @@ static void note_duplicate(struct engine *engine, const struct entry *entry)
     if (fact) fact->dup = true;
 }
 
+static void note_resend(struct engine *engine, const struct message *message)
+{
+    engine->counts.duplicates++;
+    struct fact *fact = engine_fact_of(engine, FACT_DUPLICATE, message->id);
+    if (!fact) return;
+    fact->block = message_encode(message);
+    fact->transmission = message->transmission;
+    fact->dup = true;
+}
+
 /* Its first was handled: acknowledge it in the same way and let it go. */
 static void acknowledge_duplicate(struct engine *engine, struct entry *entry, const struct seen *seen)
 {
@@ -230,7 +241,8 @@ static void place(struct engine *engine, struct queue *mailbox, struct entry *en
     entry->give_up_ms = INT64_MAX;
     if (message->remaining_ms != REMAINING_FOREVER)
         entry->expires_ms = engine->now_ms + (int64_t)message->remaining_ms;
-    enum entry_state state = claim_key(engine, mailbox, entry, message);
+    struct message kept = message_of(entry->block); /* as the store hook left it */
+    enum entry_state state = claim_key(engine, mailbox, entry, &kept);
     queue_insert(mailbox, entry, state);
     if (state == ENTRY_WAITING)
         start_waiting(engine, entry);
@@ -290,28 +302,55 @@ static void refuse(struct engine *engine, struct link *from, const struct messag
     answer_now(engine, from, message, &end);
 }
 
-/* What the owner says of a number it has: asked for, or sent again after its end. */
-static void say_level(struct engine *engine, struct link *from, const struct message *message,
-                      enum lane_level level)
+/* What the owner says of a number it has: asked for, or sent again. A sender that wants no more than
+ * `stored` is told no more. */
+static void say_level(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
+                      const struct message *message, enum lane_level level)
 {
     static const struct end ends[] = {
-        [LANE_UNKNOWN] = {.level = LEVEL_UNKNOWN},
         [LANE_STORED] = {.level = LEVEL_STORED},
-        [LANE_HANDLED] = {.level = LEVEL_HANDLED, .result_encoding = ENCODING_JSON},
+        [LANE_HANDLED] = {.level = LEVEL_HANDLED},
         [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
         [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
     };
     if (level == LANE_ACCEPTED) return; /* the commit will say it */
+    if (message->level < LEVEL_HANDLED) level = LANE_STORED;
     struct end end = ends[level];
     if (level == LANE_DEAD) end.reason = span_text("a dead letter at its owner");
-    answer_now(engine, from, message, &end);
+    if (level == LANE_EXPIRED) end.reason = span_text("expired before it was handled");
+    answer_again(engine, lane, mailbox, message, &end);
 }
 
-static void receive_ask(struct engine *engine, struct link *from, const struct message *message)
+static void receive_ask(struct engine *engine, struct link *from, const struct message *message,
+                        const struct queue *mailbox)
 {
+    static const struct end unknown = {.level = LEVEL_UNKNOWN};
     struct lane *lane = lane_find(engine, message);
     if (lane) lane_advance(lane, message->base);
-    say_level(engine, from, message, lane ? lane_level(lane, message->seq) : LANE_UNKNOWN);
+    enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
+    if (level == LANE_UNKNOWN)
+        answer_now(engine, from, message, &unknown);
+    else
+        say_level(engine, lane, mailbox, message, level);
+}
+
+/* A dedup policy is there and the lane knows the number: this is the same message once more. While
+ * it is here, its first copy will answer for it; afterwards it is acknowledged as that was. */
+static void receive_resend(struct engine *engine, const struct message *message,
+                           struct queue *mailbox, const struct lane *lane, enum lane_level level)
+{
+    note_resend(engine, message);
+    if (level == LANE_ACCEPTED) return; /* the commit will say it */
+    struct end end = {.level = LEVEL_STORED, .flags = RECEIPT_DUP};
+    struct seen *seen = NULL;
+    if (level == LANE_HANDLED)
+        seen = seen_find(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
+    if (seen && !seen->holder)
+        end = handled_end(seen);
+    else if (level == LANE_HANDLED)
+        end.level = LEVEL_HANDLED;
+    if (message->level < end.level) end.level = message->level;
+    answer_again(engine, lane, mailbox, message, &end);
 }
 
 /* An agent that asks more of its senders than this message gives: refused when strict. */
@@ -349,7 +388,9 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
     enum lane_level level = lane_level(lane, message->seq);
     bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
     if (ended)
-        say_level(engine, from, message, level);
+        say_level(engine, lane, mailbox, message, level);
+    else if (level != LANE_UNKNOWN && mailbox->agent.dedup != DEDUP_NONE)
+        receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);
 }
@@ -373,7 +414,7 @@ void owner_receive(struct engine *engine, struct link *from, const struct messag
                    struct queue *mailbox)
 {
     if (message->flags & MESSAGE_ASK)
-        receive_ask(engine, from, message);
+        receive_ask(engine, from, message, mailbox);
     else if (message->profile == EXACTLY_ONCE)
         refuse(engine, from, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
     else if (is_too_weak(engine, mailbox, message))
@@ -606,8 +647,13 @@ static bool try_again(struct engine *engine, const struct entry *entry,
     };
     if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
     if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
-    return policy->deadline_ms == DURATION_FOREVER ||
-           failure.elapsed_ms + *delay_ms <= policy->deadline_ms;
+    if (policy->deadline_ms == DURATION_FOREVER ||
+        failure.elapsed_ms + *delay_ms <= policy->deadline_ms)
+        return true;
+    *reason = engine_format(engine, "the policy's deadline of %g s ends after %u attempts; last: %.*s",
+                            (double)policy->deadline_ms / 1000, (unsigned)entry->attempt,
+                            SPAN_ARGS(outcome->reason));
+    return false;
 }
 
 static void settle_retry(struct engine *engine, struct entry *entry, const struct outcome *outcome)

@@ -308,6 +308,11 @@ struct end {
  * wait for is not told. An earlier word in the same batch is replaced. */
 void answer_later(struct engine *engine, struct entry *entry, const struct end *end);
 
+/* Tell the sender of a number that this node knows how far it got. What is known may not be durable
+ * yet, so this too is said after the open batch. */
+void answer_again(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
+                  const struct message *message, const struct end *end);
+
 /* Tell the sender of a frame that made no entry, at once. Nothing under at-most-once. */
 void answer_now(struct engine *engine, struct link *to, const struct message *message,
                 const struct end *end);

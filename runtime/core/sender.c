@@ -106,7 +106,9 @@ static void give_up(struct engine *engine, struct entry *entry)
 {
     enum code code = entry->last_code ? (enum code)entry->last_code : CODE_UNREACHABLE;
     if (entry->unanswered)
-        in_doubt(engine, entry, "the deadline for sending has passed");
+        in_doubt(engine, entry, engine->now_ms >= entry->expires_ms
+                                    ? "it has expired"
+                                    : "the deadline for sending has passed");
     else
         finish_and_bury(engine, entry, code, no_text(),
                         engine_format(engine, "the deadline for sending has passed; last: %s",

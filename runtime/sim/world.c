@@ -10,7 +10,10 @@
 #include "core/heap.h"
 #include "core/random.h"
 
-enum { TURNS_AT_ONE_MOMENT_MAX = 200000, WAITER_MARK_BIT = 63 };
+enum {
+    TURNS_AT_ONE_MOMENT_MAX = 200000,
+    WAITER_MARK_BIT = 63,
+};
 
 enum happening_kind { HAPPEN_BYTES, HAPPEN_CLOSED, HAPPEN_DIAL };
 
@@ -40,7 +43,9 @@ struct world_node {
     struct world *world;
     struct node *node;
     struct node_io io;
-    char *name;
+    char *name; /* in the world, where it is unique; also its address for links */
+    char *goes_by; /* the name it tells its peers; NULL: the same */
+    char store_id[STORE_ID_BYTES];
     char **listens;
     size_t listen_count, listen_capacity;
     struct pipe **pipes; /* by connection number - 1; NULL: free */
@@ -117,7 +122,7 @@ static void keep_line(struct world *world, struct span node, const struct log_re
 {
     array_reserve(world->lines, world->line_count, world->line_capacity);
     world->lines[world->line_count++] = (struct world_line){
-        .at_ms = world->now_ms, .level = record->level, .node = text_of(node),
+        .at_ms = world->now_ms - WORLD_BEGAN_MS, .level = record->level, .node = text_of(node),
         .text = text_of(record->text), .agent = text_of(record->agent), .id = text_of(record->id),
         .fields = text_of(record->fields),
     };
@@ -355,11 +360,18 @@ static struct world_node *node_place(struct world *world, struct span name)
 }
 
 struct world_node *world_node_add(struct world *world, struct span name, uint8_t role,
-                                  bool show_envelopes)
+                                  bool show_envelopes, const struct world_identity *identity)
 {
     struct world_node *node = node_place(world, name);
     struct node_options options = {.role = role, .seed = world_random(world),
-                                   .show_envelopes = show_envelopes, .deterministic = true};
+                                   .show_envelopes = show_envelopes, .deterministic = true,
+                                   .epoch = identity->epoch};
+    size_t size = identity->store.size < STORE_ID_BYTES ? identity->store.size : STORE_ID_BYTES;
+    if (identity->name.size > 0) node->goes_by = text_of(identity->name);
+    if (size > 0) {
+        memcpy(node->store_id, identity->store.bytes, size);
+        options.store_id = node->store_id;
+    }
     node->node = node_new(&options, &node->io);
     return node;
 }
@@ -390,11 +402,21 @@ static void listen_at(struct world_node *node, struct span address)
     node->listens[node->listen_count++] = text_of(address);
 }
 
+/* A settings file that names no agents or hooks has those of its folder. */
+static void name_defaults(struct settings *settings)
+{
+    if (!settings->agents_given)
+        settings->agents[settings->agent_count++] = span_text("agents/*.lua");
+    if (!settings->hooks_given) settings->hooks[settings->hook_count++] = span_text("hooks/*.lua");
+}
+
 enum status world_node_start(struct world_node *node, const struct settings *settings,
                              struct span *error)
 {
-    for (size_t i = 0; i < settings->listen_count; i++) listen_at(node, settings->listen[i]);
-    node_configure(node->node, settings, span_text(node->name));
+    struct settings own = *settings;
+    if (own.file.size > 0) name_defaults(&own);
+    for (size_t i = 0; i < own.listen_count; i++) listen_at(node, own.listen[i]);
+    node_configure(node->node, &own, span_text(node->goes_by ? node->goes_by : node->name));
     node_observe(node->node, see_fact, see_answer, node);
     enum status status = node_load(node->node, error);
     if (status == STATUS_OK) node_start(node->node);
@@ -433,6 +455,7 @@ static void node_forget(struct world *world, struct world_node *node)
     for (size_t i = 0; i < node->listen_count; i++) free(node->listens[i]);
     free(node->listens);
     free(node->pipes);
+    free(node->goes_by);
     free(node->name);
     node_free(node->node);
     free(node);
@@ -712,8 +735,8 @@ struct world *world_new(uint64_t seed, int64_t wall_ms)
     struct world *world = calloc(1, sizeof *world);
     ensure(world != NULL);
     world->random = seed;
-    world->wall_start_ms = wall_ms;
-    world->now_ms = 1; /* 0 stands for "not yet" here and there */
+    world->wall_start_ms = wall_ms - WORLD_BEGAN_MS;
+    world->now_ms = WORLD_BEGAN_MS;
     world->nodes_tail = &world->nodes;
     return world;
 }

@@ -22,10 +22,17 @@ struct world_line {
 struct world *world_new(uint64_t seed, int64_t wall_ms);
 void world_free(struct world *world);
 
+/* Who a node says it is: so that a world can hold two with one name, or a later start of a store. */
+struct world_identity {
+    struct span name;  /* what it tells its peers; empty: its name in the world */
+    struct span store; /* at most STORE_ID_BYTES of it are its store's id; empty: a new one */
+    uint64_t epoch;    /* which start of the store this is; 0: the first */
+};
+
 /* A further node, not configured and not started: its host may load settings (node_host), then
  * world_node_start configures and starts it. The name is also its address for links. */
 struct world_node *world_node_add(struct world *world, struct span name, uint8_t role,
-                                  bool show_envelopes);
+                                  bool show_envelopes, const struct world_identity *identity);
 struct node *world_node_of(struct world_node *node);
 struct span world_node_name(const struct world_node *node);
 

@@ -107,6 +107,11 @@ static int raise_span(lua_State *L, struct span text)
     return lua_error(L);
 }
 
+static double since_start(int64_t now_ms)
+{
+    return (double)(now_ms - WORLD_BEGAN_MS) / 1000;
+}
+
 static double seconds(int64_t ms)
 {
     return (double)ms / 1000;
@@ -150,13 +155,16 @@ static int setenv_(lua_State *L)
 
 /* ---- nodes, agents, hooks ---- */
 
-/* world.node(w, name, role, settings (a table, or a file's path, or nil), show envelopes) */
+/* world.node(w, name, role, settings (a table, or a file's path, or nil), show envelopes, the name
+ * it goes by or nil, its store's id or nil, epoch or nil) */
 static int add_node(lua_State *L)
 {
     struct world_state *state = check_state(L);
     uint8_t role = (uint8_t)luaL_checkinteger(L, 3);
+    struct world_identity identity = {.name = opt_span(L, 6), .store = opt_span(L, 7),
+                                      .epoch = (uint64_t)luaL_optinteger(L, 8, 0)};
     struct world_node *node =
-        world_node_add(state->world, check_span(L, 2), role, lua_toboolean(L, 5));
+        world_node_add(state->world, check_span(L, 2), role, lua_toboolean(L, 5), &identity);
     struct script_host *host = node_host(world_node_of(node));
     const struct settings *settings;
     struct span error;
@@ -242,7 +250,7 @@ static int get_receipt(lua_State *L)
 static int get_now(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    lua_pushnumber(L, seconds(world_now_ms(state->world)));
+    lua_pushnumber(L, since_start(world_now_ms(state->world)));
     lua_pushnumber(L, seconds(world_wall_ms(state->world)));
     return 2;
 }
@@ -303,7 +311,7 @@ static void push_fact(lua_State *L, const struct kept_fact *fact)
 {
     lua_createtable(L, 0, 10);
     set_span(L, "fact", span_text(fact_name(fact->kind)));
-    set_number(L, "at", seconds(fact->at_ms));
+    set_number(L, "at", since_start(fact->at_ms));
     set_span(L, "node", fact->node);
     set_span(L, "id", fact->id);
     set_number(L, "attempt", fact->attempt);
@@ -328,7 +336,7 @@ static int get_facts(lua_State *L)
     }
     struct kept_send *send = find_send(state, id);
     if (!send) return 1;
-    lua_pushnumber(L, seconds(send->at_ms));
+    lua_pushnumber(L, since_start(send->at_ms));
     return 2;
 }
 

@@ -141,6 +141,20 @@ describe("a message whose sender wants to know that it was handled", function()
   end)
 end)
 
+describe("a world that is closed", function()
+  -- Was: the engine freed its waiters while their deadlines still stood in its heap, and freeing its links wrote
+  -- into them (seen by AddressSanitizer).
+  it("may have waiters, deliveries and sleepers left", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() moonpost.sleep(20) end)
+    for _ = 1, 10 do delivery.send(world, "x", { await = "handled", timeout = 5 }) end
+    world:send("a@x", "x", { from = "owner", await = "handled", timeout = 5 })
+    world:advance(1)
+    world:close()
+    assert.has_error(function() world:advance(1) end)
+  end)
+end)
+
 describe("a message whose sender wants no more than that it is stored", function()
   it("is forgotten by its sender once it is stored, whatever becomes of it", function()
     local world = delivery.chain()

@@ -25,7 +25,10 @@ describe("a hook's step", function()
     delivery.agent(world, noop)
   end)
 
-  for _, place in ipairs { { "client", "forward" }, { "hub", "receive" }, { "hub", "forward" }, { "owner", "receive" }, { "owner", "store" } } do
+  local steps = {
+    { "client", "forward" }, { "hub", "receive" }, { "hub", "forward" }, { "owner", "receive" }, { "owner", "store" },
+  }
+  for _, place in ipairs(steps) do
     local node, step = place[1], place[2]
 
     it(("%s at the %s passes what it returns nothing for"):format(step, node), function()

@@ -120,11 +120,6 @@ describe("a receipt", function()
     assert.has_error(function() delivery.send(world, "x", { profile = "exactly-once" }) end)
   end)
 
-  it("to an address of the node itself is DENIED", function()
-    local id = world:send("$node", "x", { from = "client" })
-    assert.are.equal("DENIED", world:receipt(id).code)
-  end)
-
   it("of many messages that are stored together comes to each sender", function()
     delivery.agent(world, noop)
     local ids = {}
