@@ -207,7 +207,7 @@ static size_t said_range(struct engine *engine, const struct after *at, size_t l
     size_t count = 1;
     mark_stored(engine, at);
     bool alone = at->reason.size > 0 || at->result.size > 0 || hook_asked(engine, HOOK_FORWARD);
-    while (!alone && count < left && continues(&at[count - 1], &at[count]))
+    while (!alone && count < left && count < RECEIPT_RANGE_MAX && continues(&at[count - 1], &at[count]))
         mark_stored(engine, &at[count++]);
     struct lane *lane = slots_get(&engine->lane_handles, at->handle);
     if (lane) send_range(engine, lane, at, &at[count - 1]);

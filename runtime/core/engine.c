@@ -239,12 +239,11 @@ void engine_delete(struct engine *engine, struct entry *entry)
     if (!entry->stored) return;
     engine_changes(engine, false);
     entry->stored = false;
-    if (entry->put_batch == engine->open->number) {
+    if (entry->put_batch == engine->open->number)
         batch_annul(engine->open, entry->put_op);
-        return;
-    }
-    batch_delete(engine->open, record_key(key, RECORD_MESSAGE, entry->sequence));
-    if (entry->failures || entry->attempt > 1 || entry->transmissions > 1)
+    else
+        batch_delete(engine->open, record_key(key, RECORD_MESSAGE, entry->sequence));
+    if (entry->facts_stored)
         batch_delete(engine->open, record_key(key, RECORD_FACTS, entry->sequence));
 }
 
@@ -253,6 +252,7 @@ void engine_put_facts(struct engine *engine, struct entry *entry)
     char key[RECORD_KEY_MAX];
     if (!entry->stored) return;
     engine_changes(engine, false);
+    entry->facts_stored = true;
     engine->scratch.used = 0;
     record_facts(entry, &engine->scratch);
     batch_put(engine->open, record_key(key, RECORD_FACTS, entry->sequence), scratch_taken(engine),

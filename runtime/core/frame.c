@@ -2,7 +2,6 @@
 #include "core/frame.h"
 
 #include "core/ensure.h"
-#include "core/lane.h"
 
 enum { TYPE_AT = 4, FRAME_BODY = 5 };
 
@@ -123,8 +122,8 @@ static void read_receipt(struct reader *reader, struct receipt *receipt)
     receipt->word = read_span8(reader);
     receipt->reason = read_span16(reader);
     receipt->result = read_span(reader, read_u32(reader));
-    /* An owner remembers no more numbers than that; some loops are as long as the range. */
-    bool too_long = receipt->last - receipt->first >= LANE_AHEAD_MAX;
+    /* Some loops are as long as the range. */
+    bool too_long = receipt->last - receipt->first >= RECEIPT_RANGE_MAX;
     if (receipt->first > receipt->last || too_long || receipt->level > LEVEL_UNKNOWN ||
         receipt->result_encoding > ENCODING_JSON)
         reader->failed = true;

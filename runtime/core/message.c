@@ -95,9 +95,17 @@ void message_write(const struct message *message, struct buffer *out)
     message_put(message, names, buffer_extend(out, size), size);
 }
 
+/* A stored message has a number in a lane of somebody's store, an at-most-once one has none. */
+static bool numbers_fit(const struct message *m)
+{
+    if (m->profile == AT_MOST_ONCE) return m->seq == 0;
+    return m->base > 0 && m->base <= m->seq && m->seq < UINT64_MAX &&
+           m->origin.size > STORE_ID_BYTES;
+}
+
 static bool message_fits(const struct message *m)
 {
-    return m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED && m->encoding <= ENCODING_JSON &&
+    return numbers_fit(m) && m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED && m->encoding <= ENCODING_JSON &&
            m->id.size > 0 && m->id.size <= ID_BYTES_MAX && m->origin.size <= ORIGIN_BYTES_MAX &&
            m->to.size > 0 && m->method.size <= METHOD_BYTES_MAX &&
            m->headers.size <= HEADERS_WIRE_MAX && m->transmission > 0 &&

@@ -11,6 +11,7 @@ enum {
     BUSY_RETRY_AFTER_MS = 1000,
     LANES_MAX = 65536,          /* then the longest unused closed one is forgotten */
     RESULT_KEPT_MAX = 16 * 1024, /* of a result that a dedup policy keeps */
+    NO_RESULT = ENCODING_JSON,   /* without bytes; an empty string has none either, but is raw */
 };
 
 #define LANE_FORGET_MS (30LL * 24 * 3600 * 1000)
@@ -197,8 +198,10 @@ static void key_handled(struct engine *engine, struct queue *mailbox, struct see
                         const struct outcome *outcome)
 {
     bool keep = outcome->result.size > 0 && outcome->result.size <= RESULT_KEPT_MAX;
+    bool none = outcome->result.size == 0;
     struct block *result = keep ? block_copy(outcome->result) : NULL;
-    seen_settle(mailbox, seen, result, outcome->encoding, engine->now_ms);
+    seen_settle(mailbox, seen, result, keep || none ? outcome->encoding : NO_RESULT,
+                engine->now_ms);
     block_release(result);
     struct entry *entry;
     while ((entry = next_blocked(mailbox, seen))) acknowledge_duplicate(engine, entry, seen);
@@ -207,7 +210,7 @@ static void key_handled(struct engine *engine, struct queue *mailbox, struct see
 static void start_waiting(struct engine *engine, struct entry *entry)
 {
     uint64_t due_ms = message_of(entry->block).due_ms;
-    int64_t due = entry->first_ms + (int64_t)due_ms;
+    int64_t due = after_ms(entry->first_ms, due_ms);
     bool later = due_ms > 0 && due > engine->now_ms;
     queue_move(entry, later ? ENTRY_DEFERRED : ENTRY_WAITING);
     engine_entry_deadline(engine, entry, later ? due : INT64_MAX);
@@ -240,7 +243,7 @@ static void place(struct engine *engine, struct queue *mailbox, struct entry *en
     entry->level = message->level;
     entry->give_up_ms = INT64_MAX;
     if (message->remaining_ms != REMAINING_FOREVER)
-        entry->expires_ms = engine->now_ms + (int64_t)message->remaining_ms;
+        entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
     struct message kept = message_of(entry->block); /* as the store hook left it */
     enum entry_state state = claim_key(engine, mailbox, entry, &kept);
     queue_insert(mailbox, entry, state);
@@ -309,7 +312,7 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
 {
     static const struct end ends[] = {
         [LANE_STORED] = {.level = LEVEL_STORED},
-        [LANE_HANDLED] = {.level = LEVEL_HANDLED},
+        [LANE_HANDLED] = {.level = LEVEL_HANDLED, .result_encoding = NO_RESULT},
         [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
         [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
     };
@@ -321,15 +324,35 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
     answer_again(engine, lane, mailbox, message, &end);
 }
 
+/* The end of a number that is known to be handled, with its result while the key is remembered. */
+static struct end handled_before(struct queue *mailbox, struct span key, int64_t now_ms)
+{
+    const struct seen *seen = seen_find(mailbox, key, now_ms);
+    if (seen && !seen->holder) return handled_end(seen);
+    return (struct end){.level = LEVEL_HANDLED, .flags = RECEIPT_DUP, .result_encoding = NO_RESULT};
+}
+
+/* A question has no body of which a dedup policy could make a key: only the id leads to a result. */
+static void say_handled(struct engine *engine, const struct lane *lane, struct queue *mailbox,
+                        const struct message *message)
+{
+    struct end end = handled_before(mailbox, message->id, engine->now_ms);
+    end.flags = 0;
+    answer_again(engine, lane, mailbox, message, &end);
+}
+
 static void receive_ask(struct engine *engine, struct link *from, const struct message *message,
-                        const struct queue *mailbox)
+                        struct queue *mailbox)
 {
     static const struct end unknown = {.level = LEVEL_UNKNOWN};
+    bool by_id = mailbox->agent.dedup != DEDUP_NONE && !mailbox->agent.asks_dedup;
     struct lane *lane = lane_find(engine, message);
     if (lane) lane_advance(lane, message->base);
     enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
     if (level == LANE_UNKNOWN)
         answer_now(engine, from, message, &unknown);
+    else if (level == LANE_HANDLED && by_id)
+        say_handled(engine, lane, mailbox, message);
     else
         say_level(engine, lane, mailbox, message, level);
 }
@@ -342,13 +365,8 @@ static void receive_resend(struct engine *engine, const struct message *message,
     note_resend(engine, message);
     if (level == LANE_ACCEPTED) return; /* the commit will say it */
     struct end end = {.level = LEVEL_STORED, .flags = RECEIPT_DUP};
-    struct seen *seen = NULL;
     if (level == LANE_HANDLED)
-        seen = seen_find(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
-    if (seen && !seen->holder)
-        end = handled_end(seen);
-    else if (level == LANE_HANDLED)
-        end.level = LEVEL_HANDLED;
+        end = handled_before(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
     if (message->level < end.level) end.level = message->level;
     answer_again(engine, lane, mailbox, message, &end);
 }
@@ -520,7 +538,10 @@ static void settle_first(struct engine *engine, struct entry *entry)
 void owner_run_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
-    if (entry && entry->state == ENTRY_LEASED) run(engine, entry);
+    if (!entry || entry->state != ENTRY_LEASED) return;
+    heap_set(&engine->deadlines, &entry->deadline,
+             engine->now_ms + entry->queue->agent.timeout_ms);
+    run(engine, entry);
 }
 
 static void deliver(struct engine *engine, struct entry *entry)
@@ -590,6 +611,7 @@ static void settle_lost(struct engine *engine, struct entry *entry, const struct
     struct end end = {.code = CODE_DEAD, .flags = RECEIPT_NACK, .level = LEVEL_STORED,
                       .reason = outcome->reason};
     engine->counts.lost++;
+    entry_level(engine, entry, LANE_DEAD);
     struct fact *fact = engine_fact(engine, FACT_DROPPED, entry);
     if (fact) {
         fact->code = outcome->code;

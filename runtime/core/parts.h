@@ -267,7 +267,7 @@ void sender_deadline(struct engine *engine, struct entry *entry);
 void sender_released(struct engine *engine, uint64_t handle);
 
 /* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
-void sender_link_up(struct engine *engine);
+void sender_link_up(struct engine *engine, const struct link *link);
 void sender_link_down(struct engine *engine, struct link *link);
 
 /* ---- owner.c ---- */

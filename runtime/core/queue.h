@@ -58,6 +58,7 @@ struct entry {
     uint8_t level;            /* enum level the sender waits for */
     uint8_t last_code;        /* enum code of the last failure */
     bool stored;              /* has a record in the store, or in a batch on its way there */
+    bool facts_stored; /* and one of its delivery facts */
     bool fail_fast;
 
     /* in a mailbox */

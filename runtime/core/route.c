@@ -7,7 +7,11 @@
 
 #include <stdio.h>
 
-enum { NAME_COLUMNS = 64 /* longer names are not compared */ };
+enum {
+    NAME_COLUMNS = 64,         /* longer names are not compared */
+    NEAREST_CANDIDATES = 1000, /* a hint is not worth looking at more */
+    ORIGINS_MAX = 65536,       /* ways back that are remembered; the oldest go first */
+};
 
 static struct link *upstream_link(const struct engine *engine, uint32_t turn,
                                   const struct link *from)
@@ -176,6 +180,8 @@ static unsigned edit_distance(struct span a, struct span b)
 
 static void consider(struct span address, struct span candidate, unsigned *best, struct span *nearest)
 {
+    size_t longer = address.size > candidate.size ? address.size : candidate.size;
+    if (longer - (address.size + candidate.size - longer) >= *best) return;
     unsigned distance = edit_distance(address, candidate);
     if (distance == 0 || distance >= *best) return;
     *best = distance;
@@ -186,9 +192,11 @@ struct span route_nearest(const struct engine *engine, struct span address)
 {
     struct span nearest = span_of(NULL, 0);
     unsigned best = (unsigned)(address.size < NAME_COLUMNS ? address.size : NAME_COLUMNS) / 3 + 2;
-    for (const struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_MAILBOX) consider(address, queue->name, &best, &nearest);
-    for (const struct attachment *held = engine->attached; held; held = held->next)
+    int left = NEAREST_CANDIDATES;
+    for (const struct queue *queue = engine->queues; queue && left > 0; queue = queue->next, left--)
+        if (queue->kind == QUEUE_MAILBOX && queue->agent.agent)
+            consider(address, queue->name, &best, &nearest);
+    for (const struct attachment *held = engine->attached; held && left > 0; held = held->next, left--)
         consider(address, held->address, &best, &nearest);
     return nearest;
 }

@@ -195,7 +195,7 @@ static struct entry *outbox_entry(struct engine *engine, const struct submit *su
     entry->policy = engine_policy(engine, submit->retry);
     entry->give_up_ms = stored ? sending_ends_ms(engine, entry->policy) : INT64_MAX;
     if (message->remaining_ms != REMAINING_FOREVER)
-        entry->expires_ms = engine->now_ms + (int64_t)message->remaining_ms;
+        entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
     queue_insert(outbox, entry, ENTRY_COMMITTING);
     if (stored) queue_number(outbox, entry);
     return entry;
@@ -334,20 +334,22 @@ static void stop_trying(struct engine *engine, struct entry *entry, enum code co
 
 /* It cannot go now, at no attempt: try again after a while, or fail at once if so wished. */
 static void stall(struct engine *engine, struct entry *entry, enum code code, struct span reason,
-                  int64_t retry_after_ms, const struct receipt *receipt)
+                  const struct receipt *receipt)
 {
+    uint64_t asked_ms = receipt ? receipt->retry_after_ms : 0;
     entry->last_code = (uint8_t)code;
     if (entry->fail_fast) {
         stop_trying(engine, entry, code, reason, receipt);
         return;
     }
-    int64_t delay_ms = retry_after_ms > 0
-                           ? retry_after_ms
+    int64_t delay_ms = asked_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS
+                       : asked_ms > 0                ? (int64_t)asked_ms
                            : retry_delay(&engine->settings.send, ++entry->stalls,
                                          random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
     wait_until(engine, entry, engine->now_ms + delay_ms);
+    engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
     if (!fact) return;
     fact->code = (uint8_t)code;
@@ -362,7 +364,7 @@ static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry
     enum code code = route_missing(engine, outbox->name, &reason);
     entry->last_code = (uint8_t)code;
     if (code == CODE_UNREACHABLE && !entry->fail_fast) return false;
-    stall(engine, entry, code, reason, 0, NULL);
+    stall(engine, entry, code, reason, NULL);
     return true;
 }
 
@@ -545,7 +547,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
         finish_and_drop(engine, entry, &end, receipt);
         return;
     }
-    if (entry->state == ENTRY_AWAITING) return;
+    if (entry->state == ENTRY_AWAITING || receipt->level < LEVEL_STORED) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
@@ -558,8 +560,9 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
  * time in which the message was there was no time of trying to send it. */
 static void unknown_to_owner(struct engine *engine, struct entry *entry)
 {
+    if (entry->state != ENTRY_AWAITING) return; /* it has been sent again meanwhile */
     entry->unanswered = true;
-    if (entry->state == ENTRY_AWAITING && entry->give_up_ms != INT64_MAX)
+    if (entry->give_up_ms != INT64_MAX)
         entry->give_up_ms += engine->now_ms - entry->timer_ms;
     if (entry->profile == EXACTLY_ONCE)
         in_doubt(engine, entry, "the owner does not know it any more");
@@ -575,8 +578,7 @@ static void failed_try(struct engine *engine, struct entry *entry, const struct 
         finish_and_bury(engine, entry, (enum code)receipt->code, receipt->word, receipt->reason,
                         receipt);
     else
-        stall(engine, entry, (enum code)receipt->code, receipt->reason,
-              (int64_t)receipt->retry_after_ms, receipt);
+        stall(engine, entry, (enum code)receipt->code, receipt->reason, receipt);
 }
 
 static void refused(struct engine *engine, struct entry *entry, const struct receipt *receipt)
@@ -584,8 +586,7 @@ static void refused(struct engine *engine, struct entry *entry, const struct rec
     switch (code_class((enum code)receipt->code)) {
     case CODE_WAITING:
         if (receipt->code == CODE_NO_ROUTE) entry->queue->turn++;
-        stall(engine, entry, (enum code)receipt->code, receipt->reason,
-              (int64_t)receipt->retry_after_ms, receipt);
+        stall(engine, entry, (enum code)receipt->code, receipt->reason, receipt);
         return;
     case CODE_RETRYABLE: failed_try(engine, entry, receipt); return;
     case CODE_CLASS_NONE:
@@ -607,6 +608,9 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
         acknowledged(engine, entry, receipt);
     else if (entry->state == ENTRY_AWAITING && code_class((enum code)receipt->code) != CODE_FINAL)
         return; /* the answer to an ask that found no way; the next ask comes by itself */
+    else if (receipt->transmission != entry->transmissions &&
+             code_class((enum code)receipt->code) != CODE_FINAL)
+        return; /* what stood in the way of an earlier transmission says nothing of this one */
     else
         refused(engine, entry, receipt);
 }
@@ -627,11 +631,13 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
 
 /* ---- links come and go ---- */
 
-void sender_link_up(struct engine *engine)
+void sender_link_up(struct engine *engine, const struct link *link)
 {
+    bool upstream;
     for (struct queue *queue = engine->queues; queue; queue = queue->next) {
         if (queue->kind != QUEUE_OUTBOX) continue;
         engine_ready(engine, queue);
+        if (route_to(engine, queue->name, queue->turn, NULL, &upstream) != link) continue;
         for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = at->next) ask(engine, at);
     }
 }

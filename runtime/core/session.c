@@ -191,7 +191,9 @@ static struct link *dialled_link(const struct engine *engine, uint32_t dial)
 
 void session_accepted(struct engine *engine, uint32_t connection)
 {
-    link_connect(engine, link_new(engine, NULL, NO_DIAL), connection);
+    struct link *link = link_new(engine, NULL, NO_DIAL);
+    link_connect(engine, link, connection);
+    if (engine->stopping) link_bye(link, CODE_STOPPING, span_text("this node is stopping"));
 }
 
 void session_connected(struct engine *engine, uint32_t dial, uint32_t connection)
@@ -319,7 +321,8 @@ static void attach_refused(struct engine *engine, const struct attach *attach)
 {
     struct attachment *held = route_attachment(engine, attach->address);
     if (held) {
-        frame_write_attach(&held->link->out, FRAME_DETACH, attach);
+        if (held->link->state == LINK_UP)
+            frame_write_attach(&held->link->out, FRAME_DETACH, attach);
         return;
     }
     struct fact *fact = engine_fact_of(engine, FACT_REFUSED, attach->address);
@@ -367,7 +370,7 @@ static void link_up(struct engine *engine, struct link *link, const struct hello
         fact->role = link->role;
     }
     if (link->settings) attach_all(engine, link);
-    sender_link_up(engine);
+    sender_link_up(engine, link);
 }
 
 /* The highest epoch seen of a store; remembered for good. False: this one is older. */
@@ -609,9 +612,10 @@ void session_bytes(struct engine *engine, uint32_t connection, struct span bytes
         return;
     }
     buffer_put(&link->in, bytes);
-    struct block *held = buffer_take(&link->in);
-    keep_rest(link, block_span(held), take_frames(engine, link, block_span(held)));
-    block_release(held);
+    size_t used = take_frames(engine, link, buffer_span(&link->in));
+    if (used == 0 || link->in.used == 0) return;
+    link->in.used -= used;
+    memmove(link->in.block->bytes, link->in.block->bytes + used, link->in.used);
 }
 
 /* ---- time and credit ---- */

@@ -130,4 +130,32 @@ describe("a receipt", function()
       assert.are.equal(ids[n], world:receipt(ids[n]).ref)
     end
   end)
+
+  -- Was: neighbours without bytes in their results went out as one range, with the first one's encoding.
+  it("of an empty string and one of nothing stay what they are when they leave together", function()
+    delivery.agent(world, function(_, msg) return msg.body end)
+    local empty = delivery.send(world, "", { await = "handled" })
+    world:settle()
+    assert.are.equal("", world:receipt(empty).result)
+    world:delay("client", "hub", 0.1)
+    delivery.agent(world, function(_, msg) if msg.body % 2 == 1 then return "" end end, { address = "b@x" })
+    local ids = {}
+    for n = 1, 4 do ids[n] = world:send("b@x", n, { from = "client", await = "handled" }) end
+    world:settle()
+    local results = {}
+    for n = 1, 4 do results[n] = tostring(world:receipt(ids[n]).result) end
+    assert.are.same({ "", "nil", "", "nil" }, results)
+  end)
+
+  -- Was: the same for codes of the script's own when their reasons were empty.
+  it("of one code and one of another stay what they are when they leave together", function()
+    delivery.agent(world, function(_, msg) return moonpost.reject("", { code = msg.body }) end)
+    world:delay("client", "hub", 0.1)
+    local ids = {}
+    for n, code in ipairs { "ONE", "TWO", "THREE" } do ids[n] = delivery.send(world, code, { await = "handled" }) end
+    world:settle()
+    local codes = {}
+    for n = 1, 3 do codes[n] = world:receipt(ids[n]).code end
+    assert.are.same({ "ONE", "TWO", "THREE" }, codes)
+  end)
 end)

@@ -19,10 +19,12 @@ function delivery.link(to, more)
   return with({ to = to, first = 1, factor = 1, jitter = 0 }, more)
 end
 
---- Nodes "hub" (a sentinel), "owner" and "client", linked to the hub. Settings of each may be given.
+--- Nodes "hub" (a sentinel), "owner" and "client", linked to the hub. Settings of each may be given; with
+--- `show` the log has a line for each frame.
 function delivery.chain(settings)
   settings = settings or {}
   local world = test.world { seed = 1 }
+  world.show = settings.show
   world:node("hub", with({ send = STEADY, handle = STEADY }, settings.hub))
   for _, name in ipairs { "owner", "client" } do
     world:node(name, with({ links = { delivery.link "hub" }, send = STEADY, handle = STEADY }, settings[name]))
@@ -66,11 +68,13 @@ function delivery.bodies(world, address)
   return bodies
 end
 
---- The facts of a message (or of all, without id), as words in order.
-function delivery.story(world, id)
-  local words = {}
-  for _, fact in ipairs(world:facts(id)) do words[#words + 1] = fact.fact end
-  return words
+--- When the client sent frames of this kind, as the log words it ("data", "ask"), since the last look.
+function delivery.frames(world, kind)
+  local times = {}
+  for _, line in ipairs(world:log()) do
+    if line.node == "client" and line.text:match "^%-> %S+%s+(%S+)" == kind then times[#times + 1] = line.at end
+  end
+  return times
 end
 
 --- The facts of this kind, of a message or of all.
