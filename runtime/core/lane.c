@@ -2,6 +2,7 @@
 #include "core/lane.h"
 
 #include <stdlib.h>
+#include "core/array.h"
 #include "core/buffer.h"
 #include "core/ensure.h"
 
@@ -28,7 +29,7 @@ struct lane *lane_new(struct span origin, uint64_t epoch, struct span destinatio
 
 void lane_free(struct lane *lane)
 {
-    free(lane->levels);
+    free(lane->runs);
     free(lane);
 }
 
@@ -47,11 +48,73 @@ struct span lane_destination(const struct lane *lane)
     return span_of(lane->key + lane->origin_size + 8, lane->destination_size);
 }
 
+/* ---- runs ---- */
+
+static uint64_t run_end(const struct lane *lane, size_t at)
+{
+    return at + 1 < lane->run_count ? lane->runs[at + 1].first : lane->end;
+}
+
+/* The run with this number, which is in [base, end). */
+static size_t run_find(const struct lane *lane, uint64_t number)
+{
+    size_t low = 0, high = lane->run_count;
+    while (high - low > 1) {
+        size_t middle = (low + high) / 2;
+        if (lane->runs[middle].first <= number)
+            low = middle;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static void run_insert(struct lane *lane, size_t at, uint64_t first, enum lane_level level)
+{
+    array_reserve(lane->runs, lane->run_count, lane->run_capacity);
+    memmove(&lane->runs[at + 1], &lane->runs[at], (lane->run_count - at) * sizeof *lane->runs);
+    lane->runs[at] = (struct lane_run){first, (uint8_t)level};
+    lane->run_count++;
+}
+
+static void runs_remove(struct lane *lane, size_t at, size_t count)
+{
+    lane->run_count -= count;
+    memmove(&lane->runs[at], &lane->runs[at + count], (lane->run_count - at) * sizeof *lane->runs);
+}
+
+/* A run begins at this number; nothing happens when it lies outside. */
+static void run_split(struct lane *lane, uint64_t number)
+{
+    if (number >= lane->end) return;
+    size_t at = run_find(lane, number);
+    if (lane->runs[at].first < number)
+        run_insert(lane, at + 1, number, (enum lane_level)lane->runs[at].level);
+}
+
+/* A run that says the same as the one before it becomes part of that. */
+static void run_merge(struct lane *lane, size_t at)
+{
+    if (at == 0 || at >= lane->run_count) return;
+    if (lane->runs[at].level == lane->runs[at - 1].level) runs_remove(lane, at, 1);
+}
+
+static bool is_open(enum lane_level level)
+{
+    return level == LANE_ACCEPTED || level == LANE_STORED;
+}
+
+/* ---- numbers ---- */
+
 void lane_advance(struct lane *lane, uint64_t base)
 {
+    size_t gone = 0;
     if (base <= lane->base) return;
-    uint64_t until = base < lane->end ? base : lane->end;
-    for (uint64_t n = lane->base; n < until; n++) lane->levels[n & (lane->capacity - 1)] = 0;
+    if (base < lane->end) run_split(lane, base);
+    for (; gone < lane->run_count && lane->runs[gone].first < base; gone++)
+        if (is_open((enum lane_level)lane->runs[gone].level))
+            lane->open -= run_end(lane, gone) - lane->runs[gone].first;
+    runs_remove(lane, 0, gone);
     lane->base = base;
     if (lane->end < base) lane->end = base;
 }
@@ -60,43 +123,41 @@ enum lane_level lane_level(const struct lane *lane, uint64_t number)
 {
     if (number < lane->base) return LANE_HANDLED;
     if (number >= lane->end) return LANE_UNKNOWN;
-    return (enum lane_level)lane->levels[number & (lane->capacity - 1)];
+    return (enum lane_level)lane->runs[run_find(lane, number)].level;
 }
 
-bool lane_has_room(const struct lane *lane, uint64_t number)
+bool lane_has_room(const struct lane *lane)
 {
-    return number < lane->base || number - lane->base < LANE_AHEAD_MAX;
+    return lane->run_count + 2 < LANE_RUNS_MAX;
 }
 
-static void lane_grow(struct lane *lane, size_t needed)
+/* The lane reaches up to this number now, which is unknown so far. */
+static void lane_extend(struct lane *lane, uint64_t number)
 {
-    size_t capacity = lane->capacity ? lane->capacity : 64;
-    while (capacity < needed) capacity *= 2;
-    uint8_t *levels = calloc(capacity, 1);
-    ensure(levels != NULL);
-    for (uint64_t n = lane->base; n < lane->end; n++)
-        levels[n & (capacity - 1)] = lane->levels[n & (lane->capacity - 1)];
-    free(lane->levels);
-    lane->levels = levels;
-    lane->capacity = capacity;
+    uint64_t first = lane->end;
+    if (number < first) return;
+    lane->end = number + 1;
+    run_insert(lane, lane->run_count, first, LANE_UNKNOWN);
+    run_merge(lane, lane->run_count - 1);
 }
 
 void lane_set(struct lane *lane, uint64_t number, enum lane_level level)
 {
     if (number < lane->base) return;
-    ensure(lane_has_room(lane, number));
-    size_t needed = (size_t)(number - lane->base) + 1;
-    if (needed > lane->capacity) lane_grow(lane, needed);
-    if (number >= lane->end) lane->end = number + 1;
-    uint8_t *at = &lane->levels[number & (lane->capacity - 1)];
-    if (*at < level) *at = (uint8_t)level;
+    ensure(number < UINT64_MAX);
+    lane_extend(lane, number);
+    enum lane_level old = lane_level(lane, number);
+    if (old >= level) return;
+    run_split(lane, number);
+    run_split(lane, number + 1);
+    size_t at = run_find(lane, number);
+    lane->runs[at].level = (uint8_t)level;
+    lane->open = lane->open + is_open(level) - is_open(old);
+    run_merge(lane, at + 1);
+    run_merge(lane, at);
 }
 
 bool lane_is_closed(const struct lane *lane)
 {
-    for (uint64_t n = lane->base; n < lane->end; n++) {
-        enum lane_level level = lane_level(lane, n);
-        if (level == LANE_ACCEPTED || level == LANE_STORED) return false;
-    }
-    return true;
+    return lane->open == 0;
 }

@@ -4,7 +4,9 @@
  *   number:  (unknown) --> accepted --> stored --> handled
  *                                          |-----> dead | expired
  *
- * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. */
+ * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. Neighbours of
+ * one level are kept as one run, so a lane costs memory by what is open in it, not by how far its
+ * numbers have come. */
 #ifndef MOONPOST_LANE_H
 #define MOONPOST_LANE_H
 
@@ -21,14 +23,21 @@ enum lane_level {
     LANE_EXPIRED,
 };
 
-enum { LANE_AHEAD_MAX = 1 << 20 /* numbers from base up that a lane remembers */ };
+enum { LANE_RUNS_MAX = 65536 /* runs that a lane remembers; beyond, it takes no new number */ };
+
+/* Numbers from `first` up to the next run's first, or to the lane's end. */
+struct lane_run {
+    uint64_t first;
+    uint8_t level; /* enum lane_level */
+};
 
 struct lane {
     struct lane *next, *previous; /* all lanes, least recently used first */
     uint64_t handle;
-    uint64_t epoch, base, end; /* levels are kept for numbers in [base, end) */
-    uint8_t *levels;           /* ring, indexed by number modulo capacity */
-    size_t capacity;
+    uint64_t epoch, base, end; /* the runs cover the numbers in [base, end) */
+    struct lane_run *runs;     /* by first; neighbours differ in level */
+    size_t run_count, run_capacity;
+    uint64_t open;             /* numbers that are accepted or stored */
     uint64_t touched_batch;    /* number of the batch that will write its record */
     int64_t used_ms;
     uint8_t origin_size;
@@ -54,8 +63,8 @@ void lane_advance(struct lane *lane, uint64_t base);
 /* How far the number got; numbers below base answer LANE_HANDLED. */
 enum lane_level lane_level(const struct lane *lane, uint64_t number);
 
-/* Whether the number is within what the lane can remember. */
-bool lane_has_room(const struct lane *lane, uint64_t number);
+/* Whether the lane can remember one more number. */
+bool lane_has_room(const struct lane *lane);
 
 /* Note the level of a number at or above base; a level never goes back. */
 void lane_set(struct lane *lane, uint64_t number, enum lane_level level);

@@ -9,6 +9,7 @@
 
 enum {
     BUSY_RETRY_AFTER_MS = 1000,
+    LANES_LOOKED_AT = 8,        /* old lanes, for each new one */
     LANES_MAX = 65536,          /* then the longest unused closed one is forgotten */
     RESULT_KEPT_MAX = 16 * 1024, /* of a result that a dedup policy keeps */
     NO_RESULT = ENCODING_JSON,   /* without bytes; an empty string has none either, but is raw */
@@ -55,13 +56,18 @@ static void lane_forget(struct engine *engine, struct lane *lane)
     lane_free(lane);
 }
 
-/* The oldest lanes go when nobody used them for so long, or when there are too many. */
+/* The longest unused lanes go when nobody used them for so long, or when there are too many; one
+ * with an open number stays, and is looked at again after the others. */
 static void lanes_expire(struct engine *engine)
 {
-    struct lane *oldest = engine->lane_oldest;
-    if (!oldest || !lane_is_closed(oldest)) return;
-    if (engine->now_ms - oldest->used_ms >= LANE_FORGET_MS || engine->lanes.count > LANES_MAX)
-        lane_forget(engine, oldest);
+    for (int looks = 0; looks < LANES_LOOKED_AT; looks++) {
+        struct lane *oldest = engine->lane_oldest;
+        bool unused = oldest && engine->now_ms - oldest->used_ms >= LANE_FORGET_MS;
+        if (!oldest || (!unused && engine->lanes.count <= LANES_MAX)) return;
+        lane_unlink(engine, oldest);
+        lane_link(engine, oldest);
+        if (lane_is_closed(oldest)) lane_forget(engine, oldest);
+    }
 }
 
 static struct lane *lane_find(const struct engine *engine, const struct message *message)
@@ -390,7 +396,7 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
 {
     if (message->remaining_ms == 0)
         refuse(engine, from, message, CODE_EXPIRED, span_text("expired on its way"));
-    else if (!lane_has_room(lane, message->seq))
+    else if (!lane_has_room(lane))
         refuse(engine, from, message, CODE_BUSY, span_text("too many numbers of this lane are open"));
     else if (mailbox_is_full(engine, mailbox))
         refuse(engine, from, message, CODE_BUSY, span_text("the mailbox is at its limit"));

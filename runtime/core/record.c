@@ -78,11 +78,13 @@ void record_dead(const struct entry *entry, struct span word, struct span reason
 
 void record_lane(const struct lane *lane, struct buffer *out)
 {
-    size_t count = (size_t)(lane->end - lane->base);
-    put_u64(buffer_extend(out, 8), lane->base);
-    char *at = buffer_extend(out, count);
-    for (size_t i = 0; i < count; i++) {
-        enum lane_level level = lane_level(lane, lane->base + i);
-        at[i] = (char)(level == LANE_ACCEPTED ? LANE_STORED : level); /* durable with this batch */
+    char *at = buffer_extend(out, 16 + 9 * lane->run_count);
+    put_u64(at, lane->base);
+    put_u64(at + 8, lane->end);
+    for (size_t i = 0; i < lane->run_count; i++) {
+        const struct lane_run *run = &lane->runs[i];
+        put_u64(at + 16 + 9 * i, run->first);
+        /* what is accepted is durable with this batch */
+        at[24 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
     }
 }

@@ -3,7 +3,7 @@
  *   'm' sequence                       a message: kind of queue, its name, number, data frame
  *   'f' sequence                       delivery facts, only when something happened
  *   'd' sequence                       a dead letter: why, and every failure; the message stays in 'm'
- *   'l' origin epoch destination       a lane: base and levels
+ *   'l' origin epoch destination       a lane: base, end and its runs
  *   'e' store id                       the highest epoch seen of it
  */
 #ifndef MOONPOST_RECORD_H

@@ -68,11 +68,44 @@ describe("a lane", function()
     assert.are.equal("STORED", level(128))
   end)
 
-  it("has room for about a million numbers from base up", function()
-    assert.is_true(core.lane_has_room(lane, 2 ^ 20))
-    assert.is_false(core.lane_has_room(lane, 2 ^ 20 + 1))
-    core.lane_advance(lane, 2)
-    assert.is_true(core.lane_has_room(lane, 2 ^ 20 + 1))
+  it("keeps neighbours of one level as one run, however many they are", function()
+    for number = 1, 10000 do set(number, "HANDLED") end
+    assert.are.equal(1, tonumber(lane.run_count))
+    set(5000, "DEAD")
+    assert.are.equal(3, tonumber(lane.run_count))
+  end)
+
+  it("costs no more for a number far ahead than for the next one", function()
+    set(1, "STORED")
+    core.lane_set(lane, 0xfffffffffffffff0ULL, ffi.C.LANE_STORED)
+    assert.are.equal(3, tonumber(lane.run_count))
+    assert.are.same({ "STORED", "UNKNOWN" }, { level(1), level(2) })
+  end)
+
+  it("has no room for another number when its runs are too many", function()
+    for number = 1, 65532, 2 do set(number, "STORED") end
+    assert.is_true(core.lane_has_room(lane))
+    for number = 65533, 65541, 2 do set(number, "STORED") end
+    assert.is_false(core.lane_has_room(lane))
+  end)
+
+  it("says the same as a plain table, whatever happens to it", function()
+    math.randomseed(11)
+    local plain, base = {}, 1
+    for _ = 1, 20000 do
+      local number, name = base + math.random(0, 60), math.random(1, 5)
+      if math.random(10) == 1 then
+        base = base + math.random(0, 20)
+        core.lane_advance(lane, base)
+      else
+        core.lane_set(lane, number, name)
+        if number >= base then plain[number] = math.max(plain[number] or 0, name) end
+      end
+      assert.are.equal(number < base and 3 or plain[number] or 0, tonumber(core.lane_level(lane, number)))
+    end
+    local open = 0
+    for number, name in pairs(plain) do if number >= base and (name == 1 or name == 2) then open = open + 1 end end
+    assert.are.equal(open, tonumber(lane.open))
   end)
 
   it("is closed when every number that it has accepted has come to an end", function()
