@@ -8,7 +8,7 @@
 enum dedup_kind { DEDUP_NONE, DEDUP_KEY };
 
 struct agent_declaration {
-    uint32_t agent;    /* the shell's handle of it, passed back in effects and questions; not 0 */
+    uint32_t agent; /* the shell's handle of it, passed back in effects and questions; not 0 */
     struct span address;
     uint32_t concurrency; /* deliveries side by side, 1..CONCURRENCY_MAX */
     int64_t timeout_ms;   /* one delivery, waiting included */

@@ -89,12 +89,21 @@ void answer_now(struct engine *engine, struct link *to, const struct message *me
         return;
     }
     struct receipt receipt = {
-        .flags = end->flags, .code = end->code, .level = end->level,
-        .transmission = message->transmission, .facts = engine->settings.store_facts,
-        .lane_epoch = message->lane_epoch, .first = message->seq, .last = message->seq,
-        .retry_after_ms = end->retry_after_ms, .origin = message->origin,
-        .destination = message->to, .ref = message->id, .word = cut(end->word, UINT8_MAX),
-        .reason = cut(end->reason, REASON_BYTES_MAX), .result = end->result,
+        .flags = end->flags,
+        .code = end->code,
+        .level = end->level,
+        .transmission = message->transmission,
+        .facts = engine->settings.store_facts,
+        .lane_epoch = message->lane_epoch,
+        .first = message->seq,
+        .last = message->seq,
+        .retry_after_ms = end->retry_after_ms,
+        .origin = message->origin,
+        .destination = message->to,
+        .ref = message->id,
+        .word = cut(end->word, UINT8_MAX),
+        .reason = cut(end->reason, REASON_BYTES_MAX),
+        .result = end->result,
         .result_encoding = end->result_encoding,
         .owner = span_of(engine->settings.store_id, STORE_ID_BYTES),
     };
@@ -103,7 +112,8 @@ void answer_now(struct engine *engine, struct link *to, const struct message *me
 
 /* ---- noted for after the commit ---- */
 
-static uint32_t owner_facts(const struct engine *engine, const struct queue *mailbox, uint8_t profile)
+static uint32_t owner_facts(const struct engine *engine, const struct queue *mailbox,
+                            uint8_t profile)
 {
     uint32_t facts = engine->settings.store_facts;
     if (mailbox->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
@@ -133,9 +143,14 @@ static struct after end_noted(struct engine *engine, struct span ref, const stru
 {
     struct arena *arena = &engine->open->arena;
     return (struct after){
-        .kind = AFTER_RECEIPT, .level = end->level, .code = end->code, .flags = end->flags,
-        .result_encoding = end->result_encoding, .retry_after_ms = end->retry_after_ms,
-        .ref = arena_copy(arena, ref), .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
+        .kind = AFTER_RECEIPT,
+        .level = end->level,
+        .code = end->code,
+        .flags = end->flags,
+        .result_encoding = end->result_encoding,
+        .retry_after_ms = end->retry_after_ms,
+        .ref = arena_copy(arena, ref),
+        .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
         .reason = arena_copy(arena, cut(end->reason, REASON_BYTES_MAX)),
         .result = arena_copy(arena, end->result),
     };
@@ -188,12 +203,21 @@ static void send_range(struct engine *engine, const struct lane *lane, const str
     struct link *link = route_back(engine, lane_origin(lane));
     if (!link) return;
     struct receipt receipt = {
-        .flags = first->flags, .code = first->code, .level = first->level,
-        .transmission = first->transmission, .facts = first->facts, .lane_epoch = lane->epoch,
-        .first = first->number, .last = last->number, .retry_after_ms = first->retry_after_ms,
-        .origin = lane_origin(lane), .destination = lane_destination(lane),
-        .ref = first == last ? first->ref : span_of(NULL, 0), .word = first->word,
-        .reason = first->reason, .result = first->result,
+        .flags = first->flags,
+        .code = first->code,
+        .level = first->level,
+        .transmission = first->transmission,
+        .facts = first->facts,
+        .lane_epoch = lane->epoch,
+        .first = first->number,
+        .last = last->number,
+        .retry_after_ms = first->retry_after_ms,
+        .origin = lane_origin(lane),
+        .destination = lane_destination(lane),
+        .ref = first == last ? first->ref : span_of(NULL, 0),
+        .word = first->word,
+        .reason = first->reason,
+        .result = first->result,
         .result_encoding = first->result_encoding,
         .owner = span_of(engine->settings.store_id, STORE_ID_BYTES),
     };
@@ -207,7 +231,8 @@ static size_t said_range(struct engine *engine, const struct after *at, size_t l
     size_t count = 1;
     mark_stored(engine, at);
     bool alone = at->reason.size > 0 || at->result.size > 0 || hook_asked(engine, HOOK_FORWARD);
-    while (!alone && count < left && count < RECEIPT_RANGE_MAX && continues(&at[count - 1], &at[count]))
+    while (!alone && count < left && count < RECEIPT_RANGE_MAX &&
+           continues(&at[count - 1], &at[count]))
         mark_stored(engine, &at[count++]);
     struct lane *lane = slots_get(&engine->lane_handles, at->handle);
     if (lane) send_range(engine, lane, at, &at[count - 1]);
@@ -217,9 +242,14 @@ static size_t said_range(struct engine *engine, const struct after *at, size_t l
 static void said_answer(struct engine *engine, const struct after *after)
 {
     struct end end = {
-        .code = after->code, .level = after->level, .flags = after->flags,
-        .result_encoding = after->result_encoding, .word = after->word, .reason = after->reason,
-        .result = after->result, .retry_after_ms = after->retry_after_ms,
+        .code = after->code,
+        .level = after->level,
+        .flags = after->flags,
+        .result_encoding = after->result_encoding,
+        .word = after->word,
+        .reason = after->reason,
+        .result = after->result,
+        .retry_after_ms = after->retry_after_ms,
     };
     answer_waiter(engine, waiter_find(engine, after->handle), 1, after->facts, &end);
 }
@@ -281,9 +311,8 @@ void answer_waiter(struct engine *engine, struct waiter *waiter, uint16_t transm
 
 void answer_refused(struct engine *engine, const struct submit *submit, const struct end *end)
 {
-    struct fact *fact = end->flags & RECEIPT_NACK
-                            ? engine_fact_of(engine, FACT_NACKED, submit->message.id)
-                            : NULL;
+    struct fact *fact =
+        end->flags & RECEIPT_NACK ? engine_fact_of(engine, FACT_NACKED, submit->message.id) : NULL;
     if (fact) {
         fact->code = end->code;
         fact->reason = arena_copy(&engine->effects->arena, end->reason);

@@ -6,7 +6,8 @@
 const char *fact_name(enum fact_kind kind)
 {
     switch (kind) {
-#define X(name, text) case FACT_##name: return text;
+#define X(name, text)                                                                              \
+    case FACT_##name: return text;
         FACT_MAP(X)
 #undef X
     case FACT_COUNT: break;

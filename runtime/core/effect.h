@@ -13,7 +13,8 @@ enum effect_kind {
     EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
     EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
     EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
-    EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void */
+    EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void
+                       */
     EFFECT_RESUME,    /* `waiter`: its delay is over */
     EFFECT_RECEIPT,   /* `waiter`, `answer` */
     EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
@@ -21,16 +22,16 @@ enum effect_kind {
 
 /* One delivery to a handler. */
 struct run {
-    uint64_t delivery;   /* names the lease; void after its outcome */
+    uint64_t delivery; /* names the lease; void after its outcome */
     uint32_t agent;
-    uint32_t attempt;    /* 1 for the first */
-    bool last;           /* the policy gives no other */
+    uint32_t attempt; /* 1 for the first */
+    bool last;        /* the policy gives no other */
     uint16_t transmission, requeues;
-    uint8_t profile;     /* enum profile, in force for this message */
+    uint8_t profile; /* enum profile, in force for this message */
     int64_t timeout_ms;
     int64_t remaining_ms; /* until it expires; DURATION_FOREVER */
-    struct span key;     /* the effective key, or empty */
-    struct block *block; /* the message; valid until the outcome has been taken */
+    struct span key;      /* the effective key, or empty */
+    struct block *block;  /* the message; valid until the outcome has been taken */
 };
 
 /* What a waiting sender gets. */
@@ -52,31 +53,32 @@ struct answer {
 
 /* Names as in API.md section 6, and three more of our own: `sent` (each transmission), `attached`
  * and `refused` (of an address). */
-#define FACT_MAP(X) \
-    X(SENT, "sent") X(STORED, "stored") X(DELIVERED, "delivered") X(HANDLED, "handled") \
-    X(RETRYING, "retrying") X(DEFERRED, "deferred") X(DEAD, "dead") X(EXPIRED, "expired") \
-    X(DUPLICATE, "duplicate") X(STALE, "stale") X(DROPPED, "dropped") \
-    X(ACKED, "acked") X(NACKED, "nacked") X(TIMED_OUT, "timed_out") X(REPLIED, "replied") \
-    X(START, "start") X(STOP, "stop") X(LINK_UP, "link_up") X(LINK_DOWN, "link_down") \
-    X(LINK_FAILED, "link_failed") X(RELOADED, "reloaded") X(ATTACHED, "attached") X(REFUSED, "refused")
+#define FACT_MAP(X)                                                                                \
+    X(SENT, "sent")                                                                                \
+    X(STORED, "stored") X(DELIVERED, "delivered") X(HANDLED, "handled") X(RETRYING, "retrying")    \
+        X(DEFERRED, "deferred") X(DEAD, "dead") X(EXPIRED, "expired") X(DUPLICATE, "duplicate")    \
+            X(STALE, "stale") X(DROPPED, "dropped") X(ACKED, "acked") X(NACKED, "nacked")          \
+                X(TIMED_OUT, "timed_out") X(REPLIED, "replied") X(START, "start") X(STOP, "stop")  \
+                    X(LINK_UP, "link_up") X(LINK_DOWN, "link_down") X(LINK_FAILED, "link_failed")  \
+                        X(RELOADED, "reloaded") X(ATTACHED, "attached") X(REFUSED, "refused")
 
 enum fact_kind {
 #define X(name, text) FACT_##name,
     FACT_MAP(X)
 #undef X
-    FACT_COUNT
+        FACT_COUNT
 };
 
 const char *fact_name(enum fact_kind kind);
 
 struct fact {
     enum fact_kind kind;
-    struct block *block;   /* the message it is about, or NULL */
-    struct span subject;   /* id of the message, name of the link or address when there is no block */
-    struct span link;      /* name of the peer it came from or goes to, or empty */
-    uint8_t code;          /* enum code */
-    uint8_t level;         /* enum level, of acked */
-    uint8_t role;          /* enum role, of a link's peer, as it says */
+    struct block *block; /* the message it is about, or NULL */
+    struct span subject; /* id of the message, name of the link or address when there is no block */
+    struct span link;    /* name of the peer it came from or goes to, or empty */
+    uint8_t code;        /* enum code */
+    uint8_t level;       /* enum level, of acked */
+    uint8_t role;        /* enum role, of a link's peer, as it says */
     bool dup;
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */

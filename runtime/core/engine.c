@@ -40,8 +40,8 @@ static void copy_links(struct engine_settings *settings)
 static void engine_seed(struct engine *engine)
 {
     engine->random = engine->settings.seed;
-    struct map *maps[] = {&engine->mailboxes, &engine->outboxes, &engine->lanes, &engine->waiters,
-                          &engine->attachments, &engine->origins, &engine->epochs};
+    struct map *maps[] = {&engine->mailboxes,   &engine->outboxes, &engine->lanes, &engine->waiters,
+                          &engine->attachments, &engine->origins,  &engine->epochs};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         maps[i]->seed = random_next(&engine->random);
 }
@@ -389,7 +389,8 @@ static void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {.code = CODE_TIMEOUT, .flags = RECEIPT_NACK,
+    struct end end = {.code = CODE_TIMEOUT,
+                      .flags = RECEIPT_NACK,
                       .reason = span_text("no answer in time; the message is still on its way")};
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }
@@ -399,8 +400,8 @@ static void waiter_deadline(struct engine *engine, struct waiter *waiter)
 static bool policy_equal(const struct retry_policy *a, const struct retry_policy *b)
 {
     return a->attempts == b->attempts && a->first_ms == b->first_ms && a->step_ms == b->step_ms &&
-           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script && a->whole == b->whole &&
-           !(a->factor < b->factor || a->factor > b->factor) &&
+           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script &&
+           a->whole == b->whole && !(a->factor < b->factor || a->factor > b->factor) &&
            !(a->jitter < b->jitter || a->jitter > b->jitter) && a->delay_count == b->delay_count &&
            memcmp(a->delays_ms, b->delays_ms, a->delay_count * sizeof *a->delays_ms) == 0;
 }
@@ -460,8 +461,8 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
     struct fact *fact = engine_fact_of(engine, kind, message_of(entry->block).id);
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
-    fact->transmission = entry->queue->kind == QUEUE_OUTBOX ? entry->transmissions
-                                                            : entry->transmission;
+    fact->transmission =
+        entry->queue->kind == QUEUE_OUTBOX ? entry->transmissions : entry->transmission;
     return fact;
 }
 
@@ -529,10 +530,12 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
         return;
     }
     case DEADLINE_WAITER:
-        waiter_deadline(engine, (struct waiter *)((char *)deadline - offsetof(struct waiter, deadline)));
+        waiter_deadline(engine,
+                        (struct waiter *)((char *)deadline - offsetof(struct waiter, deadline)));
         return;
     case DEADLINE_LINK:
-        session_deadline(engine, (struct link *)((char *)deadline - offsetof(struct link, deadline)));
+        session_deadline(engine,
+                         (struct link *)((char *)deadline - offsetof(struct link, deadline)));
         return;
     }
 }
@@ -590,7 +593,8 @@ static size_t pending_in(const struct queue *queue, enum entry_state state,
     if (!each) return queue->lists[state].count;
     for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
         struct pending pending = {
-            .address = queue->name, .id = message_of(entry->block).id,
+            .address = queue->name,
+            .id = message_of(entry->block).id,
             .state = entry_state_name(state),
             .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
         };
@@ -619,13 +623,18 @@ static void dead_letter(const struct entry *entry, void (*each)(void *, const st
     size_t first = FAILURES_SHOWN;
     const struct failure_note *why = entry->failures;
     for (const struct failure_note *note = why->older; note && first > 0; note = note->older)
-        failures[--first] = (struct dead_failure){note->attempt, note->at_ms, note->code,
-                                                  note->word, note->reason, note->traceback};
+        failures[--first] = (struct dead_failure){note->attempt, note->at_ms,  note->code,
+                                                  note->word,    note->reason, note->traceback};
     struct dead_letter letter = {
-        .block = entry->block, .code = why->code, .word = why->word, .reason = why->reason,
+        .block = entry->block,
+        .code = why->code,
+        .word = why->word,
+        .reason = why->reason,
         .attempts = entry->queue->kind == QUEUE_MAILBOX ? entry->attempt : entry->spent,
-        .first_ms = entry->first_ms, .last_ms = why->at_ms,
-        .failures = failures + first, .failure_count = FAILURES_SHOWN - first,
+        .first_ms = entry->first_ms,
+        .last_ms = why->at_ms,
+        .failures = failures + first,
+        .failure_count = FAILURES_SHOWN - first,
     };
     each(user, &letter);
 }

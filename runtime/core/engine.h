@@ -18,9 +18,9 @@ struct engine_settings {
     struct span name;
     char store_id[STORE_ID_BYTES];
     uint16_t engine_index;
-    uint64_t epoch; /* grows with every start of the same store */
-    uint64_t seed;  /* of ids of lanes, jitter; all of the engine's randomness */
-    uint8_t role;   /* enum role */
+    uint64_t epoch;  /* grows with every start of the same store */
+    uint64_t seed;   /* of ids of lanes, jitter; all of the engine's randomness */
+    uint8_t role;    /* enum role */
     uint8_t profile; /* enum profile of sends that name none */
     uint8_t level;   /* enum level awaited when nobody said; LEVEL_NONE: the profile's own */
     bool strict;     /* refuse profile mismatches */
@@ -29,8 +29,8 @@ struct engine_settings {
     size_t outbox_count_max, outbox_bytes_max;
     size_t mailbox_count_max, mailbox_bytes_max; /* each agent's */
     size_t body_max;
-    int64_t heartbeat_ms;  /* of links that others dialled */
-    uint32_t store_facts;  /* FACT_OWNER_MEMORY, FACT_OWNER_RELAXED */
+    int64_t heartbeat_ms; /* of links that others dialled */
+    uint32_t store_facts; /* FACT_OWNER_MEMORY, FACT_OWNER_RELAXED */
     const struct link_settings *links;
     size_t link_count;
 };
@@ -43,7 +43,8 @@ struct engine *engine_new(const struct engine_settings *settings, const struct p
 void engine_free(struct engine *engine);
 
 /* Take `count` events at the monotonic time `now_ms` (never going back) and append what must be
- * done. Also does what is due at `now_ms`, so it is called with no events when the time has come. */
+ * done. Also does what is due at `now_ms`, so it is called with no events when the time has come.
+ */
 void engine_step(struct engine *engine, const struct event *events, size_t count, int64_t now_ms,
                  struct effects *effects);
 
@@ -88,7 +89,8 @@ void engine_dead(const struct engine *engine, struct span address,
                  void (*each)(void *, const struct dead_letter *), void *user);
 
 struct engine_counts {
-    uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped, lost;
+    uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
+        lost;
     size_t links_up, waiting, leased, deferred, awaiting, dead_now;
 };
 

@@ -33,7 +33,7 @@ struct submit {
      * engine sets the rest. `from` empty: the node's name. */
     struct message message;
     const struct retry_policy *retry; /* NULL: the node's `send` */
-    uint64_t waiter;    /* gets one EFFECT_RECEIPT; 0: nobody waits */
+    uint64_t waiter;                  /* gets one EFFECT_RECEIPT; 0: nobody waits */
     int64_t timeout_ms; /* how long the waiter waits, then TIMEOUT; 0: until the message ends */
     bool fail_fast;     /* the first answer that costs time is final for it (NO_ROUTE ...) */
 };
@@ -50,7 +50,7 @@ struct outcome {
     struct span reason;
     struct span traceback;
     struct span result;
-    int64_t delay_ms; /* of a retry or defer; -1: the policy decides */
+    int64_t delay_ms;           /* of a retry or defer; -1: the policy decides */
     const struct submit *sends; /* buffered effects: done only with an ack */
     size_t send_count;
 };

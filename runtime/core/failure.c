@@ -28,8 +28,8 @@ void failure_add(struct entry *entry, uint32_t attempt, int64_t now_ms, uint8_t 
     struct failure_note *note = malloc(sizeof *note + word.size + reason.size + traceback.size);
     ensure(note != NULL);
     char *at = (char *)(note + 1);
-    *note = (struct failure_note){.older = entry->failures, .attempt = attempt, .at_ms = now_ms,
-                                  .code = code};
+    *note = (struct failure_note){
+        .older = entry->failures, .attempt = attempt, .at_ms = now_ms, .code = code};
     note->word = place(&at, word);
     note->reason = place(&at, reason);
     note->traceback = place(&at, traceback);

@@ -21,7 +21,9 @@ static struct span believed_from(const struct engine *engine, const struct link 
 static void refuse(struct engine *engine, struct link *from, const struct message *message,
                    enum code code, struct span reason, uint64_t retry_after_ms)
 {
-    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason,
+    struct end end = {.code = (uint8_t)code,
+                      .flags = RECEIPT_NACK,
+                      .reason = reason,
                       .retry_after_ms = retry_after_ms};
     answer_now(engine, from, message, &end);
 }
@@ -46,7 +48,8 @@ static void find_way(struct engine *engine, struct link *from, const struct mess
     struct span reason;
     struct link *to = route_to(engine, message->to, 0, from, &upstream);
     if (message->hops >= HOPS_MAX)
-        refuse(engine, from, message, CODE_NO_ROUTE, span_text("passed on too often; is there a loop?"), 0);
+        refuse(engine, from, message, CODE_NO_ROUTE,
+               span_text("passed on too often; is there a loop?"), 0);
     else if (!to) {
         enum code code = route_missing(engine, message->to, &reason);
         refuse(engine, from, message, code, reason, 0);
@@ -63,9 +66,11 @@ static void deliver(struct engine *engine, struct link *from, const struct messa
     if (message->body.size > engine->settings.body_max)
         refuse(engine, from, message, CODE_TOO_LARGE,
                engine_format(engine, "the body has %zu bytes; body_max is %zu", message->body.size,
-                             engine->settings.body_max), 0);
+                             engine->settings.body_max),
+               0);
     else if (message->to.bytes[0] == '$')
-        refuse(engine, from, message, CODE_DENIED, span_text("node addresses are not open here"), 0);
+        refuse(engine, from, message, CODE_DENIED, span_text("node addresses are not open here"),
+               0);
     else if (mailbox)
         owner_receive(engine, from, message, mailbox);
     else

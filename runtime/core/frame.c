@@ -8,7 +8,8 @@ enum { TYPE_AT = 4, FRAME_BODY = 5 };
 const char *frame_type_name(unsigned type)
 {
     switch (type) {
-#define X(name, number, text) case number: return text;
+#define X(name, number, text)                                                                      \
+    case number: return text;
         FRAME_MAP(X)
 #undef X
     }

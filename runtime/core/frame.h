@@ -9,19 +9,19 @@
 
 enum { PROTOCOL_VERSION = 1, FRAME_LENGTH_BYTES = 4 };
 
-#define FRAME_MAP(X) \
-    X(HELLO, 1, "hello") \
-    X(WELCOME, 2, "welcome") \
-    X(ATTACH, 3, "attach") \
-    X(DETACH, 4, "detach") \
-    X(DATA, 5, "data") \
-    X(RECEIPT, 6, "receipt") \
-    X(CREDIT, 7, "credit") \
-    X(PING, 8, "ping") \
-    X(PONG, 9, "pong") \
-    X(BYE, 10, "bye") \
-    X(PART, 11, "part")         /* reserved */ \
-    X(PROGRESS, 12, "progress") /* reserved */ \
+#define FRAME_MAP(X)                                                                               \
+    X(HELLO, 1, "hello")                                                                           \
+    X(WELCOME, 2, "welcome")                                                                       \
+    X(ATTACH, 3, "attach")                                                                         \
+    X(DETACH, 4, "detach")                                                                         \
+    X(DATA, 5, "data")                                                                             \
+    X(RECEIPT, 6, "receipt")                                                                       \
+    X(CREDIT, 7, "credit")                                                                         \
+    X(PING, 8, "ping")                                                                             \
+    X(PONG, 9, "pong")                                                                             \
+    X(BYE, 10, "bye")                                                                              \
+    X(PART, 11, "part")         /* reserved */                                                     \
+    X(PROGRESS, 12, "progress") /* reserved */                                                     \
     X(CANCEL, 13, "cancel")     /* reserved */
 
 enum frame_type {
@@ -69,13 +69,13 @@ struct receipt {
     uint8_t level; /* enum level */
     uint8_t result_encoding;
     uint16_t transmission;
-    uint32_t facts; /* enum receipt_facts */
+    uint32_t facts;                   /* enum receipt_facts */
     uint64_t lane_epoch, first, last; /* a range of numbers of one lane, both ends included */
     uint64_t retry_after_ms;
     struct span origin, destination;
-    struct span ref;    /* the message's id when the range is one message, or empty */
-    struct span owner;  /* store id of who answers; empty for a node that only routes */
-    struct span word;   /* a script's own code, with CODE_OTHER */
+    struct span ref;   /* the message's id when the range is one message, or empty */
+    struct span owner; /* store id of who answers; empty for a node that only routes */
+    struct span word;  /* a script's own code, with CODE_OTHER */
     struct span reason, result;
 };
 
@@ -87,12 +87,13 @@ struct bye {
 struct frame {
     enum frame_type type;
     union {
-        struct hello hello; /* also welcome */
+        struct hello hello;   /* also welcome */
         struct attach attach; /* also detach */
         struct message message;
         struct receipt receipt;
         struct bye bye;
-        uint64_t number; /* credit: total data frames allowed since the link came up; ping, pong: echoed */
+        uint64_t number; /* credit: total data frames allowed since the link came up; ping, pong:
+                            echoed */
     };
 };
 

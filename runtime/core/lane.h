@@ -4,9 +4,9 @@
  *   number:  (unknown) --> accepted --> stored --> handled
  *                                          |-----> dead | expired
  *
- * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. Neighbours of
- * one level are kept as one run, so a lane costs memory by what is open in it, not by how far its
- * numbers have come. */
+ * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. Neighbours
+ * of one level are kept as one run, so a lane costs memory by what is open in it, not by how far
+ * its numbers have come. */
 #ifndef MOONPOST_LANE_H
 #define MOONPOST_LANE_H
 
@@ -37,12 +37,13 @@ struct lane {
     uint64_t epoch, base, end; /* the runs cover the numbers in [base, end) */
     struct lane_run *runs;     /* by first; neighbours differ in level */
     size_t run_count, run_capacity;
-    uint64_t open;             /* numbers that are accepted or stored */
-    uint64_t touched_batch;    /* number of the batch that will write its record */
+    uint64_t open;          /* numbers that are accepted or stored */
+    uint64_t touched_batch; /* number of the batch that will write its record */
     int64_t used_ms;
     uint8_t origin_size;
     uint8_t destination_size;
-    char key[ORIGIN_BYTES_MAX + sizeof(uint64_t) + ADDRESS_BYTES_MAX]; /* origin, epoch, destination */
+    char key[ORIGIN_BYTES_MAX + sizeof(uint64_t) +
+             ADDRESS_BYTES_MAX]; /* origin, epoch, destination */
 };
 
 enum { LANE_KEY_MAX = ORIGIN_BYTES_MAX + 8 + ADDRESS_BYTES_MAX };

@@ -18,18 +18,18 @@ enum {
     BODY_BYTES_LIMIT = 64 << 20, /* highest value of the setting body_max */
     FRAME_OVERHEAD_MAX = 16384,  /* everything in a data frame that is not its body */
     STORE_ID_BYTES = 16,
-    HOPS_MAX = 16,               /* nodes that pass a message on before it is refused */
-    DELAYS_MAX = 16,             /* entries of a retry policy's list */
+    HOPS_MAX = 16,   /* nodes that pass a message on before it is refused */
+    DELAYS_MAX = 16, /* entries of a retry policy's list */
     EFFECTS_PER_DELIVERY_MAX = 1000,
-    RECEIPT_RANGE_MAX = 8192,    /* numbers that one receipt answers */
-    LINK_CREDIT = 8192,          /* data frames a node takes from a link before it has dealt with them */
-    WINDOW_DEFAULT = 64,         /* unanswered messages per lane */
+    RECEIPT_RANGE_MAX = 8192, /* numbers that one receipt answers */
+    LINK_CREDIT = 8192,  /* data frames a node takes from a link before it has dealt with them */
+    WINDOW_DEFAULT = 64, /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,
-    SOLO_AFTER_LINK_DEATHS = 3,  /* then the head of a lane travels alone and spends attempts */
+    SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
-    ASK_INTERVAL_MS = 30000,     /* how often a sender asks for an awaited `handled` */
-    LAZY_COMMIT_MS = 5,          /* how long a settle that nobody waits for may wait for company */
-    MEMORY_DEADLINE_MS = 120000, /* how long an outbox in memory tries */
+    ASK_INTERVAL_MS = 30000,      /* how often a sender asks for an awaited `handled` */
+    LAZY_COMMIT_MS = 5,           /* how long a settle that nobody waits for may wait for company */
+    MEMORY_DEADLINE_MS = 120000,  /* how long an outbox in memory tries */
 };
 
 /* The moment that is so many milliseconds after another; never beyond INT64_MAX, which is never. */

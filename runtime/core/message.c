@@ -5,11 +5,24 @@
 #include "core/frame.h"
 
 enum data_layout {
-    DATA_FLAGS = 5, DATA_PROFILE = 6, DATA_LEVEL = 7, DATA_ENCODING = 8, DATA_HOPS = 9,
-    DATA_TRANSMISSION = 10, DATA_REQUEUES = 12, DATA_LANE_EPOCH = 16, DATA_SEQ = 24,
-    DATA_BASE = 32, DATA_AFTER = 40, DATA_DUE = 48, DATA_REMAINING = 56, DATA_SENT_AT = 64,
+    DATA_FLAGS = 5,
+    DATA_PROFILE = 6,
+    DATA_LEVEL = 7,
+    DATA_ENCODING = 8,
+    DATA_HOPS = 9,
+    DATA_TRANSMISSION = 10,
+    DATA_REQUEUES = 12,
+    DATA_LANE_EPOCH = 16,
+    DATA_SEQ = 24,
+    DATA_BASE = 32,
+    DATA_AFTER = 40,
+    DATA_DUE = 48,
+    DATA_REMAINING = 56,
+    DATA_SENT_AT = 64,
     DATA_SIZES = 72, /* id, origin, to, from, reply_to, key, method, topic: a byte each */
-    DATA_HEADERS_SIZE = 80, DATA_BODY_SIZE = 84, DATA_FIXED = 88,
+    DATA_HEADERS_SIZE = 80,
+    DATA_BODY_SIZE = 84,
+    DATA_FIXED = 88,
     DATA_NAMES = 8,
 };
 
@@ -105,23 +118,30 @@ static bool numbers_fit(const struct message *m)
 
 static bool message_fits(const struct message *m)
 {
-    return numbers_fit(m) && m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED && m->encoding <= ENCODING_JSON &&
-           m->id.size > 0 && m->id.size <= ID_BYTES_MAX && m->origin.size <= ORIGIN_BYTES_MAX &&
-           m->to.size > 0 && m->method.size <= METHOD_BYTES_MAX &&
-           m->headers.size <= HEADERS_WIRE_MAX && m->transmission > 0 &&
-           (m->flags & ~MESSAGE_ASK) == 0;
+    return numbers_fit(m) && m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED &&
+           m->encoding <= ENCODING_JSON && m->id.size > 0 && m->id.size <= ID_BYTES_MAX &&
+           m->origin.size <= ORIGIN_BYTES_MAX && m->to.size > 0 &&
+           m->method.size <= METHOD_BYTES_MAX && m->headers.size <= HEADERS_WIRE_MAX &&
+           m->transmission > 0 && (m->flags & ~MESSAGE_ASK) == 0;
 }
 
 static struct message message_fixed(const char *at)
 {
     return (struct message){
-        .flags = get_u8(at + DATA_FLAGS), .profile = get_u8(at + DATA_PROFILE),
-        .level = get_u8(at + DATA_LEVEL), .encoding = get_u8(at + DATA_ENCODING),
-        .hops = get_u8(at + DATA_HOPS), .transmission = get_u16(at + DATA_TRANSMISSION),
-        .requeues = get_u16(at + DATA_REQUEUES), .lane_epoch = get_u64(at + DATA_LANE_EPOCH),
-        .seq = get_u64(at + DATA_SEQ), .base = get_u64(at + DATA_BASE),
-        .after = get_u64(at + DATA_AFTER), .due_ms = get_u64(at + DATA_DUE),
-        .remaining_ms = get_u64(at + DATA_REMAINING), .sent_at_ms = get_u64(at + DATA_SENT_AT),
+        .flags = get_u8(at + DATA_FLAGS),
+        .profile = get_u8(at + DATA_PROFILE),
+        .level = get_u8(at + DATA_LEVEL),
+        .encoding = get_u8(at + DATA_ENCODING),
+        .hops = get_u8(at + DATA_HOPS),
+        .transmission = get_u16(at + DATA_TRANSMISSION),
+        .requeues = get_u16(at + DATA_REQUEUES),
+        .lane_epoch = get_u64(at + DATA_LANE_EPOCH),
+        .seq = get_u64(at + DATA_SEQ),
+        .base = get_u64(at + DATA_BASE),
+        .after = get_u64(at + DATA_AFTER),
+        .due_ms = get_u64(at + DATA_DUE),
+        .remaining_ms = get_u64(at + DATA_REMAINING),
+        .sent_at_ms = get_u64(at + DATA_SENT_AT),
     };
 }
 
@@ -135,8 +155,8 @@ static const char *take_span(const char *at, size_t size, struct span *span)
 static void message_strings(const char *at, struct message *m)
 {
     const char *from = at + DATA_FIXED;
-    struct span *names[DATA_NAMES] = {&m->id, &m->origin, &m->to, &m->from,
-                                      &m->reply_to, &m->key, &m->method, &m->topic};
+    struct span *names[DATA_NAMES] = {&m->id,       &m->origin, &m->to,     &m->from,
+                                      &m->reply_to, &m->key,    &m->method, &m->topic};
     for (int i = 0; i < DATA_NAMES; i++)
         from = take_span(from, get_u8(at + DATA_SIZES + i), names[i]);
     from = take_span(from, get_u32(at + DATA_HEADERS_SIZE), &m->headers);
@@ -179,7 +199,8 @@ struct message message_of(const struct block *block)
 
 static size_t message_body_and_headers(const struct block *block)
 {
-    return (size_t)get_u32(block->bytes + DATA_HEADERS_SIZE) + get_u32(block->bytes + DATA_BODY_SIZE);
+    return (size_t)get_u32(block->bytes + DATA_HEADERS_SIZE) +
+           get_u32(block->bytes + DATA_BODY_SIZE);
 }
 
 void message_transmit(const struct block *block, const struct transmission *transmission,

@@ -15,7 +15,13 @@
 enum profile { AT_MOST_ONCE = 0, AT_LEAST_ONCE = 1, EXACTLY_ONCE = 2 };
 
 /* How far a message got. UNKNOWN answers an ASK about a number the owner never accepted. */
-enum level { LEVEL_NONE = 0, LEVEL_SENT = 1, LEVEL_STORED = 2, LEVEL_HANDLED = 3, LEVEL_UNKNOWN = 4 };
+enum level {
+    LEVEL_NONE = 0,
+    LEVEL_SENT = 1,
+    LEVEL_STORED = 2,
+    LEVEL_HANDLED = 3,
+    LEVEL_UNKNOWN = 4
+};
 
 enum encoding { ENCODING_RAW = 0, ENCODING_JSON = 1 };
 
@@ -37,7 +43,7 @@ struct message {
     uint64_t remaining_ms; /* worthless after this many; REMAINING_FOREVER */
     uint64_t sent_at_ms;   /* wall clock of the sender, milliseconds since 1970 */
     struct span id, origin, to, from, reply_to, key, method, topic;
-    struct span headers;   /* encoded, see headers_next */
+    struct span headers; /* encoded, see headers_next */
     struct span body;
 };
 

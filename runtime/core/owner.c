@@ -9,8 +9,8 @@
 
 enum {
     BUSY_RETRY_AFTER_MS = 1000,
-    LANES_LOOKED_AT = 8,        /* old lanes, for each new one */
-    LANES_MAX = 65536,          /* then the longest unused closed one is forgotten */
+    LANES_LOOKED_AT = 8,         /* old lanes, for each new one */
+    LANES_MAX = 65536,           /* then the longest unused closed one is forgotten */
     RESULT_KEPT_MAX = 16 * 1024, /* of a result that a dedup policy keeps */
     NO_RESULT = ENCODING_JSON,   /* without bytes; an empty string has none either, but is raw */
 };
@@ -122,8 +122,8 @@ void owner_bye(struct engine *engine, struct span store_id)
     for (struct lane *lane = engine->lane_oldest; lane; lane = next) {
         next = lane->next;
         struct span origin = lane_origin(lane);
-        if (origin.size >= store_id.size && memcmp(origin.bytes, store_id.bytes, store_id.size) == 0 &&
-            lane_is_closed(lane))
+        if (origin.size >= store_id.size &&
+            memcmp(origin.bytes, store_id.bytes, store_id.size) == 0 && lane_is_closed(lane))
             lane_forget(engine, lane);
     }
 }
@@ -158,7 +158,8 @@ static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, 
 
 static struct end handled_end(const struct seen *seen)
 {
-    return (struct end){.level = LEVEL_HANDLED, .flags = RECEIPT_DUP,
+    return (struct end){.level = LEVEL_HANDLED,
+                        .flags = RECEIPT_DUP,
                         .result = block_span(seen->result),
                         .result_encoding = seen->result_encoding};
 }
@@ -181,7 +182,8 @@ static void note_resend(struct engine *engine, const struct message *message)
 }
 
 /* Its first was handled: acknowledge it in the same way and let it go. */
-static void acknowledge_duplicate(struct engine *engine, struct entry *entry, const struct seen *seen)
+static void acknowledge_duplicate(struct engine *engine, struct entry *entry,
+                                  const struct seen *seen)
 {
     struct end end = handled_end(seen);
     end.level = entry->level < LEVEL_HANDLED ? entry->level : LEVEL_HANDLED;
@@ -311,8 +313,8 @@ static void refuse(struct engine *engine, struct link *from, const struct messag
     answer_now(engine, from, message, &end);
 }
 
-/* What the owner says of a number it has: asked for, or sent again. A sender that wants no more than
- * `stored` is told no more. */
+/* What the owner says of a number it has: asked for, or sent again. A sender that wants no more
+ * than `stored` is told no more. */
 static void say_level(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
                       const struct message *message, enum lane_level level)
 {
@@ -338,7 +340,8 @@ static struct end handled_before(struct queue *mailbox, struct span key, int64_t
     return (struct end){.level = LEVEL_HANDLED, .flags = RECEIPT_DUP, .result_encoding = NO_RESULT};
 }
 
-/* A question has no body of which a dedup policy could make a key: only the id leads to a result. */
+/* A question has no body of which a dedup policy could make a key: only the id leads to a result.
+ */
 static void say_handled(struct engine *engine, const struct lane *lane, struct queue *mailbox,
                         const struct message *message)
 {
@@ -387,7 +390,8 @@ static bool is_too_weak(struct engine *engine, struct queue *mailbox, const stru
     struct fact *fact = engine_fact_of(engine, FACT_REFUSED, mailbox->name);
     if (!fact) return false;
     fact->code = CODE_PROFILE_MISMATCH;
-    fact->reason = span_text("a sender's profile is weaker than the agent asks for; taken all the same");
+    fact->reason =
+        span_text("a sender's profile is weaker than the agent asks for; taken all the same");
     return false;
 }
 
@@ -397,7 +401,8 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     if (message->remaining_ms == 0)
         refuse(engine, from, message, CODE_EXPIRED, span_text("expired on its way"));
     else if (!lane_has_room(lane))
-        refuse(engine, from, message, CODE_BUSY, span_text("too many numbers of this lane are open"));
+        refuse(engine, from, message, CODE_BUSY,
+               span_text("too many numbers of this lane are open"));
     else if (mailbox_is_full(engine, mailbox))
         refuse(engine, from, message, CODE_BUSY, span_text("the mailbox is at its limit"));
     else
@@ -509,14 +514,18 @@ static void run(struct engine *engine, struct entry *entry)
     struct message message = message_of(entry->block);
     struct run *run = &effects_add(engine->effects, EFFECT_RUN)->run;
     *run = (struct run){
-        .delivery = entry->delivery, .agent = mailbox->agent.agent, .attempt = entry->attempt,
+        .delivery = entry->delivery,
+        .agent = mailbox->agent.agent,
+        .attempt = entry->attempt,
         .last = entry->settled_first || engine_is_last(&mailbox->agent.retry, entry->attempt),
-        .transmission = entry->transmission, .requeues = message.requeues,
+        .transmission = entry->transmission,
+        .requeues = message.requeues,
         .profile = entry->settled_first ? AT_MOST_ONCE : entry->profile,
         .timeout_ms = mailbox->agent.timeout_ms,
-        .remaining_ms = entry->expires_ms == INT64_MAX ? DURATION_FOREVER
-                                                       : entry->expires_ms - engine->now_ms,
-        .key = message.key, .block = entry->block,
+        .remaining_ms =
+            entry->expires_ms == INT64_MAX ? DURATION_FOREVER : entry->expires_ms - engine->now_ms,
+        .key = message.key,
+        .block = entry->block,
     };
     if (mailbox->agent.asks_key && engine->policies.key &&
         engine->policies.key(engine->policies.user, mailbox->agent.agent, &message, &run->key) ==
@@ -545,8 +554,7 @@ void owner_run_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->state != ENTRY_LEASED) return;
-    heap_set(&engine->deadlines, &entry->deadline,
-             engine->now_ms + entry->queue->agent.timeout_ms);
+    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + entry->queue->agent.timeout_ms);
     run(engine, entry);
 }
 
@@ -600,8 +608,8 @@ static void note_handled(struct engine *engine, const struct entry *entry,
 
 static void settle_ack(struct engine *engine, struct entry *entry, const struct outcome *outcome)
 {
-    struct end end = {.level = LEVEL_HANDLED, .result = outcome->result,
-                      .result_encoding = outcome->encoding};
+    struct end end = {
+        .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
     if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
     note_handled(engine, entry, outcome);
     entry_level(engine, entry, LANE_HANDLED);
@@ -614,8 +622,8 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
 /* The handler of an at-most-once message failed: by contract it is lost, and counted. */
 static void settle_lost(struct engine *engine, struct entry *entry, const struct outcome *outcome)
 {
-    struct end end = {.code = CODE_DEAD, .flags = RECEIPT_NACK, .level = LEVEL_STORED,
-                      .reason = outcome->reason};
+    struct end end = {
+        .code = CODE_DEAD, .flags = RECEIPT_NACK, .level = LEVEL_STORED, .reason = outcome->reason};
     engine->counts.lost++;
     entry_level(engine, entry, LANE_DEAD);
     struct fact *fact = engine_fact(engine, FACT_DROPPED, entry);
@@ -632,8 +640,8 @@ static void settle_lost(struct engine *engine, struct entry *entry, const struct
 static void die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
                 struct span reason)
 {
-    struct end end = {.code = code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .word = word,
-                      .reason = reason};
+    struct end end = {
+        .code = code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .word = word, .reason = reason};
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
     if (fact) {
         fact->code = code;
@@ -669,18 +677,22 @@ static bool try_again(struct engine *engine, const struct entry *entry,
     const struct retry_policy *policy = &entry->queue->agent.retry;
     struct message message = message_of(entry->block);
     struct failure failure = {
-        .attempt = entry->attempt, .code = (enum code)outcome->code, .error = outcome->reason,
-        .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
-        .method = message.method, .key = message.key,
+        .attempt = entry->attempt,
+        .code = (enum code)outcome->code,
+        .error = outcome->reason,
+        .elapsed_ms = engine->now_ms - entry->first_ms,
+        .address = message.to,
+        .method = message.method,
+        .key = message.key,
     };
     if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
     if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
     if (policy->deadline_ms == DURATION_FOREVER ||
         failure.elapsed_ms + *delay_ms <= policy->deadline_ms)
         return true;
-    *reason = engine_format(engine, "the policy's deadline of %g s ends after %u attempts; last: %.*s",
-                            (double)policy->deadline_ms / 1000, (unsigned)entry->attempt,
-                            SPAN_ARGS(outcome->reason));
+    *reason = engine_format(
+        engine, "the policy's deadline of %g s ends after %u attempts; last: %.*s",
+        (double)policy->deadline_ms / 1000, (unsigned)entry->attempt, SPAN_ARGS(outcome->reason));
     return false;
 }
 
@@ -748,8 +760,11 @@ static void time_out(struct engine *engine, struct entry *entry)
 {
     double seconds = (double)entry->queue->agent.timeout_ms / 1000;
     struct outcome outcome = {
-        .kind = OUTCOME_RETRY, .code = CODE_TIMEOUT, .delay_ms = -1,
-        .reason = engine_format(engine, "the delivery took longer than its timeout of %g s", seconds),
+        .kind = OUTCOME_RETRY,
+        .code = CODE_TIMEOUT,
+        .delay_ms = -1,
+        .reason =
+            engine_format(engine, "the delivery took longer than its timeout of %g s", seconds),
     };
     interrupt(engine, entry, CODE_TIMEOUT);
     end_lease(engine, entry);
@@ -758,7 +773,9 @@ static void time_out(struct engine *engine, struct entry *entry)
 
 static void expire(struct engine *engine, struct entry *entry)
 {
-    struct end end = {.code = CODE_EXPIRED, .level = LEVEL_STORED, .flags = RECEIPT_NACK,
+    struct end end = {.code = CODE_EXPIRED,
+                      .level = LEVEL_STORED,
+                      .flags = RECEIPT_NACK,
                       .reason = span_text("expired before it was handled")};
     engine->counts.expired++;
     engine_fact(engine, FACT_EXPIRED, entry);

@@ -28,13 +28,13 @@ enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
 
 enum link_state {
-    LINK_DOWN,     /* of a dialled link: waiting for the next dial */
+    LINK_DOWN, /* of a dialled link: waiting for the next dial */
     LINK_DIALING,
     LINK_GREETING, /* connected; hello or welcome is not here yet */
     LINK_UP,
-    LINK_CLOSING,  /* nothing is read any more; what was said leaves with this step */
-    LINK_CLOSED,   /* asked to close; EVENT_CLOSED must follow */
-    LINK_FAILED,   /* finally */
+    LINK_CLOSING, /* nothing is read any more; what was said leaves with this step */
+    LINK_CLOSED,  /* asked to close; EVENT_CLOSED must follow */
+    LINK_FAILED,  /* finally */
 };
 
 /* One session between two nodes; a dialled link lives through many connections. */
@@ -44,31 +44,31 @@ struct link {
     const struct link_settings *settings; /* of a dialled link, else NULL */
     uint32_t dial, connection;
     uint8_t state;
-    uint8_t role;          /* enum role of the peer, as it says */
-    bool refused;          /* by a bye with a final code: never dial again */
-    uint32_t dials;        /* since it was last up and stable */
+    uint8_t role;                          /* enum role of the peer, as it says */
+    bool refused;                          /* by a bye with a final code: never dial again */
+    uint32_t dials;                        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
-    uint64_t session;      /* grows with every connection, over all links */
-    struct span name;      /* of the peer; owned; before the hello its address or "?" */
+    uint64_t session;                      /* grows with every connection, over all links */
+    struct span name; /* of the peer; owned; before the hello its address or "?" */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     struct buffer in, out; /* an unfinished frame; what leaves at the end of the step */
-    uint64_t credit, sent;               /* data frames the peer allows in all; sent so far */
+    uint64_t credit, sent; /* data frames the peer allows in all; sent so far */
     uint64_t granted, received, settled; /* the same, the other way round */
-    uint32_t open_puts;    /* data frames accepted into the open batch */
+    uint32_t open_puts;                  /* data frames accepted into the open batch */
 };
 
 /* An address that somebody attached over a link. */
 struct attachment {
     struct link *link;
-    struct span address; /* owned, behind the struct */
+    struct span address;     /* owned, behind the struct */
     struct attachment *next; /* all attachments, newest first */
 };
 
 /* The way back to a sender's store. */
 struct origin_route {
     struct link *link;
-    uint64_t session; /* of the link when it was learned */
+    uint64_t session;   /* of the link when it was learned */
     struct span origin; /* owned, behind the struct */
 };
 
@@ -120,13 +120,13 @@ struct engine {
     struct map attachments, origins, epochs;
     struct attachment *attached;
 
-    struct batch *open;     /* never NULL */
-    struct batch *spare;    /* given back and empty, or NULL */
-    bool committing;        /* a batch is out */
-    bool urgent;            /* somebody waits for the open batch */
-    int64_t opened_ms;      /* when the open batch got its first change */
-    uint64_t batches;       /* number of the open batch */
-    struct lane **touched;  /* lanes whose record the open batch must write */
+    struct batch *open;    /* never NULL */
+    struct batch *spare;   /* given back and empty, or NULL */
+    bool committing;       /* a batch is out */
+    bool urgent;           /* somebody waits for the open batch */
+    int64_t opened_ms;     /* when the open batch got its first change */
+    uint64_t batches;      /* number of the open batch */
+    struct lane **touched; /* lanes whose record the open batch must write */
     size_t touched_count, touched_capacity;
 
     struct effects *effects; /* of the running step */

@@ -19,7 +19,7 @@ struct failure {
 /* What a retry function says. */
 struct retry_answer {
     bool give_up;
-    int64_t delay_ms;  /* when not giving up; -1: the table of the policy decides */
+    int64_t delay_ms;   /* when not giving up; -1: the table of the policy decides */
     struct span reason; /* when giving up; borrowed until the next question */
 };
 
@@ -40,8 +40,8 @@ struct envelope {
 
 struct hook_answer {
     bool drop;
-    struct span reason;      /* of the drop; borrowed until the next question */
-    struct block *altered;   /* given: the message to go on with, or NULL when unchanged */
+    struct span reason;    /* of the drop; borrowed until the next question */
+    struct block *altered; /* given: the message to go on with, or NULL when unchanged */
 };
 
 struct policies {

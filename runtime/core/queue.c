@@ -7,7 +7,8 @@
 const char *entry_state_name(enum entry_state state)
 {
     switch (state) {
-#define X(name, text) case ENTRY_##name: return text;
+#define X(name, text)                                                                              \
+    case ENTRY_##name: return text;
         QUEUE_STATE_MAP(X)
 #undef X
     case ENTRY_STATE_COUNT: break;

@@ -17,15 +17,20 @@
 #include "core/heap.h"
 #include "core/map.h"
 
-#define QUEUE_STATE_MAP(X) \
-    X(COMMITTING, "committing") X(WAITING, "waiting") X(LEASED, "leased") \
-    X(DEFERRED, "deferred") X(AWAITING, "awaiting") X(BLOCKED, "blocked") X(DEAD, "dead")
+#define QUEUE_STATE_MAP(X)                                                                         \
+    X(COMMITTING, "committing")                                                                    \
+    X(WAITING, "waiting")                                                                          \
+    X(LEASED, "leased")                                                                            \
+    X(DEFERRED, "deferred")                                                                        \
+    X(AWAITING, "awaiting")                                                                        \
+    X(BLOCKED, "blocked")                                                                          \
+    X(DEAD, "dead")
 
 enum entry_state {
 #define X(name, text) ENTRY_##name,
     QUEUE_STATE_MAP(X)
 #undef X
-    ENTRY_STATE_COUNT
+        ENTRY_STATE_COUNT
 };
 
 struct failure_note;
@@ -38,27 +43,27 @@ struct queue;
 struct entry {
     struct entry *next, *previous; /* in its queue's list of its state, ordered by sequence */
     struct queue *queue;
-    struct deadline deadline; /* what is next for it, by state: due, ACK timer, ask, timeout */
-    struct block *block;      /* one reference is the entry's */
-    uint64_t handle;          /* in engine.entries */
-    uint64_t sequence;        /* node-wide; the store's key */
-    int64_t first_ms;         /* when it was accepted */
-    int64_t expires_ms;       /* worthless from then on; INT64_MAX */
-    int64_t sent_ms, timer_ms; /* of a transmission: when, and when its answer is overdue; of an
-                                * awaiting one, timer_ms is when it was answered */
-    int64_t give_up_ms;       /* in an outbox: when the sender stops trying; INT64_MAX */
-    uint64_t said_batch;      /* number of the batch with its latest receipt ... */
-    size_t said_after;        /* ... and the index of it there */
-    struct waiter *waiter;    /* who wants to know its end, or NULL */
+    struct deadline deadline;      /* what is next for it, by state: due, ACK timer, ask, timeout */
+    struct block *block;           /* one reference is the entry's */
+    uint64_t handle;               /* in engine.entries */
+    uint64_t sequence;             /* node-wide; the store's key */
+    int64_t first_ms;              /* when it was accepted */
+    int64_t expires_ms;            /* worthless from then on; INT64_MAX */
+    int64_t sent_ms, timer_ms;     /* of a transmission: when, and when its answer is overdue; of an
+                                    * awaiting one, timer_ms is when it was answered */
+    int64_t give_up_ms;            /* in an outbox: when the sender stops trying; INT64_MAX */
+    uint64_t said_batch;           /* number of the batch with its latest receipt ... */
+    size_t said_after;             /* ... and the index of it there */
+    struct waiter *waiter;         /* who wants to know its end, or NULL */
     struct failure_note *failures; /* newest first */
-    uint64_t put_batch;       /* number of the batch with its put ... */
-    size_t put_op;            /* ... and the index of it there */
-    uint8_t state;            /* enum entry_state */
-    uint8_t profile;          /* enum profile */
-    uint8_t level;            /* enum level the sender waits for */
-    uint8_t last_code;        /* enum code of the last failure */
-    bool stored;              /* has a record in the store, or in a batch on its way there */
-    bool facts_stored; /* and one of its delivery facts */
+    uint64_t put_batch;            /* number of the batch with its put ... */
+    size_t put_op;                 /* ... and the index of it there */
+    uint8_t state;                 /* enum entry_state */
+    uint8_t profile;               /* enum profile */
+    uint8_t level;                 /* enum level the sender waits for */
+    uint8_t last_code;             /* enum code of the last failure */
+    bool stored;                   /* has a record in the store, or in a batch on its way there */
+    bool facts_stored;             /* and one of its delivery facts */
     bool fail_fast;
 
     /* in a mailbox */
@@ -71,13 +76,13 @@ struct entry {
 
     /* in an outbox, and the number in the lane for both */
     uint64_t number;
-    uint32_t spent;         /* attempts: transmissions left unanswered while link and route were up */
-    uint32_t stalls;        /* answers that cost time only, in a row */
+    uint32_t spent;  /* attempts: transmissions left unanswered while link and route were up */
+    uint32_t stalls; /* answers that cost time only, in a row */
     uint16_t transmissions;
-    uint8_t link_deaths;    /* links that died while it was the head of its lane */
-    bool unanswered;        /* the owner may have it */
-    bool last_try;          /* the policy gave no further attempt */
-    struct link *link;      /* where it was transmitted */
+    uint8_t link_deaths;               /* links that died while it was the head of its lane */
+    bool unanswered;                   /* the owner may have it */
+    bool last_try;                     /* the policy gave no further attempt */
+    struct link *link;                 /* where it was transmitted */
     const struct retry_policy *policy; /* interned in the engine */
 };
 
@@ -100,21 +105,21 @@ struct queue {
     uint8_t kind;
     bool ready;
     struct entry_list lists[ENTRY_STATE_COUNT];
-    struct queue_total own;    /* of this queue's messages that are not dead */
+    struct queue_total own;     /* of this queue's messages that are not dead */
     struct queue_total *shared; /* of all queues that are bounded together, or NULL */
 
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    uint32_t running;         /* deliveries in handlers' hands */
-    struct map seen;          /* dedup key to struct seen */
+    uint32_t running;                       /* deliveries in handlers' hands */
+    struct map seen;                        /* dedup key to struct seen */
     struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;
-    struct entry **numbers;   /* ring over [base, next_number) */
+    struct entry **numbers; /* ring over [base, next_number) */
     size_t numbers_capacity;
-    uint32_t turn;            /* which of several upstream links is tried */
+    uint32_t turn; /* which of several upstream links is tried */
 };
 
 const char *entry_state_name(enum entry_state state);

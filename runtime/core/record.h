@@ -2,9 +2,9 @@
  *
  *   'm' sequence                       a message: kind of queue, its name, number, data frame
  *   'f' sequence                       delivery facts, only when something happened
- *   'd' sequence                       a dead letter: why, and every failure; the message stays in 'm'
- *   'l' origin epoch destination       a lane: base, end and its runs
- *   'e' store id                       the highest epoch seen of it
+ *   'd' sequence                       a dead letter: why, and every failure; the message stays in
+ * 'm' 'l' origin epoch destination       a lane: base, end and its runs 'e' store id the highest
+ * epoch seen of it
  */
 #ifndef MOONPOST_RECORD_H
 #define MOONPOST_RECORD_H

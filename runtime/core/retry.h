@@ -10,17 +10,17 @@
 #define DURATION_FOREVER INT64_MAX
 
 struct retry_policy {
-    uint32_t attempts;  /* in all, the first included; ATTEMPTS_FOREVER */
-    int64_t first_ms;   /* the wait after the first failure */
-    double factor;      /* its growth ... */
-    int64_t step_ms;    /* ... or, when above 0, linear growth instead */
-    int64_t cap_ms;     /* no wait is longer */
-    double jitter;      /* share, 0..1, spread both ways before the cap */
-    int64_t deadline_ms; /* in all, from the first attempt; DURATION_FOREVER */
+    uint32_t attempts;    /* in all, the first included; ATTEMPTS_FOREVER */
+    int64_t first_ms;     /* the wait after the first failure */
+    double factor;        /* its growth ... */
+    int64_t step_ms;      /* ... or, when above 0, linear growth instead */
+    int64_t cap_ms;       /* no wait is longer */
+    double jitter;        /* share, 0..1, spread both ways before the cap */
+    int64_t deadline_ms;  /* in all, from the first attempt; DURATION_FOREVER */
     uint32_t delay_count; /* when above 0: a list instead; its last entry repeats */
     int64_t delays_ms[DELAYS_MAX];
-    uint32_t script;    /* not 0: ask this function of a script through policy.h first ... */
-    bool whole;         /* ... which decides all; the rest applies only when it fails */
+    uint32_t script; /* not 0: ask this function of a script through policy.h first ... */
+    bool whole;      /* ... which decides all; the rest applies only when it fails */
 };
 
 /* The policies of API.md section 7: what applies when nobody said anything else. */

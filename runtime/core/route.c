@@ -50,10 +50,9 @@ enum code route_missing(struct engine *engine, struct span address, struct span 
         return CODE_UNREACHABLE;
     }
     struct span nearest = route_nearest(engine, address);
-    *reason = nearest.size == 0
-                  ? engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address))
-                  : engine_format(engine, "no agent at \"%.*s\"; did you mean %.*s?",
-                                  SPAN_ARGS(address), SPAN_ARGS(nearest));
+    *reason = nearest.size == 0 ? engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address))
+                                : engine_format(engine, "no agent at \"%.*s\"; did you mean %.*s?",
+                                                SPAN_ARGS(address), SPAN_ARGS(nearest));
     return CODE_NO_ROUTE;
 }
 
@@ -178,7 +177,8 @@ static unsigned edit_distance(struct span a, struct span b)
     return row[b.size];
 }
 
-static void consider(struct span address, struct span candidate, unsigned *best, struct span *nearest)
+static void consider(struct span address, struct span candidate, unsigned *best,
+                     struct span *nearest)
 {
     size_t longer = address.size > candidate.size ? address.size : candidate.size;
     if (longer - (address.size + candidate.size - longer) >= *best) return;
@@ -196,7 +196,8 @@ struct span route_nearest(const struct engine *engine, struct span address)
     for (const struct queue *queue = engine->queues; queue && left > 0; queue = queue->next, left--)
         if (queue->kind == QUEUE_MAILBOX && queue->agent.agent)
             consider(address, queue->name, &best, &nearest);
-    for (const struct attachment *held = engine->attached; held && left > 0; held = held->next, left--)
+    for (const struct attachment *held = engine->attached; held && left > 0;
+         held = held->next, left--)
         consider(address, held->address, &best, &nearest);
     return nearest;
 }

@@ -7,12 +7,12 @@
 enum { SEEN_MAX = 1000000 /* settled keys an agent remembers; the oldest go first */ };
 
 struct seen {
-    struct seen *newer;      /* in the order of settling */
-    struct entry *holder;    /* the message in hand, or NULL once it is settled */
-    int64_t forget_ms;       /* when settled: when it is forgotten; INT64_MAX */
-    struct block *result;    /* of the first, or NULL */
+    struct seen *newer;   /* in the order of settling */
+    struct entry *holder; /* the message in hand, or NULL once it is settled */
+    int64_t forget_ms;    /* when settled: when it is forgotten; INT64_MAX */
+    struct block *result; /* of the first, or NULL */
     uint8_t result_encoding;
-    struct span key;         /* owned, behind the struct */
+    struct span key; /* owned, behind the struct */
 };
 
 /* What is remembered of the key at this time, or NULL. Forgets what is too old on the way. */
@@ -21,7 +21,8 @@ struct seen *seen_find(struct queue *mailbox, struct span key, int64_t now_ms);
 /* Remember a key for the message in hand. */
 struct seen *seen_hold(struct queue *mailbox, struct span key, struct entry *holder);
 
-/* The holder was handled: remember it with its result (a reference is taken) for the agent's ttl. */
+/* The holder was handled: remember it with its result (a reference is taken) for the agent's ttl.
+ */
 void seen_settle(struct queue *mailbox, struct seen *seen, struct block *result, uint8_t encoding,
                  int64_t now_ms);
 

@@ -4,7 +4,8 @@
  * and its ACK timer runs until the owner says `stored`. A timer that fires spends an attempt; a
  * lost link, NO_ROUTE, UNREACHABLE, BUSY and STORE_FULL cost time only. A sender that gives up
  * after an unanswered transmission cannot know what became of it: it files the message as IN_DOUBT.
- * When `handled` is wanted, `stored` makes it awaiting: never transmitted again, only asked about. */
+ * When `handled` is wanted, `stored` makes it awaiting: never transmitted again, only asked about.
+ */
 #include "core/parts.h"
 
 static struct span no_text(void)
@@ -71,7 +72,10 @@ static void finish_and_drop(struct engine *engine, struct entry *entry, const st
 static void finish_and_bury(struct engine *engine, struct entry *entry, enum code code,
                             struct span word, struct span reason, const struct receipt *receipt)
 {
-    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .word = word, .reason = reason,
+    struct end end = {.code = (uint8_t)code,
+                      .flags = RECEIPT_NACK,
+                      .word = word,
+                      .reason = reason,
                       .retry_after_ms = receipt ? receipt->retry_after_ms : 0};
     finish(engine, entry, &end, receipt);
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
@@ -88,14 +92,16 @@ static void finish_and_bury(struct engine *engine, struct entry *entry, enum cod
 static void in_doubt(struct engine *engine, struct entry *entry, const char *why)
 {
     finish_and_bury(engine, entry, CODE_IN_DOUBT, no_text(),
-                    engine_format(engine, "%s after %u transmission%s; it may have been handled", why,
-                                  (unsigned)entry->transmissions,
-                                  entry->transmissions == 1 ? "" : "s"), NULL);
+                    engine_format(engine, "%s after %u transmission%s; it may have been handled",
+                                  why, (unsigned)entry->transmissions,
+                                  entry->transmissions == 1 ? "" : "s"),
+                    NULL);
 }
 
 static void expire(struct engine *engine, struct entry *entry)
 {
-    struct end end = {.code = CODE_EXPIRED, .flags = RECEIPT_NACK,
+    struct end end = {.code = CODE_EXPIRED,
+                      .flags = RECEIPT_NACK,
                       .reason = span_text("expired before it could be sent")};
     engine->counts.expired++;
     engine_fact(engine, FACT_EXPIRED, entry);
@@ -106,13 +112,14 @@ static void give_up(struct engine *engine, struct entry *entry)
 {
     enum code code = entry->last_code ? (enum code)entry->last_code : CODE_UNREACHABLE;
     if (entry->unanswered)
-        in_doubt(engine, entry, engine->now_ms >= entry->expires_ms
-                                    ? "it has expired"
-                                    : "the deadline for sending has passed");
+        in_doubt(engine, entry,
+                 engine->now_ms >= entry->expires_ms ? "it has expired"
+                                                     : "the deadline for sending has passed");
     else
-        finish_and_bury(engine, entry, code, no_text(),
-                        engine_format(engine, "the deadline for sending has passed; last: %s",
-                                      code_name(code)), NULL);
+        finish_and_bury(
+            engine, entry, code, no_text(),
+            engine_format(engine, "the deadline for sending has passed; last: %s", code_name(code)),
+            NULL);
 }
 
 /* ---- submitting ---- */
@@ -132,15 +139,17 @@ static struct message complete(const struct engine *engine, const struct submit 
     if (message.from.size == 0) message.from = engine->settings.name;
     if (message.profile == PROFILE_DEFAULT) message.profile = engine->settings.profile;
     if (message.level == LEVEL_NONE) message.level = default_level(engine, message.profile);
-    if (message.profile == AT_MOST_ONCE) message.level = LEVEL_SENT;
-    else if (message.level == LEVEL_SENT) message.level = LEVEL_STORED;
+    if (message.profile == AT_MOST_ONCE)
+        message.level = LEVEL_SENT;
+    else if (message.level == LEVEL_SENT)
+        message.level = LEVEL_STORED;
     message.transmission = 1;
     message.flags = message.hops = 0;
     return message;
 }
 
-static void refuse(struct engine *engine, const struct submit *submit, const struct message *message,
-                   enum code code, struct span reason)
+static void refuse(struct engine *engine, const struct submit *submit,
+                   const struct message *message, enum code code, struct span reason)
 {
     struct submit completed = *submit;
     completed.message = *message;
@@ -293,9 +302,13 @@ static int64_t ack_delay(struct engine *engine, struct entry *entry)
 {
     struct message message = message_of(entry->block);
     struct failure failure = {
-        .attempt = entry->spent + 1, .code = CODE_TIMEOUT, .error = span_text("no answer in time"),
-        .elapsed_ms = engine->now_ms - entry->first_ms, .address = message.to,
-        .method = message.method, .key = message.key,
+        .attempt = entry->spent + 1,
+        .code = CODE_TIMEOUT,
+        .error = span_text("no answer in time"),
+        .elapsed_ms = engine->now_ms - entry->first_ms,
+        .address = message.to,
+        .method = message.method,
+        .key = message.key,
     };
     int64_t delay_ms = -1;
     struct span reason;
@@ -344,8 +357,8 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
     }
     int64_t delay_ms = asked_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS
                        : asked_ms > 0                ? (int64_t)asked_ms
-                           : retry_delay(&engine->settings.send, ++entry->stalls,
-                                         random_spread(&engine->random));
+                                      : retry_delay(&engine->settings.send, ++entry->stalls,
+                                                    random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
     wait_until(engine, entry, engine->now_ms + delay_ms);
@@ -357,7 +370,8 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
     fact->reason = arena_copy(&engine->effects->arena, reason);
 }
 
-/* No link leads there now. UNREACHABLE is not worth a timer: the link's coming up wakes the queue. */
+/* No link leads there now. UNREACHABLE is not worth a timer: the link's coming up wakes the queue.
+ */
 static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry *entry)
 {
     struct span reason;
@@ -474,8 +488,8 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
         fact->attempt = entry->spent;
         fact->code = entry->last_try ? CODE_IN_DOUBT : CODE_NONE;
         fact->delay_ms = engine->now_ms - entry->sent_ms; /* how long it was waited for */
-        fact->link = arena_copy(&engine->effects->arena,
-                                entry->link ? entry->link->name : no_text());
+        fact->link =
+            arena_copy(&engine->effects->arena, entry->link ? entry->link->name : no_text());
     }
     if (entry->last_try)
         in_doubt(engine, entry, "no answer");
@@ -533,9 +547,13 @@ void sender_deadline(struct engine *engine, struct entry *entry)
 static struct end end_of(const struct receipt *receipt)
 {
     return (struct end){
-        .code = receipt->code, .level = receipt->level, .flags = receipt->flags,
-        .result_encoding = receipt->result_encoding, .word = receipt->word,
-        .reason = receipt->reason, .result = receipt->result,
+        .code = receipt->code,
+        .level = receipt->level,
+        .flags = receipt->flags,
+        .result_encoding = receipt->result_encoding,
+        .word = receipt->word,
+        .reason = receipt->reason,
+        .result = receipt->result,
         .retry_after_ms = receipt->retry_after_ms,
     };
 }
@@ -562,8 +580,7 @@ static void unknown_to_owner(struct engine *engine, struct entry *entry)
 {
     if (entry->state != ENTRY_AWAITING) return; /* it has been sent again meanwhile */
     entry->unanswered = true;
-    if (entry->give_up_ms != INT64_MAX)
-        entry->give_up_ms += engine->now_ms - entry->timer_ms;
+    if (entry->give_up_ms != INT64_MAX) entry->give_up_ms += engine->now_ms - entry->timer_ms;
     if (entry->profile == EXACTLY_ONCE)
         in_doubt(engine, entry, "the owner does not know it any more");
     else
@@ -638,7 +655,8 @@ void sender_link_up(struct engine *engine, const struct link *link)
         if (queue->kind != QUEUE_OUTBOX) continue;
         engine_ready(engine, queue);
         if (route_to(engine, queue->name, queue->turn, NULL, &upstream) != link) continue;
-        for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = at->next) ask(engine, at);
+        for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = at->next)
+            ask(engine, at);
     }
 }
 

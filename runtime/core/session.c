@@ -3,7 +3,8 @@
  * The dialler says hello, the listener answers welcome or bye; from then on both send what they
  * have. A dialled link lives through many connections:
  *
- *   down --> dialing --> greeting --> up --> down ...        failed: refused for good, dialled no more
+ *   down --> dialing --> greeting --> up --> down ...        failed: refused for good, dialled no
+ * more
  *     ^---------|------------|
  *
  * Happy path: EFFECT_DIAL, EVENT_CONNECTED, hello, welcome, attach for each address, data.
@@ -14,8 +15,8 @@
 #include "core/parts.h"
 
 enum {
-    GREETING_MS = 10000,      /* how long a peer may take to say who it is */
-    HELLO_BYTES_MAX = 4096,   /* a frame before the hello is no larger */
+    GREETING_MS = 10000,    /* how long a peer may take to say who it is */
+    HELLO_BYTES_MAX = 4096, /* a frame before the hello is no larger */
     SILENCE_HEARTBEATS = 2,
 };
 
@@ -111,9 +112,12 @@ static void link_connect(struct engine *engine, struct link *link, uint32_t conn
 static void write_hello(struct engine *engine, struct link *link, enum frame_type type)
 {
     struct hello hello = {
-        .version = PROTOCOL_VERSION, .role = engine->settings.role,
-        .epoch = engine->settings.epoch, .credit = link->granted,
-        .heartbeat_ms = (uint32_t)link->heartbeat_ms, .name = engine->settings.name,
+        .version = PROTOCOL_VERSION,
+        .role = engine->settings.role,
+        .epoch = engine->settings.epoch,
+        .credit = link->granted,
+        .heartbeat_ms = (uint32_t)link->heartbeat_ms,
+        .name = engine->settings.name,
         .store_id = span_of(engine->settings.store_id, STORE_ID_BYTES),
     };
     frame_write_hello(&link->out, type, &hello);
@@ -135,7 +139,8 @@ static void link_bye(struct link *link, enum code code, struct span reason)
 
 /* ---- down, and dialling again ---- */
 
-static void link_failed(struct engine *engine, struct link *link, enum code code, struct span reason)
+static void link_failed(struct engine *engine, struct link *link, enum code code,
+                        struct span reason)
 {
     link->state = LINK_FAILED;
     heap_clear(&engine->deadlines, &link->deadline);
@@ -148,7 +153,9 @@ static void link_failed(struct engine *engine, struct link *link, enum code code
 
 static void link_wait(struct engine *engine, struct link *link, struct span reason)
 {
-    struct failure failure = {.attempt = ++link->dials, .code = CODE_UNREACHABLE, .error = reason,
+    struct failure failure = {.attempt = ++link->dials,
+                              .code = CODE_UNREACHABLE,
+                              .error = reason,
                               .address = link->settings->address};
     int64_t delay_ms;
     struct span why = reason;
@@ -298,7 +305,8 @@ static void attach_answer(struct engine *engine, struct link *link, struct span 
         return;
     }
     struct attach refusal = {
-        .code = CODE_ADDRESS_TAKEN, .address = address,
+        .code = CODE_ADDRESS_TAKEN,
+        .address = address,
         .reason = engine_format(engine, "\"%.*s\" is served by node \"%.*s\"", SPAN_ARGS(address),
                                 SPAN_ARGS(holder)),
     };
@@ -396,7 +404,8 @@ static bool epoch_is_current(struct engine *engine, const struct hello *hello)
 static struct link *link_named(struct engine *engine, struct span name, const struct link *but)
 {
     for (struct link *link = engine->links; link; link = link->next)
-        if (link != but && link->state == LINK_UP && !link->settings && span_equal(link->name, name))
+        if (link != but && link->state == LINK_UP && !link->settings &&
+            span_equal(link->name, name))
             return link;
     return NULL;
 }
@@ -424,8 +433,10 @@ static bool refuse_hello(struct engine *engine, struct link *link, const struct 
     }
     if (name_is_taken(engine, link, hello)) {
         link_bye(link, CODE_NAME_TAKEN,
-                 engine_format(engine, "another node named \"%.*s\" is linked here; give this one "
-                               "its own name", SPAN_ARGS(hello->name)));
+                 engine_format(engine,
+                               "another node named \"%.*s\" is linked here; give this one "
+                               "its own name",
+                               SPAN_ARGS(hello->name)));
         return true;
     }
     if (epoch_is_current(engine, hello)) return false;
@@ -551,8 +562,7 @@ static void refuse_frame(struct engine *engine, struct link *link, enum status s
             : engine_format(engine, "a frame cannot be read: %s", status_text(status));
     if (fact) fact->reason = reason;
     engine->counts.dropped++;
-    link_bye(link, status == STATUS_UNKNOWN_TYPE ? CODE_UNSUPPORTED : CODE_BAD_FRAME,
-             reason);
+    link_bye(link, status == STATUS_UNKNOWN_TYPE ? CODE_UNSUPPORTED : CODE_BAD_FRAME, reason);
 }
 
 static void take_whole(struct engine *engine, struct link *link, struct span bytes)

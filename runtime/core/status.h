@@ -2,16 +2,16 @@
 #ifndef MOONPOST_STATUS_H
 #define MOONPOST_STATUS_H
 
-#define STATUS_MAP(X)                                    \
-    X(OK, "ok")                                          \
-    X(MORE, "not all bytes are there yet")               \
-    X(BAD_FRAME, "bytes that are not a frame")           \
-    X(TOO_LARGE, "larger than the limit")                \
-    X(UNKNOWN_TYPE, "a frame type this version does not know") \
-    X(NOT_FOUND, "no such thing")                        \
-    X(BAD_VALUE, "a value that is not allowed")          \
-    X(TAKEN, "already in use")                           \
-    X(IO, "the operating system refused")                \
+#define STATUS_MAP(X)                                                                              \
+    X(OK, "ok")                                                                                    \
+    X(MORE, "not all bytes are there yet")                                                         \
+    X(BAD_FRAME, "bytes that are not a frame")                                                     \
+    X(TOO_LARGE, "larger than the limit")                                                          \
+    X(UNKNOWN_TYPE, "a frame type this version does not know")                                     \
+    X(NOT_FOUND, "no such thing")                                                                  \
+    X(BAD_VALUE, "a value that is not allowed")                                                    \
+    X(TAKEN, "already in use")                                                                     \
+    X(IO, "the operating system refused")                                                          \
     X(SCRIPT, "a script failed")
 
 enum status {

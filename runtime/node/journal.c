@@ -10,9 +10,9 @@ enum { BODY_SHOWN = 48 };
 uint32_t journal_facts(void)
 {
     static const enum fact_kind kinds[] = {
-        FACT_TIMED_OUT, FACT_RETRYING, FACT_DEFERRED, FACT_DEAD, FACT_EXPIRED, FACT_DROPPED,
-        FACT_DUPLICATE, FACT_LINK_UP, FACT_LINK_DOWN, FACT_LINK_FAILED, FACT_ATTACHED, FACT_REFUSED,
-        FACT_STOP,
+        FACT_TIMED_OUT, FACT_RETRYING,  FACT_DEFERRED, FACT_DEAD,      FACT_EXPIRED,
+        FACT_DROPPED,   FACT_DUPLICATE, FACT_LINK_UP,  FACT_LINK_DOWN, FACT_LINK_FAILED,
+        FACT_ATTACHED,  FACT_REFUSED,   FACT_STOP,
     };
     uint32_t mask = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) mask |= 1u << kinds[i];
@@ -50,7 +50,8 @@ static enum log_level say_retrying(const struct fact *fact, char *text)
     char when[24];
     duration(when, fact->delay_ms);
     if (fact->attempt > 0) {
-        say(text, "attempt %u failed: %.*s; retry in %s", fact->attempt, SPAN_ARGS(fact->reason), when);
+        say(text, "attempt %u failed: %.*s; retry in %s", fact->attempt, SPAN_ARGS(fact->reason),
+            when);
         return LOG_WARN;
     }
     say(text, "cannot be sent now: %s: %.*s; again in %s", code_name((enum code)fact->code),
@@ -124,8 +125,16 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
         return true;
     case FACT_REFUSED: *level = say_refused(fact, text); return true;
     case FACT_STOP: say(text, "stopping"); return true;
-    case FACT_SENT: case FACT_STORED: case FACT_DELIVERED: case FACT_HANDLED: case FACT_STALE:
-    case FACT_ACKED: case FACT_NACKED: case FACT_REPLIED: case FACT_START: case FACT_RELOADED:
+    case FACT_SENT:
+    case FACT_STORED:
+    case FACT_DELIVERED:
+    case FACT_HANDLED:
+    case FACT_STALE:
+    case FACT_ACKED:
+    case FACT_NACKED:
+    case FACT_REPLIED:
+    case FACT_START:
+    case FACT_RELOADED:
     case FACT_COUNT: return false;
     }
     return false;
@@ -137,7 +146,8 @@ bool journal_fact(const struct fact *fact, struct log_record *record, char *text
     if (!say_fact(fact, text, &level)) return false;
     int used = snprintf(fields, JOURNAL_TEXT_MAX, "{\"fact\":\"%s\"", fact_name(fact->kind));
     if (fact->attempt > 0)
-        used += snprintf(fields + used, JOURNAL_TEXT_MAX - (size_t)used, ",\"attempt\":%u", fact->attempt);
+        used += snprintf(fields + used, JOURNAL_TEXT_MAX - (size_t)used, ",\"attempt\":%u",
+                         fact->attempt);
     if (fact->transmission > 0)
         used += snprintf(fields + used, JOURNAL_TEXT_MAX - (size_t)used, ",\"transmission\":%u",
                          (unsigned)fact->transmission);
@@ -148,7 +158,8 @@ bool journal_fact(const struct fact *fact, struct log_record *record, char *text
         used += snprintf(fields + used, JOURNAL_TEXT_MAX - (size_t)used, ",\"code\":\"%s\"",
                          code_name((enum code)fact->code));
     snprintf(fields + used, JOURNAL_TEXT_MAX - (size_t)used, "}");
-    *record = (struct log_record){.level = level, .text = span_text(text), .fields = span_text(fields)};
+    *record =
+        (struct log_record){.level = level, .text = span_text(text), .fields = span_text(fields)};
     if (!fact->block) return true;
     struct message message = message_of(fact->block);
     record->id = message.id;
@@ -220,7 +231,8 @@ bool journal_frame(bool outgoing, struct span peer, const struct frame *frame, s
             bytes);
     snprintf(fields, JOURNAL_TEXT_MAX, "{\"envelope\":\"%s\",\"direction\":\"%s\"}",
              frame_type_name(frame->type), outgoing ? "out" : "in");
-    *record = (struct log_record){.level = LOG_INFO, .text = span_text(text), .fields = span_text(fields)};
+    *record = (struct log_record){
+        .level = LOG_INFO, .text = span_text(text), .fields = span_text(fields)};
     if (frame->type == FRAME_DATA) record->id = frame->message.id;
     if (frame->type == FRAME_RECEIPT) record->id = frame->receipt.ref;
     return true;

@@ -78,8 +78,13 @@ static const char *host_getenv(void *user, const char *name)
 static struct script_host *make_host(struct node *node)
 {
     struct script_env env = {
-        .user = node, .now_ms = host_now_ms, .wall_ms = host_wall_ms, .random = host_random,
-        .deterministic = node->options.deterministic, .log = host_log, .post = host_post,
+        .user = node,
+        .now_ms = host_now_ms,
+        .wall_ms = host_wall_ms,
+        .random = host_random,
+        .deterministic = node->options.deterministic,
+        .log = host_log,
+        .post = host_post,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);
@@ -112,14 +117,22 @@ static struct engine_settings engine_settings(struct node *node, const struct se
     struct engine_settings made = {
         .name = node_name(node),
         .epoch = node->options.epoch ? node->options.epoch : 1,
-        .seed = random_next(&node->random), .role = node->options.role,
-        .profile = settings->send_profile, .level = settings->send_level,
-        .strict = settings->strict, .send = settings->send, .handle = settings->handle,
-        .window = settings->link_window, .outbox_count_max = settings->outbox_count_max,
+        .seed = random_next(&node->random),
+        .role = node->options.role,
+        .profile = settings->send_profile,
+        .level = settings->send_level,
+        .strict = settings->strict,
+        .send = settings->send,
+        .handle = settings->handle,
+        .window = settings->link_window,
+        .outbox_count_max = settings->outbox_count_max,
         .outbox_bytes_max = settings->outbox_bytes_max,
         .mailbox_count_max = settings->mailbox_count_max,
-        .mailbox_bytes_max = settings->mailbox_bytes_max, .body_max = settings->body_max,
-        .heartbeat_ms = 15000, .store_facts = FACT_OWNER_MEMORY, .links = settings->links,
+        .mailbox_bytes_max = settings->mailbox_bytes_max,
+        .body_max = settings->body_max,
+        .heartbeat_ms = 15000,
+        .store_facts = FACT_OWNER_MEMORY,
+        .links = settings->links,
         .link_count = settings->link_count,
     };
     uint64_t id[2] = {random_next(&node->random), random_next(&node->random)};
@@ -250,7 +263,8 @@ static void take_fact(struct node *node, const struct fact *fact)
     if (node->options.role != ROLE_CLIENT || fact->block) journal(node, fact);
     if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
     if (fact->kind == FACT_LINK_FAILED || (fact->kind == FACT_LINK_DOWN && node->options.one_shot))
-        tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE, fact->reason);
+        tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE,
+                   fact->reason);
 }
 
 static void take_receipt(struct node *node, uint64_t waiter, const struct answer *answer)
@@ -429,8 +443,8 @@ static enum status load_hook_entry(struct node *node, size_t index, struct span 
 {
     lua_State *L = script_settings_hook(node->host, index);
     if (!L)
-        return load_files(node, node->settings.hooks[index], node->settings.hooks_given,
-                          load_hook, error);
+        return load_files(node, node->settings.hooks[index], node->settings.hooks_given, load_hook,
+                          error);
     bool added = script_hook_add(node->host, L, -1, settings_origin(node), error);
     lua_pop(L, 1);
     return added ? STATUS_OK : STATUS_SCRIPT;

@@ -42,8 +42,8 @@ struct node_options {
     uint64_t epoch;                  /* 0: 1 */
     bool show_envelopes;
     bool deterministic;
-    bool one_shot;                   /* a client's: its first failed dial ends it */
-    struct script_host *waiters;     /* of a client: whose coroutines its receipts wake; else NULL */
+    bool one_shot;               /* a client's: its first failed dial ends it */
+    struct script_host *waiters; /* of a client: whose coroutines its receipts wake; else NULL */
     /* Called at the first link up (ok) or final failure of the links. NULL: nobody asks. */
     void (*ready)(void *user, bool ok, enum code code, struct span reason);
     void *ready_user;

@@ -5,9 +5,9 @@
 
 static void copy_message(struct arena *arena, struct message *message)
 {
-    struct span *spans[] = {&message->id,     &message->origin, &message->to,    &message->from,
-                            &message->reply_to, &message->key,  &message->method, &message->topic,
-                            &message->headers, &message->body};
+    struct span *spans[] = {&message->id,       &message->origin, &message->to,     &message->from,
+                            &message->reply_to, &message->key,    &message->method, &message->topic,
+                            &message->headers,  &message->body};
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
         *spans[i] = arena_copy(arena, *spans[i]);
 }

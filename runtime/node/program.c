@@ -11,7 +11,7 @@ struct client {
     struct program *program;
     struct node *node; /* NULL: closed */
     uint32_t number;
-    uint64_t opener;   /* who waits for it to come up; 0: nobody any more */
+    uint64_t opener; /* who waits for it to come up; 0: nobody any more */
 };
 
 struct program {
@@ -143,7 +143,9 @@ static struct settings client_settings(const struct program *program,
     struct settings settings = *program->defaults;
     settings.link_count = 1;
     settings.links[0] = (struct link_settings){
-        .address = options->link, .retry = retry_default_link(), .stable_for_ms = 10000,
+        .address = options->link,
+        .retry = retry_default_link(),
+        .stable_for_ms = 10000,
         .heartbeat_ms = 15000,
     };
     if (options->send) settings.send = *options->send;
@@ -161,10 +163,16 @@ static void client_open(void *user, uint64_t waiter, const struct client_options
     char name[64];
     snprintf(name, sizeof name, "%.32s-%08x", program->name, (unsigned)program_random(program));
     struct node_options node = {
-        .settings = &settings, .name = options->name.size > 0 ? options->name : span_text(name),
-        .role = ROLE_CLIENT, .seed = program_random(program),
-        .show_envelopes = program->io.show_envelopes, .deterministic = program->io.deterministic,
-        .one_shot = true, .waiters = program->host, .ready = client_ready, .ready_user = client,
+        .settings = &settings,
+        .name = options->name.size > 0 ? options->name : span_text(name),
+        .role = ROLE_CLIENT,
+        .seed = program_random(program),
+        .show_envelopes = program->io.show_envelopes,
+        .deterministic = program->io.deterministic,
+        .one_shot = true,
+        .waiters = program->host,
+        .ready = client_ready,
+        .ready_user = client,
     };
     client->node = program->io.node_open(program->io.user, &node);
     node_start(client->node);
@@ -187,10 +195,18 @@ static void close_client(void *user, uint32_t number)
 static struct script_host *make_host(struct program *program)
 {
     struct script_env env = {
-        .user = program, .now_ms = program_now_ms, .wall_ms = program_wall_ms,
-        .random = program_random, .deterministic = program->io.deterministic, .log = program_log,
-        .post = program_post, .client_open = client_open, .client_post = post_to_client,
-        .client_close = close_client, .wait = program_wait, .program_done = program_done,
+        .user = program,
+        .now_ms = program_now_ms,
+        .wall_ms = program_wall_ms,
+        .random = program_random,
+        .deterministic = program->io.deterministic,
+        .log = program_log,
+        .post = program_post,
+        .client_open = client_open,
+        .client_post = post_to_client,
+        .client_close = close_client,
+        .wait = program_wait,
+        .program_done = program_done,
         .getenv = program->io.getenv ? program_getenv : NULL,
     };
     return script_host_new(&env);
@@ -207,8 +223,11 @@ struct program *program_new(const struct program_io *io, enum script_kind kind, 
     program->host = make_host(program);
     enum status status = script_settings_load(program->host, NULL, &program->defaults, &error);
     ensure(status == STATUS_OK);
-    struct node_options own = {.settings = program->defaults, .name = name, .role = ROLE_CLIENT,
-                               .seed = program_random(program), .waiters = program->host,
+    struct node_options own = {.settings = program->defaults,
+                               .name = name,
+                               .role = ROLE_CLIENT,
+                               .seed = program_random(program),
+                               .waiters = program->host,
                                .deterministic = io->deterministic};
     program->node = io->node_open(io->user, &own);
     program->script = script_new(program->host, kind, root);

@@ -34,8 +34,8 @@ static void push_facts(lua_State *L, const struct answer *answer)
 /* No result travels as JSON without bytes; an empty string as no bytes, raw. */
 static bool has_result(const struct answer *answer)
 {
-    bool empty_string = answer->ok && answer->level == LEVEL_HANDLED &&
-                        answer->result_encoding == ENCODING_RAW;
+    bool empty_string =
+        answer->ok && answer->level == LEVEL_HANDLED && answer->result_encoding == ENCODING_RAW;
     return answer->result.size > 0 || empty_string;
 }
 

@@ -3,8 +3,9 @@
  * A host belongs to one node (or to one program). Each agent generation, the node's own settings
  * and hooks, each program and each spec have a Lua state of their own, a `struct script`. What a
  * script does reaches the engine as events through `script_env.post`; what the engine asks of
- * scripts reaches them through the functions below. Nothing here opens a socket or reads a clock, but
- * for the guard that stops what runs too long (guard.c), and not even it when `deterministic`. */
+ * scripts reaches them through the functions below. Nothing here opens a socket or reads a clock,
+ * but for the guard that stops what runs too long (guard.c), and not even it when `deterministic`.
+ */
 #ifndef MOONPOST_SCRIPT_H
 #define MOONPOST_SCRIPT_H
 
@@ -19,18 +20,18 @@ enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
 struct log_record {
     enum log_level level;
     struct span text;
-    struct span agent;      /* address, or empty */
-    struct span id;         /* of the message in hand, or empty */
-    uint32_t generation;    /* of the agent; 0: none */
-    struct span fields;     /* a JSON object in text, or empty */
+    struct span agent;   /* address, or empty */
+    struct span id;      /* of the message in hand, or empty */
+    uint32_t generation; /* of the agent; 0: none */
+    struct span fields;  /* a JSON object in text, or empty */
 };
 
 /* What `moonpost.client { ... }` asks for. Spans borrowed during the call. */
 struct client_options {
-    struct span link;  /* "unix://...", "tcp://host:port", or a node's name in a world */
-    struct span name;  /* or empty: one is made */
-    uint8_t profile;   /* enum profile or PROFILE_DEFAULT */
-    uint8_t level;     /* enum level awaited, LEVEL_NONE: by profile */
+    struct span link; /* "unix://...", "tcp://host:port", or a node's name in a world */
+    struct span name; /* or empty: one is made */
+    uint8_t profile;  /* enum profile or PROFILE_DEFAULT */
+    uint8_t level;    /* enum level awaited, LEVEL_NONE: by profile */
     uint32_t window;
     const struct retry_policy *send; /* NULL: default */
 };
@@ -54,7 +55,8 @@ struct script_env {
     void (*client_close)(void *user, uint32_t client);
 
     /* Another kind of wait than the host knows: the yielded values are on top of `L` from index
-     * `first`. Answer false: unknown kind. Else script_wake(waiter) must follow, later. NULL: none. */
+     * `first`. Answer false: unknown kind. Else script_wake(waiter) must follow, later. NULL: none.
+     */
     bool (*wait)(void *user, uint64_t waiter, const char *kind, lua_State *L, int first);
 
     /* The node's own environment variable (a world's); NULL: the process's. */
@@ -87,9 +89,10 @@ lua_State *script_state(struct script *script);
 /* Make `require(name)` answer what `open` returns, in this state. */
 void script_preload(struct script *script, const char *name, lua_CFunction open);
 
-/* Run a file (or, when `text` is not NULL, that text under the chunk name `path`) in the environment
- * of its kind and leave the one value it returns on top of the state's stack. SCRIPT: nothing is
- * left; `*error` names file, line and reason (valid until the next call on this host). */
+/* Run a file (or, when `text` is not NULL, that text under the chunk name `path`) in the
+ * environment of its kind and leave the one value it returns on top of the state's stack. SCRIPT:
+ * nothing is left; `*error` names file, line and reason (valid until the next call on this host).
+ */
 enum status script_load(struct script *script, const char *path, const char *text,
                         struct span *error);
 
@@ -107,13 +110,14 @@ uint32_t script_agent_load(struct script_host *host, const char *root, const cha
 /* Its declaration, for EVENT_AGENT_UP. Valid until the agent is freed. */
 const struct agent_declaration *script_agent_declaration(struct script_host *host, uint32_t agent);
 
-/* Another agent of this host has the same address: forget `agent` again and say so in `*error`, with
- * both files. Answers STATUS_SCRIPT. */
+/* Another agent of this host has the same address: forget `agent` again and say so in `*error`,
+ * with both files. Answers STATUS_SCRIPT. */
 enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_t holder,
                                struct span *error);
 
-/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, and the start is refused.
- * One that waits goes on in turns: the answer is then OK, and if it fails later that is logged. */
+/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, and the start is
+ * refused. One that waits goes on in turns: the answer is then OK, and if it fails later that is
+ * logged. */
 enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
                                struct span *error);
 
@@ -142,7 +146,8 @@ void script_wake(struct script_host *host, uint64_t waiter, bool ok,
 
 /* ---- policies and hooks ---- */
 
-/* Take the value at `index` of `L` as a hook of this node. False and `*error` when it is not one. */
+/* Take the value at `index` of `L` as a hook of this node. False and `*error` when it is not one.
+ */
 bool script_hook_add(struct script_host *host, lua_State *L, int index, const char *origin,
                      struct span *error);
 

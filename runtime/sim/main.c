@@ -1,4 +1,5 @@
-/* build/sim: worlds without the shell. Runs a Lua file in which require "moonpost.test" makes worlds:
+/* build/sim: worlds without the shell. Runs a Lua file in which require "moonpost.test" makes
+ * worlds:
  *
  *     build/sim FILE [ARG...]
  *
@@ -57,8 +58,12 @@ static void sim_done(void *user, int exit_code, struct span error)
 
 static int sim_run(struct sim *sim, const char *path, int argc, char *const *argv)
 {
-    struct script_env env = {.user = sim, .now_ms = sim_now_ms, .wall_ms = sim_wall_ms,
-                             .random = sim_random, .log = sim_log, .post = sim_post,
+    struct script_env env = {.user = sim,
+                             .now_ms = sim_now_ms,
+                             .wall_ms = sim_wall_ms,
+                             .random = sim_random,
+                             .log = sim_log,
+                             .post = sim_post,
                              .program_done = sim_done};
     struct script_host *host = script_host_new(&env);
     struct script *script = script_new(host, SCRIPT_SPEC, ".");

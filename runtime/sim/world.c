@@ -24,7 +24,7 @@ struct happening {
     struct happening *previous;
     enum happening_kind kind;
     struct pipe *pipe;
-    int end;                 /* which end of the pipe it happens to */
+    int end; /* which end of the pipe it happens to */
     struct block *block;
     struct world_node *node; /* who dials */
     uint32_t dial;
@@ -43,7 +43,7 @@ struct world_node {
     struct world *world;
     struct node *node;
     struct node_io io;
-    char *name; /* in the world, where it is unique; also its address for links */
+    char *name;    /* in the world, where it is unique; also its address for links */
     char *goes_by; /* the name it tells its peers; NULL: the same */
     char store_id[STORE_ID_BYTES];
     char **listens;
@@ -122,8 +122,12 @@ static void keep_line(struct world *world, struct span node, const struct log_re
 {
     array_reserve(world->lines, world->line_count, world->line_capacity);
     world->lines[world->line_count++] = (struct world_line){
-        .at_ms = world->now_ms - WORLD_BEGAN_MS, .level = record->level, .node = text_of(node),
-        .text = text_of(record->text), .agent = text_of(record->agent), .id = text_of(record->id),
+        .at_ms = world->now_ms - WORLD_BEGAN_MS,
+        .level = record->level,
+        .node = text_of(node),
+        .text = text_of(record->text),
+        .agent = text_of(record->agent),
+        .id = text_of(record->id),
         .fields = text_of(record->fields),
     };
 }
@@ -351,8 +355,15 @@ static struct world_node *node_place(struct world *world, struct span name)
     node->world = world;
     node->name = text_of(name);
     node->io = (struct node_io){
-        .user = node, .now_ms = io_now_ms, .wall_ms = io_wall_ms, .write = io_write,
-        .close = io_close, .dial = io_dial, .wake = io_wake, .log = io_log, .getenv = io_getenv,
+        .user = node,
+        .now_ms = io_now_ms,
+        .wall_ms = io_wall_ms,
+        .write = io_write,
+        .close = io_close,
+        .dial = io_dial,
+        .wake = io_wake,
+        .log = io_log,
+        .getenv = io_getenv,
     };
     *world->nodes_tail = node;
     world->nodes_tail = &node->next;
@@ -363,8 +374,10 @@ struct world_node *world_node_add(struct world *world, struct span name, uint8_t
                                   bool show_envelopes, const struct world_identity *identity)
 {
     struct world_node *node = node_place(world, name);
-    struct node_options options = {.role = role, .seed = world_random(world),
-                                   .show_envelopes = show_envelopes, .deterministic = true,
+    struct node_options options = {.role = role,
+                                   .seed = world_random(world),
+                                   .show_envelopes = show_envelopes,
+                                   .deterministic = true,
                                    .epoch = identity->epoch};
     size_t size = identity->store.size < STORE_ID_BYTES ? identity->store.size : STORE_ID_BYTES;
     if (identity->name.size > 0) node->goes_by = text_of(identity->name);
@@ -481,7 +494,8 @@ static void take_closed(struct world *world, struct happening *happening)
     if (node) {
         pipe->ends[end] = NULL;
         node->pipes[number - 1] = NULL;
-        node_post(node->node, &(struct event){.kind = EVENT_CLOSED, .connection = number,
+        node_post(node->node, &(struct event){.kind = EVENT_CLOSED,
+                                              .connection = number,
                                               .reason = span_text(happening->reason)});
     }
     pipe->closings--;
@@ -491,9 +505,9 @@ static void take_closed(struct world *world, struct happening *happening)
 
 static void dial_failed(const struct happening *happening, const char *reason)
 {
-    node_post(happening->node->node,
-              &(struct event){.kind = EVENT_DIAL_FAILED, .dial = happening->dial,
-                              .reason = span_text(reason)});
+    node_post(happening->node->node, &(struct event){.kind = EVENT_DIAL_FAILED,
+                                                     .dial = happening->dial,
+                                                     .reason = span_text(reason)});
 }
 
 static void take_dial(struct world *world, struct happening *happening)
@@ -511,7 +525,8 @@ static void take_dial(struct world *world, struct happening *happening)
     struct pipe *pipe = pipe_new(world, dialler, listener);
     node_post(listener->node,
               &(struct event){.kind = EVENT_ACCEPTED, .connection = pipe->numbers[1]});
-    node_post(dialler->node, &(struct event){.kind = EVENT_CONNECTED, .dial = happening->dial,
+    node_post(dialler->node, &(struct event){.kind = EVENT_CONNECTED,
+                                             .dial = happening->dial,
                                              .connection = pipe->numbers[0]});
 }
 
@@ -531,7 +546,8 @@ static void take_happening(struct world *world, struct happening *happening)
 static struct happening *first_happening(const struct world *world)
 {
     struct deadline *first = heap_first(&world->queue);
-    return first ? (struct happening *)((char *)first - offsetof(struct happening, deadline)) : NULL;
+    return first ? (struct happening *)((char *)first - offsetof(struct happening, deadline))
+                 : NULL;
 }
 
 /* Every node that has something to do now takes a turn. False: none had. */
@@ -702,8 +718,7 @@ static void program_done(void *user, int exit_code, struct span error)
 }
 
 struct world_program *world_exec(struct world *world, struct span name, const char *root,
-                                 const char *path, int argc, char *const *argv,
-                                 bool show_envelopes)
+                                 const char *path, int argc, char *const *argv, bool show_envelopes)
 {
     struct world_program *program = calloc(1, sizeof *program);
     ensure(program != NULL);
@@ -711,10 +726,17 @@ struct world_program *world_exec(struct world *world, struct span name, const ch
     program->next = world->programs;
     world->programs = program;
     struct program_io io = {
-        .user = program, .node_open = open_program_node, .node_close = close_program_node,
-        .now_ms = program_now_ms, .wall_ms = program_wall_ms, .random = program_random,
-        .deterministic = true, .show_envelopes = show_envelopes, .getenv = program_getenv,
-        .log = program_log, .done = program_done,
+        .user = program,
+        .node_open = open_program_node,
+        .node_close = close_program_node,
+        .now_ms = program_now_ms,
+        .wall_ms = program_wall_ms,
+        .random = program_random,
+        .deterministic = true,
+        .show_envelopes = show_envelopes,
+        .getenv = program_getenv,
+        .log = program_log,
+        .done = program_done,
     };
     program->program = program_new(&io, SCRIPT_PROGRAM, name, root);
     program_start(program->program, path, NULL, argc, argv);

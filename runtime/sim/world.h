@@ -22,7 +22,8 @@ struct world_line {
 struct world *world_new(uint64_t seed, int64_t wall_ms);
 void world_free(struct world *world);
 
-/* Who a node says it is: so that a world can hold two with one name, or a later start of a store. */
+/* Who a node says it is: so that a world can hold two with one name, or a later start of a store.
+ */
 struct world_identity {
     struct span name;  /* what it tells its peers; empty: its name in the world */
     struct span store; /* at most STORE_ID_BYTES of it are its store's id; empty: a new one */

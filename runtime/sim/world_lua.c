@@ -1,7 +1,8 @@
 /* Worlds in Lua: module "moonpost.world", which lua/moonpost/test.lua makes pleasant.
  *
- * Every function takes and answers plain values; times are seconds. What happened is kept in C as it
- * happens (nothing here may raise while engines run) and turned into tables when it is asked for. */
+ * Every function takes and answers plain values; times are seconds. What happened is kept in C as
+ * it happens (nothing here may raise while engines run) and turned into tables when it is asked
+ * for. */
 #include "sim/world.h"
 
 #include <lauxlib.h>
@@ -47,12 +48,17 @@ static void keep_fact(void *user, struct world_node *node, const struct fact *fa
     struct world_state *state = user;
     array_reserve(state->facts, state->fact_count, state->fact_capacity);
     state->facts[state->fact_count++] = (struct kept_fact){
-        .kind = fact->kind, .at_ms = world_now_ms(state->world),
-        .block = block_retain(fact->block), .id = arena_copy(&state->texts, fact->subject),
+        .kind = fact->kind,
+        .at_ms = world_now_ms(state->world),
+        .block = block_retain(fact->block),
+        .id = arena_copy(&state->texts, fact->subject),
         .node = arena_copy(&state->texts, world_node_name(node)),
         .link = arena_copy(&state->texts, fact->link),
-        .reason = arena_copy(&state->texts, fact->reason), .code = fact->code,
-        .transmission = fact->transmission, .attempt = fact->attempt, .delay_ms = fact->delay_ms,
+        .reason = arena_copy(&state->texts, fact->reason),
+        .code = fact->code,
+        .transmission = fact->transmission,
+        .attempt = fact->attempt,
+        .delay_ms = fact->delay_ms,
     };
 }
 
@@ -161,7 +167,8 @@ static int add_node(lua_State *L)
 {
     struct world_state *state = check_state(L);
     uint8_t role = (uint8_t)luaL_checkinteger(L, 3);
-    struct world_identity identity = {.name = opt_span(L, 6), .store = opt_span(L, 7),
+    struct world_identity identity = {.name = opt_span(L, 6),
+                                      .store = opt_span(L, 7),
                                       .epoch = (uint64_t)luaL_optinteger(L, 8, 0)};
     struct world_node *node =
         world_node_add(state->world, check_span(L, 2), role, lua_toboolean(L, 5), &identity);
@@ -214,7 +221,8 @@ static struct kept_send *new_send(struct world_state *state, struct span id)
     return send;
 }
 
-/* world.send(w, node or nil, send_table) -> id. `await` decides for which level the receipt waits. */
+/* world.send(w, node or nil, send_table) -> id. `await` decides for which level the receipt waits.
+ */
 static int send_message(lua_State *L)
 {
     struct world_state *state = check_state(L);
@@ -372,9 +380,9 @@ static void push_failures(lua_State *L, const struct dead_list *list,
         lua_createtable(L, 0, 5);
         set_number(L, "attempt", failure->attempt);
         set_number(L, "at", seconds(list->wall_start_ms + failure->at_ms));
-        set_span(L, "code", failure->word.size > 0
-                                ? failure->word
-                                : span_text(code_name((enum code)failure->code)));
+        set_span(L, "code",
+                 failure->word.size > 0 ? failure->word
+                                        : span_text(code_name((enum code)failure->code)));
         set_span(L, "error", failure->reason);
         if (failure->traceback.size > 0) set_span(L, "traceback", failure->traceback);
         lua_rawseti(L, -2, (int)i + 1);
@@ -393,8 +401,8 @@ static void push_dead(void *user, const struct dead_letter *letter)
     if (message.method.size > 0) set_span(L, "method", message.method);
     if (message.key.size > 0) set_span(L, "key", message.key);
     set_span(L, "reason", letter->reason);
-    set_span(L, "code", letter->word.size > 0 ? letter->word
-                                              : span_text(code_name((enum code)letter->code)));
+    set_span(L, "code",
+             letter->word.size > 0 ? letter->word : span_text(code_name((enum code)letter->code)));
     set_number(L, "attempts", letter->attempts);
     set_number(L, "first_at", seconds(list->wall_start_ms + letter->first_ms));
     set_number(L, "last_at", seconds(list->wall_start_ms + letter->last_ms));
@@ -514,13 +522,18 @@ static int program_ended(lua_State *L)
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", world_make}, {"close", world_close}, {"setenv", setenv_}, {"node", add_node},
-        {"load", load_agent}, {"hook", add_hook}, {"send", send_message},
-        {"receipt", get_receipt}, {"now", get_now}, {"run", run_world}, {"next", get_next},
-        {"pending", get_pending}, {"facts", get_facts}, {"received", get_received},
-        {"dead", get_dead}, {"lines", get_lines}, {"counts", get_counts}, {"cut", cut_link},
-        {"heal", heal_link}, {"delay", delay_link}, {"exec", exec_program},
-        {"ended", program_ended}, {NULL, NULL},
+        {"new", world_make},    {"close", world_close},
+        {"setenv", setenv_},    {"node", add_node},
+        {"load", load_agent},   {"hook", add_hook},
+        {"send", send_message}, {"receipt", get_receipt},
+        {"now", get_now},       {"run", run_world},
+        {"next", get_next},     {"pending", get_pending},
+        {"facts", get_facts},   {"received", get_received},
+        {"dead", get_dead},     {"lines", get_lines},
+        {"counts", get_counts}, {"cut", cut_link},
+        {"heal", heal_link},    {"delay", delay_link},
+        {"exec", exec_program}, {"ended", program_ended},
+        {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {
         lua_pushcfunction(L, world_close);

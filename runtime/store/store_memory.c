@@ -32,7 +32,8 @@ static int compare(struct span a, struct span b)
 }
 
 /* On every level the slot that leads to the first record at or behind the key. */
-static struct record *find(struct memory *memory, struct span key, struct record **slots[HEIGHT_MAX])
+static struct record *find(struct memory *memory, struct span key,
+                           struct record **slots[HEIGHT_MAX])
 {
     struct record **level = memory->first;
     for (int height = HEIGHT_MAX - 1; height >= 0; height--) {
@@ -176,8 +177,13 @@ static void memory_close(struct store *store)
 }
 
 static const struct store_engine memory_engine = {
-    .name = "memory", .durable = false, .commit = memory_commit, .get = memory_get,
-    .scan = memory_scan, .stat = memory_stat, .close = memory_close,
+    .name = "memory",
+    .durable = false,
+    .commit = memory_commit,
+    .get = memory_get,
+    .scan = memory_scan,
+    .stat = memory_stat,
+    .close = memory_close,
 };
 
 struct store *store_memory_open(void)
