@@ -55,12 +55,28 @@ struct answer {
  * and `refused` (of an address). */
 #define FACT_MAP(X)                                                                                \
     X(SENT, "sent")                                                                                \
-    X(STORED, "stored") X(DELIVERED, "delivered") X(HANDLED, "handled") X(RETRYING, "retrying")    \
-        X(DEFERRED, "deferred") X(DEAD, "dead") X(EXPIRED, "expired") X(DUPLICATE, "duplicate")    \
-            X(STALE, "stale") X(DROPPED, "dropped") X(ACKED, "acked") X(NACKED, "nacked")          \
-                X(TIMED_OUT, "timed_out") X(REPLIED, "replied") X(START, "start") X(STOP, "stop")  \
-                    X(LINK_UP, "link_up") X(LINK_DOWN, "link_down") X(LINK_FAILED, "link_failed")  \
-                        X(RELOADED, "reloaded") X(ATTACHED, "attached") X(REFUSED, "refused")
+    X(STORED, "stored")                                                                            \
+    X(DELIVERED, "delivered")                                                                      \
+    X(HANDLED, "handled")                                                                          \
+    X(RETRYING, "retrying")                                                                        \
+    X(DEFERRED, "deferred")                                                                        \
+    X(DEAD, "dead")                                                                                \
+    X(EXPIRED, "expired")                                                                          \
+    X(DUPLICATE, "duplicate")                                                                      \
+    X(STALE, "stale")                                                                              \
+    X(DROPPED, "dropped")                                                                          \
+    X(ACKED, "acked")                                                                              \
+    X(NACKED, "nacked")                                                                            \
+    X(TIMED_OUT, "timed_out")                                                                      \
+    X(REPLIED, "replied")                                                                          \
+    X(START, "start")                                                                              \
+    X(STOP, "stop")                                                                                \
+    X(LINK_UP, "link_up")                                                                          \
+    X(LINK_DOWN, "link_down")                                                                      \
+    X(LINK_FAILED, "link_failed")                                                                  \
+    X(RELOADED, "reloaded")                                                                        \
+    X(ATTACHED, "attached")                                                                        \
+    X(REFUSED, "refused")
 
 enum fact_kind {
 #define X(name, text) FACT_##name,

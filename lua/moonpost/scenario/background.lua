@@ -109,7 +109,8 @@ end
 -- ---- stop ----
 
 local function signal(pid, name)
-  assert(process.spawn { args = { "kill", "-" .. name, tostring(pid) } })
+  -- The shell's own kill: the program of that name is not on every machine.
+  assert(process.spawn { args = { "sh", "-c", 'kill -s "$0" "$1"', name, tostring(pid) } })
 end
 
 -- Waits until a process has ended. Interrupts change nothing: it is ending already.
