@@ -79,6 +79,7 @@ static void run_insert(struct lane *lane, size_t at, uint64_t first, enum lane_l
 
 static void runs_remove(struct lane *lane, size_t at, size_t count)
 {
+    if (count == 0) return;
     lane->run_count -= count;
     memmove(&lane->runs[at], &lane->runs[at + count], (lane->run_count - at) * sizeof *lane->runs);
 }
