@@ -187,8 +187,9 @@ static bool continues(const struct after *a, const struct after *b)
 {
     return b->kind == AFTER_RECEIPT && b->handle == a->handle && b->number == a->number + 1 &&
            b->transmission == a->transmission && b->level == a->level && b->code == a->code &&
-           b->flags == a->flags && b->facts == a->facts && b->reason.size == 0 &&
-           b->result.size == 0 && b->retry_after_ms == a->retry_after_ms;
+           b->flags == a->flags && b->facts == a->facts && b->word.size == 0 &&
+           b->reason.size == 0 && b->result.size == 0 && b->result_encoding == a->result_encoding &&
+           b->retry_after_ms == a->retry_after_ms;
 }
 
 static void mark_stored(struct engine *engine, const struct after *after)
@@ -230,7 +231,8 @@ static size_t said_range(struct engine *engine, const struct after *at, size_t l
 {
     size_t count = 1;
     mark_stored(engine, at);
-    bool alone = at->reason.size > 0 || at->result.size > 0 || hook_asked(engine, HOOK_FORWARD);
+    bool alone = at->word.size > 0 || at->reason.size > 0 || at->result.size > 0 ||
+                 hook_asked(engine, HOOK_FORWARD);
     while (!alone && count < left && count < RECEIPT_RANGE_MAX &&
            continues(&at[count - 1], &at[count]))
         mark_stored(engine, &at[count++]);
