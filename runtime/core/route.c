@@ -10,7 +10,6 @@
 enum {
     NAME_COLUMNS = 64,         /* longer names are not compared */
     NEAREST_CANDIDATES = 1000, /* a hint is not worth looking at more */
-    ORIGINS_MAX = 65536,       /* ways back that are remembered; the oldest go first */
 };
 
 static struct link *upstream_link(const struct engine *engine, uint32_t turn,
