@@ -70,7 +70,7 @@ end
 
 local function result_of(answer, reason, code, refusal)
   if answer == nil then return nil, reason, code, refusal end
-  return answer.result
+  return receipt.result(answer)
 end
 
 --- Send, wait until it is handled, and answer the handler's result.

@@ -34,8 +34,9 @@ function ctx.call(self, to, body, options)
   local message = send_table.call(to, body, options, "ctx:call")
   ctx_field(self, "address") -- raises GONE after the delivery
   local answer = receipt.new(wait.now("call", message))
-  if answer.ok then return answer.result end
-  error(errors.new { code = answer.code, reason = answer.reason or answer.code, ref = answer.ref }, 0)
+  local result, reason, code = receipt.result(answer)
+  if code then error(errors.new { code = code, reason = reason, ref = answer.ref }, 0) end
+  return result
 end
 
 local FIELDS = closed.words "address node generation key attempt last transmission profile expires requeues"

@@ -13,6 +13,7 @@ local receipt = {}
 ---@field attempt integer the transmission it answers
 ---@field dup boolean
 ---@field result any
+---@field result_lost true|nil handled, but the owner does not know its result any more
 ---@field retry_after number|nil seconds
 ---@field guarantees moonpost.Guarantees computed when looked at
 ---@field facts moonpost.ReceiptFacts
@@ -30,6 +31,19 @@ function metatable.__tostring(self)
   return ("type=%s ok=%s code=%s reason=%s ref=%s level=%s attempt=%s"):format(
     tostring(self.type), tostring(self.ok), tostring(self.code), tostring(self.reason), tostring(self.ref),
     tostring(self.level), tostring(self.attempt))
+end
+
+local LOST = "it was handled, but its result is lost: an agent keeps results with a dedup policy"
+
+--- What a call answers: the result, or nil, reason and code.
+---@param answer moonpost.Receipt
+---@return any result
+---@return string|nil reason
+---@return string|nil code
+function receipt.result(answer)
+  if not answer.ok then return nil, answer.reason or answer.code, answer.code end
+  if answer.result_lost then return nil, LOST, "TIMEOUT" end
+  return answer.result
 end
 
 --- Make a receipt of the table that the runtime fills.

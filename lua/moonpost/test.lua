@@ -144,8 +144,7 @@ function World:call(to, body, options)
     worlds.run(self.handle, wait)
     answer = self:receipt(id)
   end
-  if answer.ok then return answer.result end
-  return nil, answer.reason, answer.code
+  return receipt.result(answer)
 end
 
 --- Let time pass.

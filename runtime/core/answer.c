@@ -282,6 +282,7 @@ static void fill_answer(struct engine *engine, struct answer *answer, const stru
     struct arena *arena = &engine->effects->arena;
     answer->ok = !(end->flags & RECEIPT_NACK);
     answer->dup = end->flags & RECEIPT_DUP;
+    answer->forgot = end->flags & RECEIPT_FORGOT;
     answer->code = end->code;
     answer->level = end->level;
     answer->result_encoding = end->result_encoding;

@@ -38,6 +38,7 @@ struct run {
 struct answer {
     bool ok;
     bool dup;
+    bool forgot;   /* handled, but its result is lost: the owner does not keep it any more */
     uint8_t code;  /* enum code; TIMEOUT: nobody knows yet, the send goes on */
     uint8_t level; /* enum level */
     uint8_t result_encoding;

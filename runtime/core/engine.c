@@ -84,6 +84,7 @@ static void free_waiters(struct engine *engine)
         struct waiter *waiter = engine->waiters.slots[i].value;
         if (!waiter) continue;
         heap_clear(&engine->deadlines, &waiter->deadline); /* links are still to leave the heap */
+        policy_release(engine, waiter->policy);
         block_release(waiter->block);
         free(waiter);
     }
@@ -112,11 +113,6 @@ static void free_settings(struct engine *engine)
         free((char *)engine->settings.links[i].address.bytes);
     free((struct link_settings *)engine->settings.links);
     free((char *)engine->settings.name.bytes);
-    while (engine->policies_seen) {
-        struct policy_node *next = engine->policies_seen->next;
-        free(engine->policies_seen);
-        engine->policies_seen = next;
-    }
 }
 
 void engine_free(struct engine *engine)
@@ -159,8 +155,23 @@ struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct s
     queue->lane_epoch = random_next(&engine->random);
     queue->shared = kind == QUEUE_OUTBOX ? &engine->outbox : NULL;
     map_add(map, queue->name, queue);
+    engine_push_queue(engine, queue);
+    return queue;
+}
+
+void engine_push_queue(struct engine *engine, struct queue *queue)
+{
+    queue->next = NULL;
     *engine->queues_tail = queue;
     engine->queues_tail = &queue->next;
+}
+
+struct queue *engine_pop_queue(struct engine *engine)
+{
+    struct queue *queue = engine->queues;
+    if (!queue) return NULL;
+    engine->queues = queue->next;
+    if (!engine->queues) engine->queues_tail = &engine->queues;
     return queue;
 }
 
@@ -188,12 +199,14 @@ struct entry *engine_entry(struct engine *engine, struct block *block)
 
 void engine_drop(struct engine *engine, struct entry *entry)
 {
+    failure_clear(entry);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);
     slots_remove(&engine->leases, entry->delivery);
     if (entry->waiter) entry->waiter->entry = NULL;
-    failure_clear(entry);
+    reservations_release(entry);
+    policy_release(engine, entry->policy);
     block_release(entry->block);
     free(entry);
 }
@@ -345,100 +358,7 @@ static void take_committed(struct engine *engine, struct batch *batch)
         engine->spare = batch;
 }
 
-/* ---- waiters ---- */
-
-static struct span waiter_key(const struct waiter *waiter)
-{
-    return span_of((const char *)&waiter->token, sizeof waiter->token);
-}
-
-struct waiter *waiter_find(const struct engine *engine, uint64_t token)
-{
-    return map_find(&engine->waiters, span_of((const char *)&token, sizeof token));
-}
-
-struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *entry,
-                          int64_t timeout_ms)
-{
-    struct waiter *waiter = calloc(1, sizeof *waiter);
-    ensure(waiter != NULL && token != 0 && !waiter_find(engine, token));
-    waiter->token = token;
-    waiter->deadline.kind = DEADLINE_WAITER;
-    waiter->entry = entry;
-    waiter->block = entry ? block_retain(entry->block) : NULL;
-    map_add(&engine->waiters, waiter_key(waiter), waiter);
-    if (timeout_ms > 0 || !entry)
-        heap_set(&engine->deadlines, &waiter->deadline, engine->now_ms + timeout_ms);
-    if (entry) entry->waiter = waiter;
-    return waiter;
-}
-
-void waiter_free(struct engine *engine, struct waiter *waiter)
-{
-    if (waiter->entry) waiter->entry->waiter = NULL;
-    heap_clear(&engine->deadlines, &waiter->deadline);
-    map_remove(&engine->waiters, waiter_key(waiter));
-    block_release(waiter->block);
-    free(waiter);
-}
-
-static void waiter_deadline(struct engine *engine, struct waiter *waiter)
-{
-    if (!waiter->block) {
-        effects_add(engine->effects, EFFECT_RESUME)->waiter = waiter->token;
-        waiter_free(engine, waiter);
-        return;
-    }
-    struct end end = {.code = CODE_TIMEOUT,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text("no answer in time; the message is still on its way")};
-    answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
-}
-
-/* ---- policies, facts, texts ---- */
-
-static bool policy_equal(const struct retry_policy *a, const struct retry_policy *b)
-{
-    return a->attempts == b->attempts && a->first_ms == b->first_ms && a->step_ms == b->step_ms &&
-           a->cap_ms == b->cap_ms && a->deadline_ms == b->deadline_ms && a->script == b->script &&
-           a->whole == b->whole && !(a->factor < b->factor || a->factor > b->factor) &&
-           !(a->jitter < b->jitter || a->jitter > b->jitter) && a->delay_count == b->delay_count &&
-           memcmp(a->delays_ms, b->delays_ms, a->delay_count * sizeof *a->delays_ms) == 0;
-}
-
-const struct retry_policy *engine_policy(struct engine *engine, const struct retry_policy *policy)
-{
-    if (!policy) return &engine->settings.send;
-    for (struct policy_node *node = engine->policies_seen; node; node = node->next)
-        if (policy_equal(&node->policy, policy)) return &node->policy;
-    struct policy_node *node = calloc(1, sizeof *node);
-    ensure(node != NULL);
-    node->policy = *policy;
-    node->next = engine->policies_seen;
-    engine->policies_seen = node;
-    return &node->policy;
-}
-
-bool engine_is_last(const struct retry_policy *policy, uint32_t n)
-{
-    return !policy->whole && n >= policy->attempts;
-}
-
-bool engine_retry(struct engine *engine, const struct retry_policy *policy,
-                  const struct failure *failure, int64_t *delay_ms, struct span *reason)
-{
-    struct retry_answer answer = {.delay_ms = -1};
-    if (policy->script && engine->policies.retry)
-        engine->policies.retry(engine->policies.user, policy->script, failure, &answer);
-    if (answer.give_up) {
-        if (answer.reason.size > 0) *reason = arena_copy(&engine->effects->arena, answer.reason);
-        return false;
-    }
-    *delay_ms = answer.delay_ms;
-    if (answer.delay_ms >= 0) return true;
-    *delay_ms = retry_delay(policy, failure->attempt, random_spread(&engine->random));
-    return failure->attempt < policy->attempts;
-}
+/* ---- facts, texts ---- */
 
 bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
 {
@@ -494,6 +414,7 @@ static void take_stop(struct engine *engine)
 {
     engine->stopping = true;
     owner_stop(engine);
+    sender_stop(engine);
     session_stop(engine);
     engine_fact_of(engine, FACT_STOP, engine->settings.name);
 }
@@ -613,14 +534,12 @@ size_t engine_pending(const struct engine *engine, void (*each)(void *, const st
     return count;
 }
 
-enum { FAILURES_SHOWN = 1024 };
-
 /* The letter's notes, oldest first. The newest note tells why it died and is not an attempt. */
 static void dead_letter(const struct entry *entry, void (*each)(void *, const struct dead_letter *),
                         void *user)
 {
-    struct dead_failure failures[FAILURES_SHOWN];
-    size_t first = FAILURES_SHOWN;
+    struct dead_failure failures[FAILURES_KEPT];
+    size_t first = FAILURES_KEPT;
     const struct failure_note *why = entry->failures;
     for (const struct failure_note *note = why->older; note && first > 0; note = note->older)
         failures[--first] = (struct dead_failure){note->attempt, note->at_ms,  note->code,
@@ -634,7 +553,7 @@ static void dead_letter(const struct entry *entry, void (*each)(void *, const st
         .first_ms = entry->first_ms,
         .last_ms = why->at_ms,
         .failures = failures + first,
-        .failure_count = FAILURES_SHOWN - first,
+        .failure_count = FAILURES_KEPT - first,
     };
     each(user, &letter);
 }
@@ -661,6 +580,7 @@ void engine_count(const struct engine *engine, struct engine_counts *counts)
         counts->awaiting += queue->lists[ENTRY_AWAITING].count;
         counts->dead_now += queue->lists[ENTRY_DEAD].count;
     }
+    counts->lanes = engine->lanes.count;
     for (const struct link *link = engine->links; link; link = link->next)
         counts->links_up += link->state == LINK_UP;
 }

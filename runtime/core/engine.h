@@ -48,6 +48,12 @@ void engine_free(struct engine *engine);
 void engine_step(struct engine *engine, const struct event *events, size_t count, int64_t now_ms,
                  struct effects *effects);
 
+/* Keep room for a send that a handler will make when it is acked, until its delivery ends; called
+ * between steps. CODE_NONE, or why it cannot be made: BUSY, STORE_FULL, PROFILE_MISMATCH, DENIED,
+ * UNSUPPORTED, TOO_LARGE, with `*reason`, valid until the next call. */
+enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct submit *submit,
+                         const char **reason);
+
 /* When the engine wants to be called next at the latest; INT64_MAX: nothing is due. */
 int64_t engine_deadline_ms(const struct engine *engine);
 
@@ -91,7 +97,7 @@ void engine_dead(const struct engine *engine, struct span address,
 struct engine_counts {
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
         lost;
-    size_t links_up, waiting, leased, deferred, awaiting, dead_now;
+    size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };
 
 void engine_count(const struct engine *engine, struct engine_counts *counts);

@@ -19,28 +19,55 @@ static struct span place(char **at, struct span text)
     return copy;
 }
 
-void failure_add(struct entry *entry, uint32_t attempt, int64_t now_ms, uint8_t code,
-                 struct span word, struct span reason, struct span traceback)
+static struct failure_note *note_new(struct span word, struct span reason, struct span traceback)
 {
-    word = cut(word, UINT8_MAX);
-    reason = cut(reason, REASON_BYTES_MAX);
-    traceback = cut(traceback, TRACEBACK_BYTES_MAX);
-    struct failure_note *note = malloc(sizeof *note + word.size + reason.size + traceback.size);
+    size_t size = sizeof(struct failure_note) + word.size + reason.size + traceback.size;
+    struct failure_note *note = malloc(size);
     ensure(note != NULL);
     char *at = (char *)(note + 1);
-    *note = (struct failure_note){
-        .older = entry->failures, .attempt = attempt, .at_ms = now_ms, .code = code};
+    *note = (struct failure_note){.size = size};
     note->word = place(&at, word);
     note->reason = place(&at, reason);
     note->traceback = place(&at, traceback);
+    return note;
+}
+
+static void note_free(struct entry *entry, struct failure_note *note)
+{
+    queue_weigh(entry, -(ptrdiff_t)note->size);
+    entry->failure_count--;
+    free(note);
+}
+
+/* Too many: the second oldest goes. */
+static void drop_one(struct entry *entry)
+{
+    struct failure_note **at = &entry->failures;
+    while ((*at)->older->older) at = &(*at)->older;
+    struct failure_note *second = *at;
+    *at = second->older;
+    note_free(entry, second);
+}
+
+void failure_add(struct entry *entry, uint32_t attempt, int64_t now_ms, uint8_t code,
+                 struct span word, struct span reason, struct span traceback)
+{
+    struct failure_note *note = note_new(cut(word, UINT8_MAX), cut(reason, REASON_BYTES_MAX),
+                                         cut(traceback, TRACEBACK_BYTES_MAX));
+    note->attempt = attempt;
+    note->at_ms = now_ms;
+    note->code = code;
+    note->older = entry->failures;
     entry->failures = note;
+    queue_weigh(entry, (ptrdiff_t)note->size);
+    if (++entry->failure_count > FAILURES_KEPT) drop_one(entry);
 }
 
 void failure_clear(struct entry *entry)
 {
     while (entry->failures) {
-        struct failure_note *older = entry->failures->older;
-        free(entry->failures);
-        entry->failures = older;
+        struct failure_note *note = entry->failures;
+        entry->failures = note->older;
+        note_free(entry, note);
     }
 }

@@ -9,10 +9,13 @@ struct failure_note {
     uint32_t attempt;
     int64_t at_ms;
     uint8_t code;
+    size_t size;                         /* of the whole note, in bytes */
     struct span word, reason, traceback; /* owned, behind the struct */
 };
 
-/* Note a failure of the entry; texts are copied and cut at their limits. */
+/* Note a failure of the entry, which stands in a queue; texts are copied and cut at their limits.
+ * Of more than FAILURES_KEPT the first and the newest are kept: the attempt numbers show the gap.
+ * Notes count in the bytes of their queue. */
 void failure_add(struct entry *entry, uint32_t attempt, int64_t now_ms, uint8_t code,
                  struct span word, struct span reason, struct span traceback);
 

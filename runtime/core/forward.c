@@ -33,7 +33,7 @@ static void pass_on(struct engine *engine, struct link *from, struct link *to,
 {
     struct hop hop = {(uint8_t)link_end(from), (uint8_t)link_end(to), to->name};
     struct block *altered = NULL;
-    bool ask = message->flags & MESSAGE_ASK; /* has nothing in it that a hook could look at */
+    bool ask = message->flags != 0; /* has nothing in it that a hook could look at */
     if (!ask && !hook_message(engine, HOOK_FORWARD, message, &hop, &altered)) return;
     struct message next = altered ? message_of(altered) : *message;
     next.hops++;
@@ -82,7 +82,7 @@ void forward_message(struct engine *engine, struct link *from, const struct mess
     struct message stamped = *message;
     struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
     struct block *altered = NULL;
-    bool ask = message->flags & MESSAGE_ASK;
+    bool ask = message->flags != 0;
     stamped.from = believed_from(engine, from, message->from);
     if (stamped.seq != 0) route_learn(engine, stamped.origin, from);
     if (!ask && !hook_message(engine, HOOK_RECEIVE, &stamped, &hop, &altered)) return;

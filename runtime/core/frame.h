@@ -61,7 +61,11 @@ enum receipt_facts {
     FACT_OWNER_AT_MOST_ONCE = 8, /* settled before the handler */
 };
 
-enum { RECEIPT_NACK = 1, RECEIPT_DUP = 2 };
+enum {
+    RECEIPT_NACK = 1,
+    RECEIPT_DUP = 2,
+    RECEIPT_FORGOT = 4, /* handled, and whatever its result was is not known any more */
+};
 
 struct receipt {
     uint8_t flags;

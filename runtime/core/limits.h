@@ -25,12 +25,18 @@ enum {
     LINK_CREDIT = 8192,  /* data frames a node takes from a link before it has dealt with them */
     WINDOW_DEFAULT = 64, /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,
+    OUTBOXES_MAX = 65536,         /* destinations a node holds messages for; more are refused */
+    OUTBOXES_LOOKED_AT = 8,       /* for each new one, when half of that are there: idle ones go */
+    FAILURES_KEPT = 32,           /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
     ASK_INTERVAL_MS = 30000,      /* how often a sender asks for an awaited `handled` */
     LAZY_COMMIT_MS = 5,           /* how long a settle that nobody waits for may wait for company */
     MEMORY_DEADLINE_MS = 120000,  /* how long an outbox in memory tries */
 };
+
+/* How long an outbox keeps a message whose owner is not heard of. */
+#define OUTBOX_KEPT_MS (7LL * 24 * 3600 * 1000)
 
 /* The moment that is so many milliseconds after another; never beyond INT64_MAX, which is never. */
 static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)

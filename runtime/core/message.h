@@ -25,7 +25,11 @@ enum level {
 
 enum encoding { ENCODING_RAW = 0, ENCODING_JSON = 1 };
 
-enum { MESSAGE_ASK = 1 /* flag: no body, tell me the level of this number */ };
+/* Flags of frames without a body: they are about a lane. */
+enum {
+    MESSAGE_ASK = 1,      /* tell me the level of this number */
+    MESSAGE_FAREWELL = 2, /* I have the final receipts of all numbers below this one */
+};
 
 #define REMAINING_FOREVER UINT64_MAX
 

@@ -9,13 +9,9 @@
 
 enum {
     BUSY_RETRY_AFTER_MS = 1000,
-    LANES_LOOKED_AT = 8,         /* old lanes, for each new one */
-    LANES_MAX = 65536,           /* then the longest unused closed one is forgotten */
     RESULT_KEPT_MAX = 16 * 1024, /* of a result that a dedup policy keeps */
     NO_RESULT = ENCODING_JSON,   /* without bytes; an empty string has none either, but is raw */
 };
-
-#define LANE_FORGET_MS (30LL * 24 * 3600 * 1000)
 
 static struct span no_text(void)
 {
@@ -26,106 +22,6 @@ struct queue *owner_mailbox(const struct engine *engine, struct span address)
 {
     struct queue *mailbox = map_find(&engine->mailboxes, address);
     return mailbox && mailbox->agent.agent ? mailbox : NULL;
-}
-
-/* ---- lanes ---- */
-
-static void lane_unlink(struct engine *engine, struct lane *lane)
-{
-    *(lane->previous ? &lane->previous->next : &engine->lane_oldest) = lane->next;
-    *(lane->next ? &lane->next->previous : &engine->lane_newest) = lane->previous;
-}
-
-static void lane_link(struct engine *engine, struct lane *lane)
-{
-    lane->next = NULL;
-    lane->previous = engine->lane_newest;
-    *(engine->lane_newest ? &engine->lane_newest->next : &engine->lane_oldest) = lane;
-    engine->lane_newest = lane;
-}
-
-static void lane_forget(struct engine *engine, struct lane *lane)
-{
-    char key[RECORD_KEY_MAX];
-    if (lane->touched_batch == engine->open->number) return; /* about to be written */
-    engine_changes(engine, false);
-    batch_delete(engine->open, record_lane_key(key, lane));
-    lane_unlink(engine, lane);
-    map_remove(&engine->lanes, lane_key_of(lane));
-    slots_remove(&engine->lane_handles, lane->handle);
-    lane_free(lane);
-}
-
-/* The longest unused lanes go when nobody used them for so long, or when there are too many; one
- * with an open number stays, and is looked at again after the others. */
-static void lanes_expire(struct engine *engine)
-{
-    for (int looks = 0; looks < LANES_LOOKED_AT; looks++) {
-        struct lane *oldest = engine->lane_oldest;
-        bool unused = oldest && engine->now_ms - oldest->used_ms >= LANE_FORGET_MS;
-        if (!oldest || (!unused && engine->lanes.count <= LANES_MAX)) return;
-        lane_unlink(engine, oldest);
-        lane_link(engine, oldest);
-        if (lane_is_closed(oldest)) lane_forget(engine, oldest);
-    }
-}
-
-static struct lane *lane_find(const struct engine *engine, const struct message *message)
-{
-    char key[LANE_KEY_MAX];
-    return map_find(&engine->lanes,
-                    lane_key(key, message->origin, message->lane_epoch, message->to));
-}
-
-static struct lane *lane_make(struct engine *engine, const struct message *message)
-{
-    struct lane *lane = lane_new(message->origin, message->lane_epoch, message->to, message->base);
-    lanes_expire(engine);
-    lane->handle = slots_add(&engine->lane_handles, lane);
-    map_add(&engine->lanes, lane_key_of(lane), lane);
-    lane_link(engine, lane);
-    return lane;
-}
-
-static struct lane *lane_of(struct engine *engine, const struct message *message)
-{
-    struct lane *lane = lane_find(engine, message);
-    if (!lane) lane = lane_make(engine, message);
-    lane_unlink(engine, lane);
-    lane_link(engine, lane);
-    lane->used_ms = engine->now_ms;
-    lane_advance(lane, message->base);
-    return lane;
-}
-
-/* Its record is written with the open batch. */
-static void lane_touch(struct engine *engine, struct lane *lane)
-{
-    if (lane->touched_batch == engine->open->number) return;
-    lane->touched_batch = engine->open->number;
-    array_reserve(engine->touched, engine->touched_count, engine->touched_capacity);
-    engine->touched[engine->touched_count++] = lane;
-    engine_changes(engine, false);
-}
-
-static void entry_level(struct engine *engine, const struct entry *entry, enum lane_level level)
-{
-    struct lane *lane = slots_get(&engine->lane_handles, entry->lane);
-    if (!lane) return;
-    lane_set(lane, entry->number, level);
-    lane_touch(engine, lane);
-}
-
-void owner_bye(struct engine *engine, struct span store_id)
-{
-    struct lane *next;
-    for (struct lane *lane = engine->lane_oldest; lane; lane = next) {
-        next = lane->next;
-        struct span origin = lane_origin(lane);
-        if (origin.size >= store_id.size &&
-            memcmp(origin.bytes, store_id.bytes, store_id.size) == 0 && lane_is_closed(lane))
-            lane_forget(engine, lane);
-    }
 }
 
 /* ---- dedup ---- */
@@ -159,7 +55,7 @@ static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, 
 static struct end handled_end(const struct seen *seen)
 {
     return (struct end){.level = LEVEL_HANDLED,
-                        .flags = RECEIPT_DUP,
+                        .flags = seen->forgot ? RECEIPT_DUP | RECEIPT_FORGOT : RECEIPT_DUP,
                         .result = block_span(seen->result),
                         .result_encoding = seen->result_encoding};
 }
@@ -188,7 +84,7 @@ static void acknowledge_duplicate(struct engine *engine, struct entry *entry,
     struct end end = handled_end(seen);
     end.level = entry->level < LEVEL_HANDLED ? entry->level : LEVEL_HANDLED;
     note_duplicate(engine, entry);
-    entry_level(engine, entry, LANE_HANDLED);
+    lanes_entry_level(engine, entry, LANE_HANDLED);
     answer_later(engine, entry, &end);
     engine_delete(engine, entry);
     engine_drop(engine, entry);
@@ -208,6 +104,7 @@ static void key_handled(struct engine *engine, struct queue *mailbox, struct see
     bool keep = outcome->result.size > 0 && outcome->result.size <= RESULT_KEPT_MAX;
     bool none = outcome->result.size == 0;
     struct block *result = keep ? block_copy(outcome->result) : NULL;
+    seen->forgot = !keep && !none;
     seen_settle(mailbox, seen, result, keep || none ? outcome->encoding : NO_RESULT,
                 engine->now_ms);
     block_release(result);
@@ -240,8 +137,16 @@ static void key_released(struct engine *engine, struct queue *mailbox, struct se
 
 static bool mailbox_is_full(const struct engine *engine, const struct queue *mailbox)
 {
-    return mailbox->own.count >= engine->settings.mailbox_count_max ||
-           mailbox->own.bytes >= engine->settings.mailbox_bytes_max;
+    return mailbox->own.count + mailbox->reserved.count >= engine->settings.mailbox_count_max ||
+           mailbox->own.bytes + mailbox->reserved.bytes >= engine->settings.mailbox_bytes_max;
+}
+
+/* Dead letters keep their place: none is dropped to make room, so new messages wait. */
+static struct span full_reason(struct engine *engine, const struct queue *mailbox)
+{
+    return engine_format(engine,
+                         "the mailbox is at its limit: %zu messages, %zu of them dead letters",
+                         mailbox->own.count, mailbox->lists[ENTRY_DEAD].count);
 }
 
 static void place(struct engine *engine, struct queue *mailbox, struct entry *entry,
@@ -299,7 +204,7 @@ static void accept_stored(struct engine *engine, struct link *from, const struct
     entry->number = message->seq;
     entry->transmission = message->transmission;
     lane_set(lane, message->seq, LANE_ACCEPTED);
-    lane_touch(engine, lane);
+    lanes_touch(engine, lane);
     place(engine, mailbox, entry, message);
     from->open_puts++;
     if (!settle_duplicate(engine, entry)) store(engine, entry);
@@ -320,7 +225,9 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
 {
     static const struct end ends[] = {
         [LANE_STORED] = {.level = LEVEL_STORED},
-        [LANE_HANDLED] = {.level = LEVEL_HANDLED, .result_encoding = NO_RESULT},
+        [LANE_HANDLED] = {.level = LEVEL_HANDLED,
+                          .flags = RECEIPT_FORGOT,
+                          .result_encoding = NO_RESULT},
         [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
         [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
     };
@@ -337,7 +244,9 @@ static struct end handled_before(struct queue *mailbox, struct span key, int64_t
 {
     const struct seen *seen = seen_find(mailbox, key, now_ms);
     if (seen && !seen->holder) return handled_end(seen);
-    return (struct end){.level = LEVEL_HANDLED, .flags = RECEIPT_DUP, .result_encoding = NO_RESULT};
+    return (struct end){.level = LEVEL_HANDLED,
+                        .flags = RECEIPT_DUP | RECEIPT_FORGOT,
+                        .result_encoding = NO_RESULT};
 }
 
 /* A question has no body of which a dedup policy could make a key: only the id leads to a result.
@@ -346,7 +255,7 @@ static void say_handled(struct engine *engine, const struct lane *lane, struct q
                         const struct message *message)
 {
     struct end end = handled_before(mailbox, message->id, engine->now_ms);
-    end.flags = 0;
+    end.flags &= (uint8_t)~RECEIPT_DUP;
     answer_again(engine, lane, mailbox, message, &end);
 }
 
@@ -355,7 +264,7 @@ static void receive_ask(struct engine *engine, struct link *from, const struct m
 {
     static const struct end unknown = {.level = LEVEL_UNKNOWN};
     bool by_id = mailbox->agent.dedup != DEDUP_NONE && !mailbox->agent.asks_dedup;
-    struct lane *lane = lane_find(engine, message);
+    struct lane *lane = lanes_find(engine, message);
     if (lane) lane_advance(lane, message->base);
     enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
     if (level == LANE_UNKNOWN)
@@ -404,7 +313,7 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
         refuse(engine, from, message, CODE_BUSY,
                span_text("too many numbers of this lane are open"));
     else if (mailbox_is_full(engine, mailbox))
-        refuse(engine, from, message, CODE_BUSY, span_text("the mailbox is at its limit"));
+        refuse(engine, from, message, CODE_BUSY, full_reason(engine, mailbox));
     else
         return false;
     return true;
@@ -413,7 +322,7 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
 static void receive_stored(struct engine *engine, struct link *from, const struct message *message,
                            struct queue *mailbox)
 {
-    struct lane *lane = lane_of(engine, message);
+    struct lane *lane = lanes_of(engine, message);
     enum lane_level level = lane_level(lane, message->seq);
     bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
     if (ended)
@@ -442,7 +351,9 @@ static void receive_at_most_once(struct engine *engine, struct link *from,
 void owner_receive(struct engine *engine, struct link *from, const struct message *message,
                    struct queue *mailbox)
 {
-    if (message->flags & MESSAGE_ASK)
+    if (message->flags & MESSAGE_FAREWELL)
+        lanes_farewell(engine, message);
+    else if (message->flags & MESSAGE_ASK)
         receive_ask(engine, from, message, mailbox);
     else if (message->profile == EXACTLY_ONCE)
         refuse(engine, from, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
@@ -453,57 +364,6 @@ void owner_receive(struct engine *engine, struct link *from, const struct messag
         receive_at_most_once(engine, from, message, mailbox);
     else
         receive_stored(engine, from, message, mailbox);
-}
-
-/* ---- from this engine ---- */
-
-static void refuse_here(struct engine *engine, const struct submit *submit,
-                        const struct message *message, enum code code, const char *reason)
-{
-    struct submit completed = *submit;
-    completed.message = *message;
-    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
-    if (code == CODE_BUSY) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
-    answer_refused(engine, &completed, &end);
-}
-
-static void put_here(struct engine *engine, struct queue *mailbox, const struct submit *submit,
-                     const struct message *message, struct block *block)
-{
-    bool stored = message->profile != AT_MOST_ONCE;
-    struct entry *entry = engine_entry(engine, block);
-    entry->transmission = 1;
-    if (submit->waiter && stored)
-        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
-            engine_policy(engine, submit->retry);
-    place(engine, mailbox, entry, message);
-    if (settle_duplicate(engine, entry)) return;
-    if (stored) store(engine, entry);
-}
-
-void owner_put(struct engine *engine, struct queue *mailbox, const struct submit *submit,
-               const struct message *message, bool forced)
-{
-    struct submit completed = *submit;
-    completed.message = *message;
-    if (is_too_weak(engine, mailbox, message)) {
-        refuse_here(engine, submit, message, CODE_PROFILE_MISMATCH,
-                    "the agent asks for a stronger profile");
-        return;
-    }
-    if (!forced && mailbox_is_full(engine, mailbox)) {
-        refuse_here(engine, submit, message, CODE_BUSY, "the mailbox is at its limit");
-        return;
-    }
-    struct block *block = through_hook(engine, message, NULL);
-    if (!block) {
-        refuse_here(engine, submit, message, CODE_REJECTED, "a hook dropped it");
-        return;
-    }
-    put_here(engine, mailbox, submit, message, block);
-    if (message->profile != AT_MOST_ONCE) return;
-    struct end sent = {.level = LEVEL_SENT};
-    answer_refused(engine, &completed, &sent);
 }
 
 /* ---- delivering ---- */
@@ -540,7 +400,7 @@ static void settle_first(struct engine *engine, struct entry *entry)
 {
     bool stored = entry->stored;
     entry->settled_first = true;
-    entry_level(engine, entry, LANE_HANDLED);
+    lanes_entry_level(engine, entry, LANE_HANDLED);
     engine_delete(engine, entry);
     if (!stored) {
         run(engine, entry);
@@ -586,6 +446,7 @@ static void end_lease(struct engine *engine, struct entry *entry)
     struct queue *mailbox = entry->queue;
     slots_remove(&engine->leases, entry->delivery);
     entry->delivery = 0;
+    reservations_release(entry);
     ensure(mailbox->running > 0);
     mailbox->running--;
     engine_ready(engine, mailbox);
@@ -612,7 +473,7 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
         .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
     if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
     note_handled(engine, entry, outcome);
-    entry_level(engine, entry, LANE_HANDLED);
+    lanes_entry_level(engine, entry, LANE_HANDLED);
     answer_later(engine, entry, &end);
     if (entry->seen) key_handled(engine, entry->queue, entry->seen, outcome);
     engine_delete(engine, entry);
@@ -625,7 +486,7 @@ static void settle_lost(struct engine *engine, struct entry *entry, const struct
     struct end end = {
         .code = CODE_DEAD, .flags = RECEIPT_NACK, .level = LEVEL_STORED, .reason = outcome->reason};
     engine->counts.lost++;
-    entry_level(engine, entry, LANE_DEAD);
+    lanes_entry_level(engine, entry, LANE_DEAD);
     struct fact *fact = engine_fact(engine, FACT_DROPPED, entry);
     if (fact) {
         fact->code = outcome->code;
@@ -648,7 +509,7 @@ static void die(struct engine *engine, struct entry *entry, uint8_t code, struct
         fact->word = arena_copy(&engine->effects->arena, word);
         fact->reason = arena_copy(&engine->effects->arena, reason);
     }
-    entry_level(engine, entry, LANE_DEAD);
+    lanes_entry_level(engine, entry, LANE_DEAD);
     answer_later(engine, entry, &end);
     if (entry->seen) key_released(engine, entry->queue, entry->seen);
     entry->seen = NULL;
@@ -779,7 +640,7 @@ static void expire(struct engine *engine, struct entry *entry)
                       .reason = span_text("expired before it was handled")};
     engine->counts.expired++;
     engine_fact(engine, FACT_EXPIRED, entry);
-    entry_level(engine, entry, LANE_EXPIRED);
+    lanes_entry_level(engine, entry, LANE_EXPIRED);
     answer_later(engine, entry, &end);
     if (entry->seen && entry->seen->holder == entry)
         key_released(engine, entry->queue, entry->seen);
@@ -798,6 +659,79 @@ void owner_deadline(struct engine *engine, struct entry *entry)
         engine_entry_deadline(engine, entry, INT64_MAX);
         engine_ready(engine, entry->queue);
     }
+}
+
+/* ---- from this engine ---- */
+
+enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+                        const struct message *message, const char **reason)
+{
+    if (engine->settings.strict && message->profile < mailbox->agent.profile) {
+        *reason = "the agent asks for a stronger profile";
+        return CODE_PROFILE_MISMATCH;
+    }
+    if (!mailbox_is_full(engine, mailbox)) return CODE_NONE;
+    *reason = "the mailbox is at its limit";
+    return CODE_BUSY;
+}
+
+static void put_here(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+                     const struct message *message, struct block *block)
+{
+    bool stored = message->profile != AT_MOST_ONCE;
+    struct entry *entry = engine_entry(engine, block);
+    entry->transmission = 1;
+    if (submit->waiter && stored)
+        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
+            policy_keep(engine, submit->retry);
+    place(engine, mailbox, entry, message);
+    if (settle_duplicate(engine, entry)) return;
+    if (stored) store(engine, entry);
+}
+
+/* Somebody has promised to send it, and it cannot be handed over: it is a dead letter here. */
+static void bury_here(struct engine *engine, struct queue *mailbox, const struct message *message,
+                      enum code code, const char *reason)
+{
+    struct entry *entry = engine_entry(engine, message_encode(message));
+    entry->profile = message->profile;
+    entry->level = message->level;
+    entry->transmission = 1;
+    queue_insert(mailbox, entry, ENTRY_WAITING);
+    engine_put(engine, entry);
+    die(engine, entry, (uint8_t)code, no_text(), span_text(reason));
+}
+
+static void turn_away(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+                      bool forced, enum code code, const char *reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
+    if (code == CODE_BUSY) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
+    answer_refused(engine, submit, &end);
+    if (submit->message.profile != AT_MOST_ONCE) {
+        if (forced) bury_here(engine, mailbox, &submit->message, code, reason);
+    } else if (code != CODE_REJECTED)
+        engine->counts.lost++; /* what a hook drops is counted as dropped */
+}
+
+void owner_put(struct engine *engine, struct queue *mailbox, const struct submit *submit,
+               const struct message *message, bool forced)
+{
+    static const struct end sent = {.level = LEVEL_SENT};
+    struct submit completed = *submit;
+    completed.message = *message;
+    const char *reason = NULL;
+    enum code code = owner_refusal(engine, mailbox, message, &reason);
+    if (forced && code == CODE_BUSY) code = CODE_NONE;
+    if (code == CODE_NONE) is_too_weak(engine, mailbox, message); /* not strict: only told once */
+    struct block *block = code == CODE_NONE ? through_hook(engine, message, NULL) : NULL;
+    if (block) {
+        put_here(engine, mailbox, submit, message, block);
+        if (message->profile == AT_MOST_ONCE) answer_refused(engine, &completed, &sent);
+    } else if (code == CODE_NONE)
+        turn_away(engine, mailbox, &completed, forced, CODE_REJECTED, "a hook dropped it");
+    else
+        turn_away(engine, mailbox, &completed, forced, code, reason);
 }
 
 /* ---- agents come and go ---- */

@@ -3,9 +3,13 @@
  *   engine.c   the step: events in, deadlines, what is flushed at the end
  *   session.c  links: hello, attach, heartbeats, credits, fencing
  *   route.c    address to queue or link, and the way back to an origin
+ *   submit.c   where a message begins: refused, put here, or into an outbox
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
- *   owner.c    the mailbox: accept, lanes, dedup, deliver, settle
+ *   owner.c    the mailbox: accept, dedup, deliver, settle
+ *   lanes.c    lanes found, made, written and forgotten
  *   answer.c   receipts on their way out, and answers to those who wait here
+ *   waiter.c   those who wait here
+ *   policy.c   retry policies: kept while they are used, and asked
  */
 #ifndef MOONPOST_PARTS_H
 #define MOONPOST_PARTS_H
@@ -86,8 +90,10 @@ struct store_epoch {
     char store_id[STORE_ID_BYTES];
 };
 
+/* A policy that messages and waiters go by; equal ones share it where that is cheap. */
 struct policy_node {
-    struct policy_node *next;
+    struct policy_node *next, *previous;
+    size_t references;
     struct retry_policy policy;
 };
 
@@ -106,8 +112,9 @@ struct engine {
     uint64_t sequence;
 
     struct queue *queues, **queues_tail;
-    struct map mailboxes, outboxes; /* address to struct queue */
-    struct queue_total outbox;      /* over all outboxes */
+    struct map mailboxes, outboxes;     /* address to struct queue */
+    struct queue_total outbox;          /* over all outboxes */
+    struct queue_total outbox_reserved; /* kept for the sends of handlers at work */
     struct queue *ready, **ready_tail;
     struct map lanes;
     struct lane *lane_oldest, *lane_newest;
@@ -131,8 +138,9 @@ struct engine {
 
     struct effects *effects; /* of the running step */
     bool ran;                /* the running step started a handler */
-    struct policy_node *policies_seen;
+    struct policy_node *policies_kept;
     struct buffer scratch;
+    char refusal[96]; /* why engine_reserve refused */
     struct engine_counts counts;
 };
 
@@ -149,6 +157,10 @@ struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct s
 
 /* An entry for the block (its reference is given), with handle, sequence and time. */
 struct entry *engine_entry(struct engine *engine, struct block *block);
+
+/* All queues, in a list: add one behind, take the first out of it (NULL: there is none). */
+void engine_push_queue(struct engine *engine, struct queue *queue);
+struct queue *engine_pop_queue(struct engine *engine);
 
 /* Take it out of its list, forget it and release what it holds. */
 void engine_drop(struct engine *engine, struct entry *entry);
@@ -173,26 +185,35 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
 /* A fact about a link or an address. NULL when nobody wants it. */
 struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject);
 
-/* The wait after failure n by this policy; asks the script first. False: give up; `*reason` is then
- * the script's (valid during the step), or untouched. */
-bool engine_retry(struct engine *engine, const struct retry_policy *policy,
-                  const struct failure *failure, int64_t *delay_ms, struct span *reason);
-
 /* A text in the effects' arena, valid until the effects are reset. */
 struct span engine_format(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Waiters. */
+/* ---- waiter.c ---- */
+
+/* Somebody waits under this token: for the end of the entry (timeout 0: however long it takes), or,
+ * without an entry, for the moment. */
 struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *entry,
                           int64_t timeout_ms);
 struct waiter *waiter_find(const struct engine *engine, uint64_t token);
 void waiter_free(struct engine *engine, struct waiter *waiter);
+void waiter_deadline(struct engine *engine, struct waiter *waiter);
+
+/* ---- policy.c ---- */
+
+/* The policy (NULL: the node's `send`) for as long as it is not released. */
+const struct retry_policy *policy_keep(struct engine *engine, const struct retry_policy *policy);
+
+/* No longer used; NULL is allowed. */
+void policy_release(struct engine *engine, const struct retry_policy *policy);
 
 /* Whether n attempts are all that the policy gives, as far as that is known without asking. */
 bool engine_is_last(const struct retry_policy *policy, uint32_t n);
 
-/* One copy of equal policies, for the engine's life. NULL: the node's `send`. */
-const struct retry_policy *engine_policy(struct engine *engine, const struct retry_policy *policy);
+/* The wait after failure n by this policy; asks the script first. False: give up; `*reason` is then
+ * the script's (valid during the step), or untouched. */
+bool engine_retry(struct engine *engine, const struct retry_policy *policy,
+                  const struct failure *failure, int64_t *delay_ms, struct span *reason);
 
 /* ---- session.c ---- */
 
@@ -255,12 +276,27 @@ void forward_receipt(struct engine *engine, struct link *from, const struct rece
 /* Whether the link may take one more data frame. */
 bool forward_has_credit(const struct link *link);
 
-/* ---- sender.c ---- */
+/* ---- submit.c ---- */
 
 void sender_submit(struct engine *engine, const struct submit *submit);
 
-/* The same from a handler that was acked: it leaves with the open batch, and cannot be refused. */
+/* The same from a handler that was acked: engine_reserve has kept room for it, so it is taken. */
 void sender_submit_effect(struct engine *engine, const struct submit *submit);
+
+/* The delivery has ended: what was kept for its sends is free again. */
+void reservations_release(struct entry *lease);
+
+/* ---- sender.c ---- */
+
+/* Nothing is to be done for the entry before it is given up or expires. */
+void sender_wait(struct engine *engine, struct entry *entry);
+
+/* This node has the final receipts of all that it sent through the outbox: tell the owner, who may
+ * forget its lane. */
+void sender_farewell(struct engine *engine, const struct queue *outbox);
+
+/* The node stops: farewells for all outboxes in which nothing is open. */
+void sender_stop(struct engine *engine);
 void sender_pump(struct engine *engine, struct queue *outbox);
 void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
 void sender_deadline(struct engine *engine, struct entry *entry);
@@ -269,6 +305,22 @@ void sender_released(struct engine *engine, uint64_t handle);
 /* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
 void sender_link_up(struct engine *engine, const struct link *link);
 void sender_link_down(struct engine *engine, struct link *link);
+
+/* ---- lanes.c ---- */
+
+/* The lane of a message, or NULL; made when it is not there, and advanced to the message's base. */
+struct lane *lanes_find(const struct engine *engine, const struct message *message);
+struct lane *lanes_of(struct engine *engine, const struct message *message);
+
+/* Its record is written with the open batch. */
+void lanes_touch(struct engine *engine, struct lane *lane);
+
+/* The entry's number got so far. Nothing for an entry that came by no lane. */
+void lanes_entry_level(struct engine *engine, const struct entry *entry, enum lane_level level);
+
+/* The sender has the final receipts of all numbers below the message's: nothing need be remembered
+ * of its lane. */
+void lanes_farewell(struct engine *engine, const struct message *message);
 
 /* ---- owner.c ---- */
 
@@ -283,6 +335,10 @@ void owner_put(struct engine *engine, struct queue *mailbox, const struct submit
 
 /* The mailbox of an address with an agent behind it, or NULL. */
 struct queue *owner_mailbox(const struct engine *engine, struct span address);
+
+/* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
+enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+                        const struct message *message, const char **reason);
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
 void owner_agent_down(struct engine *engine, struct span address);
 void owner_pump(struct engine *engine, struct queue *mailbox);
@@ -290,9 +346,6 @@ void owner_outcome(struct engine *engine, const struct outcome *outcome);
 void owner_deadline(struct engine *engine, struct entry *entry);
 void owner_run_committed(struct engine *engine, uint64_t handle);
 void owner_stop(struct engine *engine);
-
-/* A sender's store said goodbye: forget its lanes that are closed. */
-void owner_bye(struct engine *engine, struct span store_id);
 
 /* ---- answer.c ---- */
 

@@ -66,44 +66,52 @@ static void list_remove(struct entry_list *list, struct entry *entry)
     list->count--;
 }
 
-static void total_add(struct queue_total *total, const struct entry *entry)
+static void total_add(struct queue_total *total, size_t weight)
 {
     if (!total) return;
     total->count++;
-    total->bytes += entry->block->size;
+    total->bytes += weight;
 }
 
-static void total_subtract(struct queue_total *total, const struct entry *entry)
+static void total_subtract(struct queue_total *total, size_t weight)
 {
     if (!total) return;
-    ensure(total->count > 0 && total->bytes >= entry->block->size);
+    ensure(total->count > 0 && total->bytes >= weight);
     total->count--;
-    total->bytes -= entry->block->size;
+    total->bytes -= weight;
 }
 
 void queue_insert(struct queue *queue, struct entry *entry, enum entry_state state)
 {
     entry->queue = queue;
     entry->state = (uint8_t)state;
+    entry->weight = entry->block->size;
     list_insert(&queue->lists[state], entry);
-    if (state == ENTRY_DEAD) return;
-    total_add(&queue->own, entry);
-    total_add(queue->shared, entry);
+    total_add(&queue->own, entry->weight);
+    total_add(queue->shared, entry->weight);
 }
 
 void queue_take(struct entry *entry)
 {
     struct queue *queue = entry->queue;
     list_remove(&queue->lists[entry->state], entry);
-    if (entry->state == ENTRY_DEAD) return;
-    total_subtract(&queue->own, entry);
-    total_subtract(queue->shared, entry);
+    total_subtract(&queue->own, entry->weight);
+    total_subtract(queue->shared, entry->weight);
+}
+
+void queue_weigh(struct entry *entry, ptrdiff_t bytes)
+{
+    struct queue *queue = entry->queue;
+    entry->weight += (size_t)bytes;
+    queue->own.bytes += (size_t)bytes;
+    if (queue->shared) queue->shared->bytes += (size_t)bytes;
 }
 
 void queue_move(struct entry *entry, enum entry_state state)
 {
-    queue_take(entry);
-    queue_insert(entry->queue, entry, state);
+    list_remove(&entry->queue->lists[entry->state], entry);
+    entry->state = (uint8_t)state;
+    list_insert(&entry->queue->lists[state], entry);
 }
 
 struct entry *queue_numbered(const struct queue *queue, uint64_t number)

@@ -34,6 +34,7 @@ enum entry_state {
 };
 
 struct failure_note;
+struct reservation;
 struct waiter;
 struct seen;
 struct link;
@@ -50,12 +51,13 @@ struct entry {
     int64_t first_ms;              /* when it was accepted */
     int64_t expires_ms;            /* worthless from then on; INT64_MAX */
     int64_t sent_ms, timer_ms;     /* of a transmission: when, and when its answer is overdue; of an
-                                    * awaiting one, timer_ms is when it was answered */
+                                    * awaiting one: when the owner was last heard of it, and first */
     int64_t give_up_ms;            /* in an outbox: when the sender stops trying; INT64_MAX */
     uint64_t said_batch;           /* number of the batch with its latest receipt ... */
     size_t said_after;             /* ... and the index of it there */
     struct waiter *waiter;         /* who wants to know its end, or NULL */
     struct failure_note *failures; /* newest first */
+    size_t weight;                 /* bytes it counts for: its block and its notes */
     uint64_t put_batch;            /* number of the batch with its put ... */
     size_t put_op;                 /* ... and the index of it there */
     uint8_t state;                 /* enum entry_state */
@@ -65,14 +67,16 @@ struct entry {
     bool stored;                   /* has a record in the store, or in a batch on its way there */
     bool facts_stored;             /* and one of its delivery facts */
     bool fail_fast;
+    uint8_t failure_count; /* notes kept */
 
     /* in a mailbox */
-    uint32_t attempt;      /* deliveries begun and charged */
-    uint16_t transmission; /* of the frame that brought it */
-    bool settled_first;    /* at-most-once: removed before the handler */
-    uint64_t lane;         /* handle of the lane it came by; 0: from this engine */
-    uint64_t delivery;     /* handle of its lease */
-    struct seen *seen;     /* what the dedup policy remembers of it */
+    uint32_t attempt;                 /* deliveries begun and charged */
+    uint16_t transmission;            /* of the frame that brought it */
+    bool settled_first;               /* at-most-once: removed before the handler */
+    uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
+    uint64_t delivery;                /* handle of its lease */
+    struct reservation *reservations; /* room kept for what its handler sends, or NULL */
+    struct seen *seen;                /* what the dedup policy remembers of it */
 
     /* in an outbox, and the number in the lane for both */
     uint64_t number;
@@ -83,7 +87,7 @@ struct entry {
     bool unanswered;                   /* the owner may have it */
     bool last_try;                     /* the policy gave no further attempt */
     struct link *link;                 /* where it was transmitted */
-    const struct retry_policy *policy; /* interned in the engine */
+    const struct retry_policy *policy; /* kept in the engine */
 };
 
 struct entry_list {
@@ -105,8 +109,9 @@ struct queue {
     uint8_t kind;
     bool ready;
     struct entry_list lists[ENTRY_STATE_COUNT];
-    struct queue_total own;     /* of this queue's messages that are not dead */
-    struct queue_total *shared; /* of all queues that are bounded together, or NULL */
+    struct queue_total own;      /* of this queue's messages, dead letters and their notes too */
+    struct queue_total *shared;  /* of all queues that are bounded together, or NULL */
+    struct queue_total reserved; /* a mailbox's: kept for the sends of handlers at work */
 
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
@@ -133,6 +138,9 @@ void queue_insert(struct queue *queue, struct entry *entry, enum entry_state sta
 
 /* Take it out of its list. */
 void queue_take(struct entry *entry);
+
+/* The entry, which stands in a queue, takes so many bytes more (or fewer). */
+void queue_weigh(struct entry *entry, ptrdiff_t bytes);
 
 /* From one state's list to another's. */
 void queue_move(struct entry *entry, enum entry_state state);

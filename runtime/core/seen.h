@@ -12,6 +12,7 @@ struct seen {
     int64_t forget_ms;    /* when settled: when it is forgotten; INT64_MAX */
     struct block *result; /* of the first, or NULL */
     uint8_t result_encoding;
+    bool forgot;     /* it had a result too large to keep */
     struct span key; /* owned, behind the struct */
 };
 

@@ -29,6 +29,11 @@ static void wait_until(struct engine *engine, struct entry *entry, int64_t at_ms
         heap_set(&engine->deadlines, &entry->deadline, at_ms);
 }
 
+void sender_wait(struct engine *engine, struct entry *entry)
+{
+    wait_until(engine, entry, INT64_MAX);
+}
+
 static void make_waiting(struct engine *engine, struct entry *entry)
 {
     if (entry->state != ENTRY_WAITING) queue_move(entry, ENTRY_WAITING);
@@ -120,131 +125,6 @@ static void give_up(struct engine *engine, struct entry *entry)
             engine, entry, code, no_text(),
             engine_format(engine, "the deadline for sending has passed; last: %s", code_name(code)),
             NULL);
-}
-
-/* ---- submitting ---- */
-
-static uint8_t default_level(const struct engine *engine, uint8_t profile)
-{
-    if (profile == AT_MOST_ONCE) return LEVEL_SENT;
-    if (engine->settings.level > LEVEL_SENT) return engine->settings.level;
-    return profile == EXACTLY_ONCE ? LEVEL_HANDLED : LEVEL_STORED;
-}
-
-/* The message as this node sends it: what the caller left open is filled in. */
-static struct message complete(const struct engine *engine, const struct submit *submit)
-{
-    struct message message = submit->message;
-    message.origin = engine->origin;
-    if (message.from.size == 0) message.from = engine->settings.name;
-    if (message.profile == PROFILE_DEFAULT) message.profile = engine->settings.profile;
-    if (message.level == LEVEL_NONE) message.level = default_level(engine, message.profile);
-    if (message.profile == AT_MOST_ONCE)
-        message.level = LEVEL_SENT;
-    else if (message.level == LEVEL_SENT)
-        message.level = LEVEL_STORED;
-    message.transmission = 1;
-    message.flags = message.hops = 0;
-    return message;
-}
-
-static void refuse(struct engine *engine, const struct submit *submit,
-                   const struct message *message, enum code code, struct span reason)
-{
-    struct submit completed = *submit;
-    completed.message = *message;
-    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason};
-    answer_refused(engine, &completed, &end);
-}
-
-/* A message that this node will not take from anybody; false when there is nothing against it. */
-static bool refuse_bad(struct engine *engine, const struct submit *submit,
-                       const struct message *message)
-{
-    if (message->to.bytes[0] == '$')
-        refuse(engine, submit, message, CODE_DENIED, span_text("node addresses are not open here"));
-    else if (message->profile == EXACTLY_ONCE)
-        refuse(engine, submit, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
-    else if (message->body.size > engine->settings.body_max)
-        refuse(engine, submit, message, CODE_TOO_LARGE,
-               engine_format(engine, "the body has %zu bytes; body_max is %zu", message->body.size,
-                             engine->settings.body_max));
-    else
-        return false;
-    return true;
-}
-
-static bool outbox_is_full(const struct engine *engine)
-{
-    return engine->outbox.count >= engine->settings.outbox_count_max ||
-           engine->outbox.bytes >= engine->settings.outbox_bytes_max;
-}
-
-static int64_t sending_ends_ms(const struct engine *engine, const struct retry_policy *policy)
-{
-    bool memory = engine->settings.store_facts & FACT_OWNER_MEMORY;
-    int64_t deadline = policy->deadline_ms;
-    if (deadline == DURATION_FOREVER && memory) deadline = MEMORY_DEADLINE_MS;
-    return deadline == DURATION_FOREVER ? INT64_MAX : engine->now_ms + deadline;
-}
-
-static struct entry *outbox_entry(struct engine *engine, const struct submit *submit,
-                                  struct message *message)
-{
-    struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, message->to);
-    bool stored = message->profile != AT_MOST_ONCE;
-    if (stored) {
-        message->lane_epoch = outbox->lane_epoch;
-        message->seq = outbox->next_number;
-    }
-    struct entry *entry = engine_entry(engine, message_encode(message));
-    entry->profile = message->profile;
-    entry->level = message->level;
-    entry->fail_fast = submit->fail_fast;
-    entry->policy = engine_policy(engine, submit->retry);
-    entry->give_up_ms = stored ? sending_ends_ms(engine, entry->policy) : INT64_MAX;
-    if (message->remaining_ms != REMAINING_FOREVER)
-        entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
-    queue_insert(outbox, entry, ENTRY_COMMITTING);
-    if (stored) queue_number(outbox, entry);
-    return entry;
-}
-
-static void submit_remote(struct engine *engine, const struct submit *submit,
-                          struct message *message)
-{
-    struct entry *entry = outbox_entry(engine, submit, message);
-    if (submit->waiter)
-        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy = entry->policy;
-    if (entry->number) engine_put(engine, entry);
-    engine_changes(engine, true);
-    batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;
-    wait_until(engine, entry, INT64_MAX);
-}
-
-static void submit_checked(struct engine *engine, const struct submit *submit,
-                           struct message *message, bool forced)
-{
-    struct queue *mailbox = owner_mailbox(engine, message->to);
-    engine->counts.sent++;
-    if (mailbox)
-        owner_put(engine, mailbox, submit, message, forced);
-    else if (!forced && outbox_is_full(engine))
-        refuse(engine, submit, message, CODE_STORE_FULL, span_text("the outbox is at its limit"));
-    else
-        submit_remote(engine, submit, message);
-}
-
-void sender_submit(struct engine *engine, const struct submit *submit)
-{
-    struct message message = complete(engine, submit);
-    if (!refuse_bad(engine, submit, &message)) submit_checked(engine, submit, &message, false);
-}
-
-void sender_submit_effect(struct engine *engine, const struct submit *submit)
-{
-    struct message message = complete(engine, submit);
-    if (!refuse_bad(engine, submit, &message)) submit_checked(engine, submit, &message, true);
 }
 
 /* ---- transmitting ---- */
@@ -357,8 +237,8 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
     }
     int64_t delay_ms = asked_ms > RETRY_AFTER_MAX_MS ? RETRY_AFTER_MAX_MS
                        : asked_ms > 0                ? (int64_t)asked_ms
-                                      : retry_delay(&engine->settings.send, ++entry->stalls,
-                                                    random_spread(&engine->random));
+                                                     : retry_delay(entry->policy, ++entry->stalls,
+                                                                   random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
     wait_until(engine, entry, engine->now_ms + delay_ms);
@@ -477,6 +357,38 @@ void sender_released(struct engine *engine, uint64_t handle)
         make_waiting(engine, entry);
 }
 
+/* ---- farewell ---- */
+
+/* With the number that would come next, behind all that is closed. */
+void sender_farewell(struct engine *engine, const struct queue *outbox)
+{
+    bool upstream;
+    bool open = outbox->base < outbox->next_number || outbox->next_number == 1;
+    struct link *link = open ? NULL : route_to(engine, outbox->name, outbox->turn, NULL, &upstream);
+    if (!link || !forward_has_credit(link)) return;
+    struct message message = {
+        .flags = MESSAGE_FAREWELL,
+        .profile = AT_LEAST_ONCE,
+        .level = LEVEL_STORED,
+        .transmission = 1,
+        .lane_epoch = outbox->lane_epoch,
+        .seq = outbox->next_number,
+        .base = outbox->next_number,
+        .remaining_ms = REMAINING_FOREVER,
+        .id = span_text("-"), /* it has none, and a data frame must */
+        .origin = engine->origin,
+        .to = outbox->name,
+    };
+    message_write(&message, &link->out);
+    link->sent++;
+}
+
+void sender_stop(struct engine *engine)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        if (queue->kind == QUEUE_OUTBOX) sender_farewell(engine, queue);
+}
+
 /* ---- timers ---- */
 
 static void ack_overdue(struct engine *engine, struct entry *entry)
@@ -497,10 +409,15 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
         make_waiting(engine, entry);
 }
 
-/* Without body: how far did this number get? */
+/* Without body: how far did this number get? An owner that says nothing for as long as an outbox
+ * keeps a message is not waited for any longer. */
 static void ask(struct engine *engine, struct entry *entry)
 {
     bool upstream;
+    if (engine->now_ms - entry->sent_ms >= OUTBOX_KEPT_MS) {
+        in_doubt(engine, entry, "the owner was not heard of for 7 days");
+        return;
+    }
     struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
     heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
     if (!link || !forward_has_credit(link)) return;
@@ -565,7 +482,9 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
         finish_and_drop(engine, entry, &end, receipt);
         return;
     }
-    if (entry->state == ENTRY_AWAITING || receipt->level < LEVEL_STORED) return;
+    if (receipt->level < LEVEL_STORED) return;
+    entry->sent_ms = engine->now_ms;
+    if (entry->state == ENTRY_AWAITING) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
@@ -655,8 +574,11 @@ void sender_link_up(struct engine *engine, const struct link *link)
         if (queue->kind != QUEUE_OUTBOX) continue;
         engine_ready(engine, queue);
         if (route_to(engine, queue->name, queue->turn, NULL, &upstream) != link) continue;
-        for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = at->next)
+        struct entry *next;
+        for (struct entry *at = queue->lists[ENTRY_AWAITING].head; at; at = next) {
+            next = at->next;
             ask(engine, at);
+        }
     }
 }
 

@@ -478,8 +478,6 @@ static void take_bye(struct engine *engine, struct link *link, const struct bye 
         link_failed(engine, link, (enum code)bye->code, bye->reason);
         link->refused = true;
     }
-    if (!link->settings && bye->code == CODE_NONE)
-        owner_bye(engine, span_of(link->store_id, STORE_ID_BYTES));
     link_close(link);
 }
 

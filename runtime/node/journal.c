@@ -194,6 +194,11 @@ static void say_data(const struct message *m, const char *arrow, struct span pee
                      char *text)
 {
     char head[BODY_SHOWN + 4];
+    if (m->flags & MESSAGE_FAREWELL) {
+        say(text, "%s %-20.*s farewell to=%.*s  %zu B", arrow, SPAN_ARGS(peer), SPAN_ARGS(m->to),
+            bytes);
+        return;
+    }
     say(text, "%s %-20.*s %-8s %.*s  to=%.*s transmission=%u  %zu B  %s", arrow, SPAN_ARGS(peer),
         m->flags & MESSAGE_ASK ? "ask" : "data", SPAN_ARGS(m->id), SPAN_ARGS(m->to),
         (unsigned)m->transmission, bytes, body_head(head, m->body));
@@ -233,7 +238,8 @@ bool journal_frame(bool outgoing, struct span peer, const struct frame *frame, s
              frame_type_name(frame->type), outgoing ? "out" : "in");
     *record = (struct log_record){
         .level = LOG_INFO, .text = span_text(text), .fields = span_text(fields)};
-    if (frame->type == FRAME_DATA) record->id = frame->message.id;
+    if (frame->type == FRAME_DATA && !(frame->message.flags & MESSAGE_FAREWELL))
+        record->id = frame->message.id;
     if (frame->type == FRAME_RECEIPT) record->id = frame->receipt.ref;
     return true;
 }

@@ -69,6 +69,13 @@ static void host_post(void *user, const struct event *event)
     node_post(user, event);
 }
 
+static enum code host_reserve(void *user, uint64_t delivery, const struct submit *submit,
+                              const char **reason)
+{
+    struct node *node = user;
+    return engine_reserve(node->engine, delivery, submit, reason);
+}
+
 static const char *host_getenv(void *user, const char *name)
 {
     struct node *node = user;
@@ -85,6 +92,7 @@ static struct script_host *make_host(struct node *node)
         .deterministic = node->options.deterministic,
         .log = host_log,
         .post = host_post,
+        .reserve = host_reserve,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);

@@ -149,6 +149,16 @@ static void check_room(lua_State *L, struct task *task, const struct submit *sub
     task->send_bytes += bytes;
 }
 
+/* What the node would not take when the handler is acked, it refuses here. */
+static void reserve_room(lua_State *L, struct task *task, const struct submit *submit)
+{
+    const struct script_env *env = &task->host->env;
+    const char *reason = NULL;
+    if (task->kind != TASK_DELIVERY || !env->reserve) return;
+    enum code code = env->reserve(env->user, task->run.delivery, submit, &reason);
+    if (code != CODE_NONE) error_raise(L, task->script, code_name(code), "%s", reason);
+}
+
 static int runtime_ctx_send(lua_State *L)
 {
     struct task *task = ctx_check(L, own_script(L), 1);
@@ -157,6 +167,7 @@ static int runtime_ctx_send(lua_State *L)
     send_read(L, task->host, 2, &task->arena, submit);
     check_room(L, task, submit);
     submit->message.from = span_text(task->agent->address);
+    reserve_room(L, task, submit);
     task->send_count++;
     push_span(L, submit->message.id);
     return 1;

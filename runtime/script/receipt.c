@@ -50,6 +50,7 @@ void receipt_push(lua_State *L, struct script *script, const struct answer *answ
     set_text(L, "level", span_text(level_name(answer->level)));
     set_number(L, "attempt", answer->transmission);
     set_boolean(L, "dup", answer->dup);
+    if (answer->forgot) set_boolean(L, "result_lost", true);
     if (answer->retry_after_ms > 0)
         set_number(L, "retry_after", (double)answer->retry_after_ms / 1000);
     if (has_result(answer)) {

@@ -48,6 +48,10 @@ struct script_env {
     /* Give the node's engine an event; everything it points at is copied before this returns. */
     void (*post)(void *user, const struct event *event);
 
+    /* Keep room in the node's engine for a send of a delivery (engine_reserve). NULL: no engine. */
+    enum code (*reserve)(void *user, uint64_t delivery, const struct submit *submit,
+                         const char **reason);
+
     /* Programs and specs only, else NULL. A client is a node of its own in the same process;
      * client_open answers later through script_wake(waiter). */
     void (*client_open)(void *user, uint64_t waiter, const struct client_options *options);

@@ -465,6 +465,7 @@ static int get_counts(lua_State *L)
     set_number(L, "expired", (double)counts.expired);
     set_number(L, "dropped", (double)counts.dropped);
     set_number(L, "lost", (double)counts.lost);
+    set_number(L, "lanes", (double)counts.lanes);
     set_number(L, "links_up", (double)counts.links_up);
     return 1;
 }

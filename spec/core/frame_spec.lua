@@ -238,7 +238,7 @@ describe("a frame that is not what was written", function()
   for what, changes in pairs {
     ["no id"] = { id = "" }, ["no address"] = { to = "" }, ["an id that is too long"] = { id = ("i"):rep(129) },
     ["an unknown profile"] = { profile = 3 }, ["an unknown level"] = { level = 4 },
-    ["an unknown encoding"] = { encoding = 2 }, ["an unknown flag"] = { flags = 2 },
+    ["an unknown encoding"] = { encoding = 2 }, ["an unknown flag"] = { flags = 3 },
     ["no transmission"] = { transmission = 0 }, ["an origin that is too long"] = { origin = ("o"):rep(33) },
     ["no number"] = { seq = 0 }, ["a number below its base"] = { seq = 5 }, ["no base"] = { base = 0 },
     ["a number although it is at most once"] = { profile = 0 }, ["no engine in its origin"] = { origin = ("o"):rep(16) },

@@ -169,3 +169,76 @@ describe("a message whose sender wants no more than that it is stored", function
     assert.are.same({}, delivery.frames(world, "ask"))
   end)
 end)
+
+describe("a message that is stored at an owner that is never heard of again", function()
+  it("is awaited for 7 days, then it is a dead letter IN_DOUBT", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() moonpost.sleep "30d" end, { timeout = "60d" })
+    local id = delivery.send(world, "x", { await = "handled" })
+    world:advance(1)
+    world:cut("owner", "hub")
+    world:advance("6d")
+    assert.is_nil(world:receipt(id))
+    world:advance("1d")
+    assert.are.equal("IN_DOUBT", world:receipt(id).code)
+    assert.are.equal("the owner was not heard of for 7 days after 1 transmission; it may have been handled",
+      world:receipt(id).reason)
+    assert.are.equal(1, world:counts("client").dead)
+  end)
+
+  it("is awaited as long as the owner answers that it has it", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() moonpost.sleep "9d" return "slow" end, { timeout = "60d" })
+    local id = delivery.send(world, "x", { await = "handled" })
+    world:advance("8d")
+    assert.is_nil(world:receipt(id))
+    world:advance("2d")
+    assert.are.equal("slow", world:receipt(id).result)
+  end)
+end)
+
+describe("a call whose answer was lost", function()
+  local world
+
+  -- The agent answers `what` after 5 s; its receipts are lost for 10 s.
+  local function called(what, fields)
+    world = delivery.chain()
+    delivery.agent(world, function() moonpost.sleep(5) return what end, fields)
+    local asked = {}
+    delivery.agent(world, function(ctx)
+      asked.ok, asked.answer = pcall(ctx.call, ctx, "a@x", "x", { timeout = "5m" })
+    end, { address = "caller@x", node = "client", timeout = "1h" })
+    world:send("caller@x", "go", { from = "client" })
+    world:advance(1)
+    local speak = delivery.mute(world)
+    world:advance(10)
+    speak()
+    world:settle()
+    return asked
+  end
+
+  it("raises TIMEOUT when the callee keeps no results, and never answers nil instead", function()
+    local asked = called "important"
+    assert.is_false(asked.ok)
+    assert.are.equal("TIMEOUT", asked.answer.code)
+    assert.are.equal("it was handled, but its result is lost: an agent keeps results with a dedup policy", asked.answer.reason)
+  end)
+
+  it("answers the result when the callee's dedup policy keeps it", function()
+    local asked = called("important", { dedup = {} })
+    assert.is_true(asked.ok)
+    assert.are.equal("important", asked.answer)
+  end)
+
+  it("answers nil when that was the result", function()
+    local asked = called(nil, { dedup = {} })
+    assert.is_true(asked.ok)
+    assert.is_nil(asked.answer)
+  end)
+
+  it("raises TIMEOUT when the result was too large to keep", function()
+    local asked = called(("x"):rep(17 * 1024), { dedup = {} })
+    assert.is_false(asked.ok)
+    assert.are.equal("TIMEOUT", asked.answer.code)
+  end)
+end)

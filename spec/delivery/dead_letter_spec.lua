@@ -75,3 +75,58 @@ describe("a dead letter", function()
     assert.are.equal(1, #world2:dead("a@x"))
   end)
 end)
+
+describe("a dead letter that failed many times", function()
+  it("keeps the note of its first failure and the newest ones", function()
+    local world = delivery.chain()
+    local runs = 0
+    delivery.agent(world, function()
+      runs = runs + 1
+      error("boom " .. runs, 0)
+    end, { retry = { attempts = 1000, first = 0.001, factor = 1, jitter = 0 } })
+    delivery.send(world, "x")
+    world:settle()
+    local dead = world:dead("a@x")[1]
+    assert.are.equal(1000, dead.attempts)
+    assert.are.equal(31, #dead.failures)
+    assert.are.equal("boom 1", dead.failures[1].error)
+    assert.are.equal(971, dead.failures[2].attempt)
+    assert.are.equal("boom 1000", dead.failures[31].error)
+  end)
+end)
+
+describe("dead letters", function()
+  local world
+
+  before_each(function() world = delivery.chain { owner = { mailbox = { max = 3 } }, client = { outbox = { max = 2 } } } end)
+
+  it("keep their place in their mailbox's bound, so that none is dropped and new messages wait", function()
+    delivery.agent(world, function() return moonpost.reject "no" end)
+    for n = 1, 3 do delivery.send(world, n) end
+    world:settle()
+    local id = delivery.send(world, 4, { fail_fast = true })
+    world:settle()
+    assert.are.equal(3, world:counts("owner").dead)
+    assert.are.equal("BUSY", world:receipt(id).code)
+    assert.are.equal("the mailbox is at its limit: 3 messages, 3 of them dead letters", world:receipt(id).reason)
+  end)
+
+  it("keep their place in the outbox's bound too", function()
+    for n = 1, 2 do delivery.send(world, n, { fail_fast = true }) end
+    world:settle()
+    assert.are.equal(2, world:counts("client").dead)
+    local id = delivery.send(world, 3)
+    assert.are.equal("STORE_FULL", world:receipt(id).code)
+  end)
+
+  it("count with the notes of their failures", function()
+    world = delivery.chain { owner = { mailbox = { max_bytes = "20K" } } }
+    delivery.agent(world, function() error(("x"):rep(1000), 0) end,
+      { retry = { attempts = 40, first = 0.001, factor = 1, jitter = 0 } })
+    delivery.send(world, "x")
+    world:settle()
+    local id = delivery.send(world, "y", { fail_fast = true })
+    world:settle()
+    assert.are.equal("BUSY", world:receipt(id).code)
+  end)
+end)

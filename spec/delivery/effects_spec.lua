@@ -252,3 +252,106 @@ describe("deliveries of an agent", function()
     assert.are.equal(1767225600.09, after)
   end)
 end)
+
+describe("room for what a handler sends", function()
+  local world, raised
+
+  -- The agent "a@x" sends `count` messages to `to` and notes what stopped it.
+  local function sends(to, count, after)
+    raised = {}
+    delivery.agent(world, function(ctx)
+      for n = 1, count do
+        local ok, why = pcall(ctx.send, ctx, to, n)
+        if not ok then raised[#raised + 1] = why end
+      end
+      if after then after(ctx) end
+    end, { concurrency = 2 })
+  end
+
+  it("is kept when it asks, and BUSY is raised when the mailbox of an agent here has none left", function()
+    world = delivery.chain { owner = { mailbox = { max = 2 } } }
+    delivery.agent(world, function() moonpost.sleep(10) end, { address = "b@x", concurrency = 1 })
+    sends("b@x", 5)
+    delivery.send(world, "go")
+    world:settle()
+    assert.are.equal(3, #raised)
+    assert.are.equal("BUSY", raised[1].code)
+    assert.are.equal("the mailbox is at its limit", raised[1].reason)
+    assert.is_false(raised[1].final)
+    assert.are.same({ 1, 2 }, delivery.bodies(world, "b@x"))
+  end)
+
+  it("is kept in the outbox likewise: STORE_FULL", function()
+    world = delivery.chain { owner = { outbox = { max = 2 } } }
+    sends("far@x", 3)
+    delivery.send(world, "go")
+    world:advance(1)
+    assert.are.equal(1, #raised)
+    assert.are.equal("STORE_FULL", raised[1].code)
+  end)
+
+  it("is free again when the handler fails, and is nobody else's before", function()
+    world = delivery.chain { owner = { mailbox = { max = 2 } } }
+    delivery.agent(world, function() end, { address = "b@x" })
+    local first = true
+    sends("b@x", 2, function()
+      if not first then return end
+      first = false
+      moonpost.sleep(10)
+      error "boom"
+    end)
+    delivery.send(world, "go")
+    world:advance(5)
+    local id = world:send("b@x", "other", { from = "owner", fail_fast = true })
+    assert.are.equal("BUSY", world:receipt(id).code)
+    world:settle()
+    assert.are.same({ 1, 2 }, delivery.bodies(world, "b@x"))
+    assert.are.equal(0, #raised)
+  end)
+
+  it("is free again when the delivery times out", function()
+    world = delivery.chain { owner = { mailbox = { max = 2 } } }
+    delivery.agent(world, function() end, { address = "b@x" })
+    delivery.agent(world, function(ctx)
+      ctx:send("b@x", "x")
+      ctx:send("b@x", "y")
+      moonpost.sleep(60)
+    end, { timeout = 1, retry = { attempts = 1 } })
+    delivery.send(world, "go")
+    world:advance(2)
+    local id = world:send("b@x", "other", { from = "owner" })
+    world:settle()
+    assert.are.equal("stored", world:receipt(id).level)
+  end)
+
+  it("is not the only thing that can be missing: a strict node raises PROFILE_MISMATCH", function()
+    world = delivery.chain { owner = { strict = true } }
+    delivery.agent(world, function() end, { address = "b@x", profile = "at-least-once" })
+    local why
+    delivery.agent(world, function(ctx)
+      local _
+      _, why = pcall(ctx.send, ctx, "b@x", "x", { profile = "at-most-once" })
+    end)
+    delivery.send(world, "go")
+    world:settle()
+    assert.are.equal("PROFILE_MISMATCH", why.code)
+  end)
+end)
+
+describe("what a handler sent to an agent of its node", function()
+  it("is a dead letter when a hook drops it, because nobody is there to hear of it", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() end, { address = "b@x" })
+    delivery.agent(world, function(ctx) ctx:send("b@x", "lost?") end)
+    world:fault(moonpost.hook {
+      store = function(message) if message.to == "b@x" then return moonpost.drop "not today" end end,
+    }, { node = "owner" })
+    local id = delivery.send(world, "go", { await = "handled" })
+    world:settle()
+    assert.is_true(world:receipt(id).ok)
+    local dead = world:dead("b@x")
+    assert.are.equal(1, #dead)
+    assert.are.equal("REJECTED", dead[1].code)
+    assert.are.equal("lost?", dead[1].message.body)
+  end)
+end)

@@ -1,0 +1,51 @@
+/* Those who wait in this process: for the end of a message, or for a moment. */
+#include "core/parts.h"
+
+static struct span waiter_key(const struct waiter *waiter)
+{
+    return span_of((const char *)&waiter->token, sizeof waiter->token);
+}
+
+struct waiter *waiter_find(const struct engine *engine, uint64_t token)
+{
+    return map_find(&engine->waiters, span_of((const char *)&token, sizeof token));
+}
+
+struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *entry,
+                          int64_t timeout_ms)
+{
+    struct waiter *waiter = calloc(1, sizeof *waiter);
+    ensure(waiter != NULL && token != 0 && !waiter_find(engine, token));
+    waiter->token = token;
+    waiter->deadline.kind = DEADLINE_WAITER;
+    waiter->entry = entry;
+    waiter->block = entry ? block_retain(entry->block) : NULL;
+    map_add(&engine->waiters, waiter_key(waiter), waiter);
+    if (timeout_ms > 0 || !entry)
+        heap_set(&engine->deadlines, &waiter->deadline, engine->now_ms + timeout_ms);
+    if (entry) entry->waiter = waiter;
+    return waiter;
+}
+
+void waiter_free(struct engine *engine, struct waiter *waiter)
+{
+    if (waiter->entry) waiter->entry->waiter = NULL;
+    heap_clear(&engine->deadlines, &waiter->deadline);
+    map_remove(&engine->waiters, waiter_key(waiter));
+    policy_release(engine, waiter->policy);
+    block_release(waiter->block);
+    free(waiter);
+}
+
+void waiter_deadline(struct engine *engine, struct waiter *waiter)
+{
+    if (!waiter->block) {
+        effects_add(engine->effects, EFFECT_RESUME)->waiter = waiter->token;
+        waiter_free(engine, waiter);
+        return;
+    }
+    struct end end = {.code = CODE_TIMEOUT,
+                      .flags = RECEIPT_NACK,
+                      .reason = span_text("no answer in time; the message is still on its way")};
+    answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
+}
