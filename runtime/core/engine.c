@@ -100,12 +100,6 @@ static void free_lanes(struct engine *engine)
     map_deinit(&engine->lanes);
 }
 
-static void free_epochs(struct engine *engine)
-{
-    for (size_t i = 0; i < engine->epochs.capacity; i++) free(engine->epochs.slots[i].value);
-    map_deinit(&engine->epochs);
-}
-
 static void free_settings(struct engine *engine)
 {
     for (size_t i = 0; i < engine->settings.link_count; i++)
@@ -127,7 +121,7 @@ void engine_free(struct engine *engine)
     free_lanes(engine);
     route_free(engine);
     session_free(engine);
-    free_epochs(engine);
+    epoch_free(engine);
     free_settings(engine);
     map_deinit(&engine->mailboxes);
     map_deinit(&engine->outboxes);

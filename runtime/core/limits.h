@@ -22,8 +22,12 @@ enum {
     DELAYS_MAX = 16, /* entries of a retry policy's list */
     EFFECTS_PER_DELIVERY_MAX = 1000,
     RECEIPT_RANGE_MAX = 8192, /* numbers that one receipt answers */
-    LINK_CREDIT = 8192,  /* data frames a node takes from a link before it has dealt with them */
-    WINDOW_DEFAULT = 64, /* unanswered messages per lane */
+    LINK_CREDIT = 8192,    /* data frames a node takes from a link before it has dealt with them */
+    ORIGINS_MAX = 65536,   /* ways back to senders; the one used longest ago is forgotten */
+    ORIGIN_HOLD_MS = 5000, /* a way in use is not taken over by another link */
+    EPOCHS_MAX = 16384,    /* restarted stores remembered; the one seen longest ago is forgotten */
+    ATTACHMENTS_MAX = 65536, /* addresses attached over all links; a further one is BUSY */
+    WINDOW_DEFAULT = 64,     /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */

@@ -2,6 +2,7 @@
  *
  *   engine.c   the step: events in, deadlines, what is flushed at the end
  *   session.c  links: hello, attach, heartbeats, credits, fencing
+ *   epoch.c    the latest start of each store that was here
  *   route.c    address to queue or link, and the way back to an origin
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: accept, lanes, dedup, deliver, settle
@@ -61,15 +62,16 @@ struct link {
 /* An address that somebody attached over a link. */
 struct attachment {
     struct link *link;
-    struct span address;     /* owned, behind the struct */
-    struct attachment *next; /* all attachments, newest first */
+    struct span address;                /* owned, behind the struct */
+    struct attachment *next, *previous; /* all attachments, newest first */
 };
 
-/* The way back to a sender's store. */
+/* The way back to a sender's store. It goes with its link. */
 struct origin_route {
     struct link *link;
-    uint64_t session;   /* of the link when it was learned */
-    struct span origin; /* owned, behind the struct */
+    int64_t heard_ms;                   /* when a frame of this origin came over the link */
+    struct span origin;                 /* owned, behind the struct */
+    struct origin_route *older, *newer; /* by last use */
 };
 
 /* Somebody who waits: for the end of a message, or for a moment. */
@@ -81,9 +83,11 @@ struct waiter {
     const struct retry_policy *policy; /* of the send */
 };
 
+/* The latest start of a store that said hello here; first starts are not worth remembering. */
 struct store_epoch {
     uint64_t epoch;
     char store_id[STORE_ID_BYTES];
+    struct store_epoch *older, *newer; /* by last hello */
 };
 
 struct policy_node {
@@ -119,6 +123,8 @@ struct engine {
     uint64_t sessions;
     struct map attachments, origins, epochs;
     struct attachment *attached;
+    struct origin_route *origin_oldest, *origin_newest;
+    struct store_epoch *epoch_oldest, *epoch_newest;
 
     struct batch *open;    /* never NULL */
     struct batch *spare;   /* given back and empty, or NULL */
@@ -229,11 +235,17 @@ enum code route_missing(struct engine *engine, struct span address, struct span 
 /* The link that leads back to a sender's store, or NULL. */
 struct link *route_back(struct engine *engine, struct span origin);
 
-/* Frames of this origin come over this link. */
+/* A frame of this origin came over this link: it leads back there, unless another link has a better
+ * claim. The link whose hello has the origin's store is the best; else a link keeps the way while
+ * it hears frames of the origin at least every ORIGIN_HOLD_MS. Beyond ORIGINS_MAX ways the one used
+ * longest ago is forgotten: its sender will send again, and be learned again. */
 void route_learn(struct engine *engine, struct span origin, struct link *link);
 
 /* Who holds an address: NULL when nobody does. */
 struct attachment *route_attachment(const struct engine *engine, struct span address);
+
+/* Whether ATTACHMENTS_MAX addresses are attached; then no other may be. */
+bool route_is_full(const struct engine *engine);
 void route_attach(struct engine *engine, struct span address, struct link *link);
 
 /* Forget one address of a link, or all of them. Detaches upstream as well. */
@@ -243,6 +255,13 @@ void route_free(struct engine *engine);
 
 /* The known address that looks most like this one, or an empty span. */
 struct span route_nearest(const struct engine *engine, struct span address);
+
+/* ---- epoch.c ---- */
+
+/* Note which start of its store the peer is; durable with the open batch. False: a later one was
+ * here. Beyond EPOCHS_MAX stores the one seen longest ago that is not linked is forgotten. */
+bool epoch_is_current(struct engine *engine, const struct hello *hello);
+void epoch_free(struct engine *engine);
 
 /* ---- forward.c ---- */
 

@@ -296,28 +296,43 @@ static struct span address_holder(struct engine *engine, const struct link *link
     return held && held->link != link ? held->link->name : span_of(NULL, 0);
 }
 
-static void attach_answer(struct engine *engine, struct link *link, struct span address,
-                          struct span holder)
+static void attach_confirm(struct link *link, struct span address)
 {
-    if (holder.size == 0) {
-        struct attach confirm = {.flags = ATTACH_CONFIRMED, .address = address};
-        frame_write_attach(&link->out, FRAME_ATTACH, &confirm);
-        return;
-    }
-    struct attach refusal = {
-        .code = CODE_ADDRESS_TAKEN,
-        .address = address,
-        .reason = engine_format(engine, "\"%.*s\" is served by node \"%.*s\"", SPAN_ARGS(address),
-                                SPAN_ARGS(holder)),
-    };
+    struct attach confirm = {.flags = ATTACH_CONFIRMED, .address = address};
+    frame_write_attach(&link->out, FRAME_ATTACH, &confirm);
+}
+
+static void attach_refuse(struct link *link, struct span address, enum code code,
+                          struct span reason)
+{
+    struct attach refusal = {.code = (uint8_t)code, .address = address, .reason = reason};
     frame_write_attach(&link->out, FRAME_DETACH, &refusal);
+}
+
+/* False, and said so: somebody else holds the address, or there are too many. */
+static bool attach_is_possible(struct engine *engine, struct link *link, struct span address)
+{
+    struct span holder = address_holder(engine, link, address);
+    if (holder.size > 0)
+        attach_refuse(link, address, CODE_ADDRESS_TAKEN,
+                      engine_format(engine, "\"%.*s\" is served by node \"%.*s\"",
+                                    SPAN_ARGS(address), SPAN_ARGS(holder)));
+    else if (!route_attachment(engine, address) && route_is_full(engine))
+        attach_refuse(link, address, CODE_BUSY,
+                      engine_format(engine,
+                                    "this node knows %d addresses already and takes no more "
+                                    "for now",
+                                    ATTACHMENTS_MAX));
+    else
+        return true;
+    return false;
 }
 
 static void attach_request(struct engine *engine, struct link *link, struct span address)
 {
-    struct span holder = address_holder(engine, link, address);
-    attach_answer(engine, link, address, holder);
-    if (holder.size > 0 || route_attachment(engine, address)) return;
+    if (!attach_is_possible(engine, link, address)) return;
+    attach_confirm(link, address);
+    if (route_attachment(engine, address)) return;
     route_attach(engine, address, link);
     session_attach(engine, address);
     struct queue *outbox = map_find(&engine->outboxes, address);
@@ -379,26 +394,6 @@ static void link_up(struct engine *engine, struct link *link, const struct hello
     }
     if (link->settings) attach_all(engine, link);
     sender_link_up(engine, link);
-}
-
-/* The highest epoch seen of a store; remembered for good. False: this one is older. */
-static bool epoch_is_current(struct engine *engine, const struct hello *hello)
-{
-    char key[RECORD_KEY_MAX];
-    struct store_epoch *known = map_find(&engine->epochs, hello->store_id);
-    if (known && hello->epoch <= known->epoch) return hello->epoch == known->epoch;
-    if (!known) {
-        known = calloc(1, sizeof *known);
-        ensure(known != NULL);
-        memcpy(known->store_id, hello->store_id.bytes, STORE_ID_BYTES);
-        map_add(&engine->epochs, span_of(known->store_id, STORE_ID_BYTES), known);
-    }
-    known->epoch = hello->epoch;
-    char value[8];
-    put_u64(value, hello->epoch);
-    engine_changes(engine, false);
-    batch_put(engine->open, record_epoch_key(key, hello->store_id), span_of(value, 8), NULL);
-    return true;
 }
 
 static struct link *link_named(struct engine *engine, struct span name, const struct link *but)
