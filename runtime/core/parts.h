@@ -54,6 +54,7 @@ struct link {
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     struct buffer in, out; /* an unfinished frame; what leaves at the end of the step */
+    size_t unwritten;      /* bytes handed out and not known to have left */
     uint64_t credit, sent; /* data frames the peer allows in all; sent so far */
     uint64_t granted, received, settled; /* the same, the other way round */
     uint32_t open_puts;                  /* data frames accepted into the open batch */
@@ -207,6 +208,7 @@ void session_accepted(struct engine *engine, uint32_t connection);
 void session_connected(struct engine *engine, uint32_t dial, uint32_t connection);
 void session_dial_failed(struct engine *engine, uint32_t dial, struct span reason);
 void session_bytes(struct engine *engine, uint32_t connection, struct span bytes);
+void session_written(struct engine *engine, uint32_t connection, size_t size);
 void session_closed(struct engine *engine, uint32_t connection, struct span reason);
 void session_deadline(struct engine *engine, struct link *link);
 void session_stop(struct engine *engine);
@@ -218,7 +220,11 @@ void session_detach(struct engine *engine, struct span address);
 /* A batch with `count` data frames of this link is durable, or they need no batch. */
 void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
 
-/* Hand out what links have to say, as one write each. */
+/* Whether LINK_OUT_BYTES_MAX wait to be written: no more data, and no more credit for the peer. */
+bool session_is_full(const struct link *link);
+
+/* Hand out what links have to say, as one write each. A peer that makes LINK_UNREAD_BYTES_MAX wait
+ * loses its link. */
 void session_flush(struct engine *engine);
 void session_free(struct engine *engine);
 
@@ -271,7 +277,8 @@ void forward_message(struct engine *engine, struct link *from, const struct mess
 /* A receipt of a peer: for this node's outbox, or on to the link its sender is behind. */
 void forward_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
 
-/* Whether the link may take one more data frame. */
+/* Whether the link may take one more data frame: by the peer's credit, and by the bytes that wait
+ * to be written to it. Other frames always go. */
 bool forward_has_credit(const struct link *link);
 
 /* ---- sender.c ---- */

@@ -105,6 +105,7 @@ static void link_connect(struct engine *engine, struct link *link, uint32_t conn
     link->granted = LINK_CREDIT;
     link->credit = 0;
     link->open_puts = 0;
+    link->unwritten = 0;
     link->refused = false;
     link_deadline(engine, link, engine->now_ms + GREETING_MS);
 }
@@ -509,13 +510,19 @@ static void take_data(struct engine *engine, struct link *link, const struct mes
     if (link->open_puts == open_puts) link->settled++;
 }
 
+/* A link takes data frames again. */
+static void wake_outboxes(struct engine *engine)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        if (queue->kind == QUEUE_OUTBOX && queue->lists[ENTRY_WAITING].head)
+            engine_ready(engine, queue);
+}
+
 static void take_credit(struct engine *engine, struct link *link, uint64_t credit)
 {
     if (credit <= link->credit) return;
     link->credit = credit;
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX && queue->lists[ENTRY_WAITING].head)
-            engine_ready(engine, queue);
+    wake_outboxes(engine);
 }
 
 static void take_frame(struct engine *engine, struct link *link, const struct frame *frame)
@@ -623,6 +630,39 @@ void session_bytes(struct engine *engine, uint32_t connection, struct span bytes
     memmove(link->in.block->bytes, link->in.block->bytes + used, link->in.used);
 }
 
+/* ---- what waits to be written ---- */
+
+static size_t link_out_bytes(const struct link *link)
+{
+    return link->unwritten + link->out.used;
+}
+
+bool session_is_full(const struct link *link)
+{
+    return link_out_bytes(link) >= LINK_OUT_BYTES_MAX;
+}
+
+void session_written(struct engine *engine, uint32_t connection, size_t size)
+{
+    struct link *link = connection_link(engine, connection);
+    if (!link) return;
+    ensure(size <= link->unwritten);
+    bool was_full = session_is_full(link);
+    link->unwritten -= size;
+    if (was_full && !session_is_full(link)) wake_outboxes(engine);
+}
+
+/* What always goes, goes only to who reads: answers to a peer that does not would be without end.
+ */
+static void drop_unread(struct engine *engine, struct link *link)
+{
+    size_t limit = LINK_UNREAD_BYTES_MAX + frame_limit(engine, link);
+    if (link->state != LINK_UP || link_out_bytes(link) <= limit) return;
+    link_bye(
+        link, CODE_TIMEOUT,
+        engine_format(engine, "over %zu bytes wait for this peer, and it does not read", limit));
+}
+
 /* ---- time and credit ---- */
 
 static void heartbeat(struct engine *engine, struct link *link)
@@ -661,6 +701,7 @@ static void renew_credit(struct link *link)
 {
     uint64_t allowed = link->settled + LINK_CREDIT;
     if (link->state != LINK_UP || allowed - link->granted < LINK_CREDIT / 2) return;
+    if (session_is_full(link)) return;
     link->granted = allowed;
     frame_write_number(&link->out, FRAME_CREDIT, allowed);
 }
@@ -678,10 +719,12 @@ static void watch_written(struct engine *engine, const struct link *link)
 static void link_flush(struct engine *engine, struct link *link)
 {
     renew_credit(link);
+    drop_unread(engine, link);
     if (link->out.used == 0) return;
     if (engine->policies.watch) watch_written(engine, link);
     struct effect *effect = effects_add(engine->effects, EFFECT_WRITE);
     effect->connection = link->connection;
+    link->unwritten += link->out.used;
     effect->block = buffer_take(&link->out);
 }
 
