@@ -25,7 +25,7 @@ enum {
     LINK_CREDIT = 8192, /* data frames a node takes from a link before it has dealt with them */
     LINK_OUT_BYTES_MAX = 8 << 20, /* written to a link and not gone: no data frame joins more */
     LINK_WRITTEN_BYTES = LINK_OUT_BYTES_MAX / 2, /* a shell says at least so often what has gone */
-    LINK_UNREAD_BYTES_MAX = 4 * LINK_OUT_BYTES_MAX, /* ... and a frame: the link is closed */
+    LINK_UNREAD_BYTES_MAX = 8 * LINK_OUT_BYTES_MAX, /* ... and a frame: the link is closed */
     ORIGINS_MAX = 65536,   /* ways back to senders; the one used longest ago is forgotten */
     ORIGIN_HOLD_MS = 5000, /* a way in use is not taken over by another link */
     EPOCHS_MAX = 16384,    /* restarted stores remembered; the one seen longest ago is forgotten */

@@ -653,11 +653,12 @@ void session_written(struct engine *engine, uint32_t connection, size_t size)
 }
 
 /* What always goes, goes only to who reads: answers to a peer that does not would be without end.
+ * What this step adds does not count yet: one commit may have many results for a peer that reads.
  */
 static void drop_unread(struct engine *engine, struct link *link)
 {
     size_t limit = LINK_UNREAD_BYTES_MAX + frame_limit(engine, link);
-    if (link->state != LINK_UP || link_out_bytes(link) <= limit) return;
+    if (link->state != LINK_UP || link->unwritten <= limit) return;
     link_bye(
         link, CODE_TIMEOUT,
         engine_format(engine, "over %zu bytes wait for this peer, and it does not read", limit));
