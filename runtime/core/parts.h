@@ -1,7 +1,8 @@
 /* The parts of an engine, shared by the files that make it up; private to the core.
  *
  *   engine.c   the step: events in, deadlines, what is flushed at the end
- *   session.c  links: hello, attach, heartbeats, credits, fencing
+ *   session.c  links: hello, heartbeats, credits, fencing
+ *   attach.c   addresses: who serves which, told up and down
  *   epoch.c    the latest start of each store that was here
  *   route.c    address to queue or link, and the way back to an origin
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
@@ -57,7 +58,19 @@ struct link {
     size_t unwritten;      /* bytes handed out and not known to have left */
     uint64_t credit, sent; /* data frames the peer allows in all; sent so far */
     uint64_t granted, received, settled; /* the same, the other way round */
+    int64_t beat_ms;                     /* when the next ping is due */
+    struct map refusals;                 /* addresses that the peer refused, to struct refusal */
+    struct refusal *refused_first;       /* the same as a list */
+    uint32_t attach_tries;               /* since the last new refusal */
+    int64_t attach_ms;                   /* when they are asked for again; INT64_MAX: none is */
     uint32_t open_puts;                  /* data frames accepted into the open batch */
+};
+
+/* An address that this node tells of over a link and the peer does not take yet. */
+struct refusal {
+    struct refusal *next, *previous;
+    uint8_t code;                /* enum code */
+    struct span address, reason; /* owned, behind the struct */
 };
 
 /* An address that somebody attached over a link. */
@@ -213,12 +226,11 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
 void session_deadline(struct engine *engine, struct link *link);
 void session_stop(struct engine *engine);
 
-/* Tell every upstream link that an address is here, or is gone. */
-void session_attach(struct engine *engine, struct span address);
-void session_detach(struct engine *engine, struct span address);
-
 /* A batch with `count` data frames of this link is durable, or they need no batch. */
 void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
+
+/* Arm the deadline of a link that is up: its next ping, or its next try to attach. */
+void session_schedule(struct engine *engine, struct link *link);
 
 /* Whether LINK_OUT_BYTES_MAX wait to be written: no more data, and no more credit for the peer. */
 bool session_is_full(const struct link *link);
@@ -261,6 +273,25 @@ void route_free(struct engine *engine);
 
 /* The known address that looks most like this one, or an empty span. */
 struct span route_nearest(const struct engine *engine, struct span address);
+
+/* ---- attach.c ---- */
+
+/* Tell every upstream link that an address is here, or is gone. */
+void attach_tell(struct engine *engine, struct span address);
+void attach_withdraw(struct engine *engine, struct span address);
+
+/* Tell a link that came up of every address. */
+void attach_all(struct engine *engine, struct link *link);
+
+/* Frames of a peer. */
+void attach_take(struct engine *engine, struct link *link, const struct attach *attach);
+void attach_take_detach(struct engine *engine, struct link *link, const struct attach *attach);
+
+/* `link->attach_ms` has come: ask for the refused addresses again. */
+void attach_again(struct engine *engine, struct link *link);
+
+/* The link is down: what was refused over it is told anew when it is up. */
+void attach_link_gone(struct link *link);
 
 /* ---- epoch.c ---- */
 

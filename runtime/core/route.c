@@ -159,7 +159,7 @@ static void attachment_free(struct engine *engine, struct attachment *held)
 void route_detach(struct engine *engine, struct span address)
 {
     struct attachment *held = route_attachment(engine, address);
-    session_detach(engine, address);
+    attach_withdraw(engine, address);
     if (held) attachment_free(engine, held);
 }
 
@@ -177,7 +177,7 @@ void route_link_gone(struct engine *engine, struct link *link)
     for (struct attachment *held = engine->attached, *next; held; held = next) {
         next = held->next;
         if (held->link != link) continue;
-        session_detach(engine, held->address);
+        attach_withdraw(engine, held->address);
         attachment_free(engine, held);
     }
     forget_origins(engine, link);

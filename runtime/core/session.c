@@ -49,6 +49,8 @@ static struct link *link_new(struct engine *engine, const struct link_settings *
     link->dial = dial;
     link->connection = NO_CONNECTION;
     link->heartbeat_ms = settings ? settings->heartbeat_ms : engine->settings.heartbeat_ms;
+    link->attach_ms = INT64_MAX;
+    link->refusals.seed = engine->attachments.seed;
     link->name = text_copy(settings ? settings->address : span_text("?"));
     *engine->links_tail = link;
     engine->links_tail = &link->next;
@@ -62,6 +64,7 @@ static void link_free(struct engine *engine, struct link *link)
     *slot = link->next;
     if (!link->next) engine->links_tail = slot;
     heap_clear(&engine->deadlines, &link->deadline);
+    attach_link_gone(link);
     buffer_deinit(&link->in);
     buffer_deinit(&link->out);
     free((char *)link->name.bytes);
@@ -240,6 +243,7 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     link->connection = NO_CONNECTION;
     link->in.used = link->out.used = 0;
     heap_clear(&engine->deadlines, &link->deadline);
+    attach_link_gone(link);
     route_link_gone(engine, link);
     sender_link_down(engine, link);
     if (!link->settings) {
@@ -254,129 +258,19 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
         link_wait(engine, link, reason);
 }
 
-/* ---- attach and detach ---- */
-
-static void write_attach(struct link *link, enum frame_type type, struct span address)
-{
-    struct attach attach = {.address = address};
-    frame_write_attach(&link->out, type, &attach);
-}
-
-static void tell_upstream(struct engine *engine, enum frame_type type, struct span address)
-{
-    for (struct link *link = engine->links; link; link = link->next)
-        if (link->settings && link->state == LINK_UP) write_attach(link, type, address);
-}
-
-void session_attach(struct engine *engine, struct span address)
-{
-    tell_upstream(engine, FRAME_ATTACH, address);
-}
-
-void session_detach(struct engine *engine, struct span address)
-{
-    tell_upstream(engine, FRAME_DETACH, address);
-}
-
-static void attach_all(struct engine *engine, struct link *link)
-{
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_MAILBOX && queue->agent.agent)
-            write_attach(link, FRAME_ATTACH, queue->name);
-    for (struct attachment *at = engine->attached; at; at = at->next)
-        write_attach(link, FRAME_ATTACH, at->address);
-}
-
-/* Who holds this address other than the link, for a refusal; an empty span when it is free. */
-static struct span address_holder(struct engine *engine, const struct link *link,
-                                  struct span address)
-{
-    struct queue *mailbox = map_find(&engine->mailboxes, address);
-    if (mailbox && mailbox->agent.agent) return engine->settings.name;
-    struct attachment *held = route_attachment(engine, address);
-    return held && held->link != link ? held->link->name : span_of(NULL, 0);
-}
-
-static void attach_confirm(struct link *link, struct span address)
-{
-    struct attach confirm = {.flags = ATTACH_CONFIRMED, .address = address};
-    frame_write_attach(&link->out, FRAME_ATTACH, &confirm);
-}
-
-static void attach_refuse(struct link *link, struct span address, enum code code,
-                          struct span reason)
-{
-    struct attach refusal = {.code = (uint8_t)code, .address = address, .reason = reason};
-    frame_write_attach(&link->out, FRAME_DETACH, &refusal);
-}
-
-/* False, and said so: somebody else holds the address, or there are too many. */
-static bool attach_is_possible(struct engine *engine, struct link *link, struct span address)
-{
-    struct span holder = address_holder(engine, link, address);
-    if (holder.size > 0)
-        attach_refuse(link, address, CODE_ADDRESS_TAKEN,
-                      engine_format(engine, "\"%.*s\" is served by node \"%.*s\"",
-                                    SPAN_ARGS(address), SPAN_ARGS(holder)));
-    else if (!route_attachment(engine, address) && route_is_full(engine))
-        attach_refuse(link, address, CODE_BUSY,
-                      engine_format(engine,
-                                    "this node knows %d addresses already and takes no more "
-                                    "for now",
-                                    ATTACHMENTS_MAX));
-    else
-        return true;
-    return false;
-}
-
-static void attach_request(struct engine *engine, struct link *link, struct span address)
-{
-    if (!attach_is_possible(engine, link, address)) return;
-    attach_confirm(link, address);
-    if (route_attachment(engine, address)) return;
-    route_attach(engine, address, link);
-    session_attach(engine, address);
-    struct queue *outbox = map_find(&engine->outboxes, address);
-    if (outbox) engine_ready(engine, outbox);
-}
-
-/* A refusal by the node upstream goes on to whoever attached the address here. */
-static void attach_refused(struct engine *engine, const struct attach *attach)
-{
-    struct attachment *held = route_attachment(engine, attach->address);
-    if (held) {
-        if (held->link->state == LINK_UP)
-            frame_write_attach(&held->link->out, FRAME_DETACH, attach);
-        return;
-    }
-    struct fact *fact = engine_fact_of(engine, FACT_REFUSED, attach->address);
-    if (!fact) return;
-    fact->code = attach->code;
-    fact->reason = arena_copy(&engine->effects->arena, attach->reason);
-}
-
-static void take_attach(struct engine *engine, struct link *link, const struct attach *attach)
-{
-    if (!(attach->flags & ATTACH_CONFIRMED)) {
-        attach_request(engine, link, attach->address);
-        return;
-    }
-    if (!map_find(&engine->mailboxes, attach->address)) return;
-    struct fact *fact = engine_fact_of(engine, FACT_ATTACHED, attach->address);
-    if (fact) fact->link = arena_copy(&engine->effects->arena, link->name);
-}
-
-static void take_detach(struct engine *engine, struct link *link, const struct attach *attach)
-{
-    if (attach->code != CODE_NONE) {
-        attach_refused(engine, attach);
-        return;
-    }
-    struct attachment *held = route_attachment(engine, attach->address);
-    if (held && held->link == link) route_detach(engine, attach->address);
-}
-
 /* ---- hello, welcome, fencing ---- */
+
+void session_schedule(struct engine *engine, struct link *link)
+{
+    link_deadline(engine, link, link->beat_ms < link->attach_ms ? link->beat_ms : link->attach_ms);
+}
+
+/* The next heartbeat is due after so long. */
+static void link_beat(struct engine *engine, struct link *link)
+{
+    link->beat_ms = engine->now_ms + link->heartbeat_ms;
+    session_schedule(engine, link);
+}
 
 static void link_up(struct engine *engine, struct link *link, const struct hello *hello)
 {
@@ -387,7 +281,7 @@ static void link_up(struct engine *engine, struct link *link, const struct hello
     link->credit = hello->credit;
     link->state = LINK_UP;
     link->up_ms = engine->now_ms ? engine->now_ms : 1;
-    link_deadline(engine, link, engine->now_ms + link->heartbeat_ms);
+    link_beat(engine, link);
     struct fact *fact = engine_fact_of(engine, FACT_LINK_UP, link->name);
     if (fact) {
         fact->attempt = link->dials;
@@ -528,8 +422,8 @@ static void take_credit(struct engine *engine, struct link *link, uint64_t credi
 static void take_frame(struct engine *engine, struct link *link, const struct frame *frame)
 {
     switch (frame->type) {
-    case FRAME_ATTACH: take_attach(engine, link, &frame->attach); return;
-    case FRAME_DETACH: take_detach(engine, link, &frame->attach); return;
+    case FRAME_ATTACH: attach_take(engine, link, &frame->attach); return;
+    case FRAME_DETACH: attach_take_detach(engine, link, &frame->attach); return;
     case FRAME_DATA: take_data(engine, link, &frame->message); return;
     case FRAME_RECEIPT: forward_receipt(engine, link, &frame->receipt); return;
     case FRAME_CREDIT: take_credit(engine, link, frame->number); return;
@@ -673,14 +567,20 @@ static void heartbeat(struct engine *engine, struct link *link)
         return;
     }
     frame_write_number(&link->out, FRAME_PING, (uint64_t)engine->now_ms);
-    link_deadline(engine, link, engine->now_ms + link->heartbeat_ms);
+    link_beat(engine, link);
+}
+
+static void up_deadline(struct engine *engine, struct link *link)
+{
+    if (engine->now_ms >= link->attach_ms) attach_again(engine, link);
+    if (engine->now_ms >= link->beat_ms) heartbeat(engine, link);
 }
 
 void session_deadline(struct engine *engine, struct link *link)
 {
     switch ((enum link_state)link->state) {
     case LINK_DOWN: link_dial(engine, link); return;
-    case LINK_UP: heartbeat(engine, link); return;
+    case LINK_UP: up_deadline(engine, link); return;
     case LINK_GREETING:
         link_bye(link, CODE_TIMEOUT, span_text("the peer did not say who it is in time"));
         return;

@@ -171,6 +171,52 @@ describe("an address that two nodes attach", function()
     assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
   end)
 
+  local function happened(node, fact)
+    local times = {}
+    for _, seen in ipairs(world:facts()) do
+      if seen.fact == fact and seen.node == node then times[#times + 1] = seen.at end
+    end
+    return times
+  end
+
+  -- Was: after a refusal the second never asked again, and the address was served by nobody.
+  it("goes to the second by itself when the first is gone, at the next try of its link's schedule", function()
+    attached_by "one"
+    attached_by "two"
+    world:advance(10.5)
+    world:cut("one", "hub")
+    world:advance(0.4)
+    local lost = world:send("a@x", "x", { from = "client", fail_fast = true })
+    assert.are.equal("NO_ROUTE", world:receipt(lost).code)
+    world:advance(0.2)
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("is asked for with growing waits, and told once to be another's and once to be its own", function()
+    world:node("three", { links = { { to = "hub", first = 1, factor = 2, cap = 60, jitter = 0 } } })
+    attached_by "one"
+    attached_by "three"
+    world:advance(40)
+    world:cut("one", "hub")
+    world:advance(60)
+    assert.are.equal(1, #happened("three", "refused"))
+    local attached = happened("three", "attached")
+    assert.are.equal(1, #attached)
+    assert.are.equal(63, math.floor(attached[1])) -- 1 + 2 + 4 + 8 + 16 + 32
+  end)
+
+  it("is asked for anew over a new link, and told once more", function()
+    attached_by "one"
+    attached_by "two"
+    world:cut("two", "hub")
+    world:heal("two", "hub")
+    world:advance(30)
+    assert.are.equal(2, #happened("two", "refused"))
+    world:cut("one", "hub")
+    world:advance(1)
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
   it("is refused at the first link up again when another has it by then", function()
     attached_by "one"
     world:cut("one", "hub")
@@ -188,5 +234,22 @@ describe("an address that two nodes attach", function()
     delivery.agent(world, noop, { node = "top" })
     delivery.agent(world, noop, { node = "below" })
     assert.are.equal("ADDRESS_TAKEN", (told "below"))
+  end)
+
+  it("goes through to the owner below a further sentinel when it is free further up, each told once", function()
+    world:node "top"
+    world:node("rival", { links = { delivery.link "top" } })
+    world:node("mid", { links = { delivery.link "top" } })
+    world:node("below", { links = { delivery.link "mid" } })
+    world:node("above", { links = { delivery.link "top" }, send = { jitter = 0 } })
+    attached_by "rival"
+    attached_by "below"
+    world:advance(10)
+    assert.are.equal("rival", (world:call("a@x", "x", { from = "above" })))
+    world:cut("rival", "top")
+    world:advance(2)
+    assert.are.equal("below", (world:call("a@x", "x", { from = "above" })))
+    assert.are.equal(1, #happened("below", "refused"))
+    assert.are.equal(2, #happened("below", "attached"))
   end)
 end)
