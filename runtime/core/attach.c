@@ -66,7 +66,7 @@ static void ask_later(struct engine *engine, struct link *link)
         retry_delay(&link->settings->retry, ++link->attach_tries, random_spread(&engine->random));
     int64_t at_ms = after_ms(engine->now_ms, (uint64_t)delay_ms);
     if (at_ms < link->attach_ms) link->attach_ms = at_ms;
-    session_schedule(engine, link);
+    link_schedule(engine, link);
 }
 
 void attach_again(struct engine *engine, struct link *link)

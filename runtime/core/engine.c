@@ -500,7 +500,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_CONNECTED: session_connected(engine, event->dial, event->connection); return;
     case EVENT_DIAL_FAILED: session_dial_failed(engine, event->dial, event->reason); return;
     case EVENT_BYTES: session_bytes(engine, event->connection, event->bytes); return;
-    case EVENT_WRITTEN: session_written(engine, event->connection, event->size); return;
+    case EVENT_WRITTEN: credit_written(engine, event->connection, event->size); return;
     case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
     case EVENT_COMMITTED: take_committed(engine, event->batch); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;

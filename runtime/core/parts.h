@@ -1,7 +1,10 @@
 /* The parts of an engine, shared by the files that make it up; private to the core.
  *
  *   engine.c   the step: events in, deadlines, what is flushed at the end
- *   session.c  links: hello, heartbeats, credits, fencing
+ *   session.c  what happens on links: connections, frames, heartbeats
+ *   link.c     the life of a link
+ *   hello.c    who a peer is: hello, welcome, bye, names, fencing
+ *   credit.c   how much may be on its way over a link
  *   attach.c   addresses: who serves which, told up and down
  *   epoch.c    the latest start of each store that was here
  *   route.c    address to queue or link, and the way back to an origin
@@ -221,19 +224,9 @@ void session_accepted(struct engine *engine, uint32_t connection);
 void session_connected(struct engine *engine, uint32_t dial, uint32_t connection);
 void session_dial_failed(struct engine *engine, uint32_t dial, struct span reason);
 void session_bytes(struct engine *engine, uint32_t connection, struct span bytes);
-void session_written(struct engine *engine, uint32_t connection, size_t size);
 void session_closed(struct engine *engine, uint32_t connection, struct span reason);
 void session_deadline(struct engine *engine, struct link *link);
 void session_stop(struct engine *engine);
-
-/* A batch with `count` data frames of this link is durable, or they need no batch. */
-void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
-
-/* Arm the deadline of a link that is up: its next ping, or its next try to attach. */
-void session_schedule(struct engine *engine, struct link *link);
-
-/* Whether LINK_OUT_BYTES_MAX wait to be written: no more data, and no more credit for the peer. */
-bool session_is_full(const struct link *link);
 
 /* Hand out what links have to say, as one write each. A peer that makes LINK_UNREAD_BYTES_MAX wait
  * loses its link. */
@@ -273,6 +266,62 @@ void route_free(struct engine *engine);
 
 /* The known address that looks most like this one, or an empty span. */
 struct span route_nearest(const struct engine *engine, struct span address);
+
+/* ---- link.c ---- */
+
+/* A new link: dialled, with its settings (borrowed) and number, or accepted (NULL, NO_DIAL). */
+struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial);
+void link_free(struct engine *engine, struct link *link);
+void link_rename(struct link *link, struct span name);
+
+/* The link of a connection, or NULL. */
+struct link *link_of_connection(const struct engine *engine, uint32_t connection);
+
+/* It has a connection and waits for hello or welcome; it has none any more. */
+void link_connect(struct engine *engine, struct link *link, uint32_t connection);
+void link_disconnect(struct engine *engine, struct link *link);
+
+/* What was said leaves first, then the connection is closed, which EVENT_CLOSED tells. */
+void link_close(struct link *link);
+void link_bye(struct link *link, enum code code, struct span reason);
+
+/* Arm the deadline of a link that is up: its next ping, or its next try to attach. */
+void link_schedule(struct engine *engine, struct link *link);
+
+/* The next ping is due after one heartbeat. */
+void link_beat(struct engine *engine, struct link *link);
+
+/* Of a dialled link: dial; wait for the next dial; never dial again. */
+void link_dial(struct engine *engine, struct link *link);
+void link_wait(struct engine *engine, struct link *link, struct span reason);
+void link_failed(struct engine *engine, struct link *link, enum code code, struct span reason);
+
+/* ---- hello.c ---- */
+
+/* Say hello, or welcome. */
+void hello_write(struct engine *engine, struct link *link, enum frame_type type);
+
+/* What the peer says of itself: the link is up, or said bye to. */
+void hello_take(struct engine *engine, struct link *link, const struct hello *hello);
+void hello_take_welcome(struct engine *engine, struct link *link, const struct hello *hello);
+void hello_take_bye(struct engine *engine, struct link *link, const struct bye *bye);
+
+/* ---- credit.c ---- */
+
+/* The peer takes so many data frames in all. */
+void credit_take(struct engine *engine, struct link *link, uint64_t credit);
+
+/* A batch with `count` data frames of this link is durable, or they need no batch. */
+void credit_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
+
+/* Give the peer credit again when it has used up half of it. */
+void credit_renew(struct link *link);
+
+/* So many bytes that were handed out for a connection have left. */
+void credit_written(struct engine *engine, uint32_t connection, size_t size);
+
+/* Whether LINK_OUT_BYTES_MAX wait to be written: no more data, and no more credit for the peer. */
+bool credit_is_full(const struct link *link);
 
 /* ---- attach.c ---- */
 
