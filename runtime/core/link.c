@@ -29,6 +29,12 @@ void link_rename(struct link *link, struct span name)
     link->name = text_copy(name);
 }
 
+void link_part(struct link *link, struct span reason)
+{
+    free((char *)link->parting.bytes);
+    link->parting = reason.size > 0 ? text_copy(reason) : reason;
+}
+
 struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial)
 {
     struct link *link = calloc(1, sizeof *link);
@@ -57,6 +63,7 @@ void link_free(struct engine *engine, struct link *link)
     buffer_deinit(&link->in);
     buffer_deinit(&link->out);
     free((char *)link->name.bytes);
+    free((char *)link->parting.bytes);
     free(link);
 }
 
@@ -92,7 +99,9 @@ void link_connect(struct engine *engine, struct link *link, uint32_t connection)
     link->credit = 0;
     link->open_puts = 0;
     link->unwritten = 0;
-    link->refused = false;
+    link->refused = link->successor = link->answered = false;
+    link->asked_ms = 0;
+    link_part(link, span_of(NULL, 0));
     link_deadline(engine, link, engine->now_ms + GREETING_MS);
 }
 

@@ -49,9 +49,13 @@ struct link {
     const struct link_settings *settings; /* of a dialled link, else NULL */
     uint32_t dial, connection;
     uint8_t state;
-    uint8_t role;                          /* enum role of the peer, as it says */
-    bool refused;                          /* by a bye with a final code: never dial again */
-    uint32_t dials;                        /* since it was last up and stable */
+    uint8_t role;        /* enum role of the peer, as it says */
+    bool successor;      /* of an older link of the same start, see hello.c */
+    bool answered;       /* the ping of asked_ms */
+    int64_t asked_ms;    /* when it was pinged because a newcomer has its name; 0: never */
+    struct span parting; /* the peer's reason for its bye; owned */
+    bool refused;        /* by a bye with a final code: never dial again */
+    uint32_t dials;      /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
     struct span name; /* of the peer; owned; before the hello its address or "?" */
@@ -273,6 +277,7 @@ struct span route_nearest(const struct engine *engine, struct span address);
 struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial);
 void link_free(struct engine *engine, struct link *link);
 void link_rename(struct link *link, struct span name);
+void link_part(struct link *link, struct span reason);
 
 /* The link of a connection, or NULL. */
 struct link *link_of_connection(const struct engine *engine, uint32_t connection);
@@ -305,6 +310,10 @@ void hello_write(struct engine *engine, struct link *link, enum frame_type type)
 void hello_take(struct engine *engine, struct link *link, const struct hello *hello);
 void hello_take_welcome(struct engine *engine, struct link *link, const struct hello *hello);
 void hello_take_bye(struct engine *engine, struct link *link, const struct bye *bye);
+void hello_take_pong(struct link *link, uint64_t number);
+
+/* A successor has spoken: its older link goes. */
+void hello_succeed(struct engine *engine, struct link *link);
 
 /* ---- credit.c ---- */
 

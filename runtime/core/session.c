@@ -81,7 +81,7 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     if (link->refused)
         link->state = LINK_FAILED;
     else
-        link_wait(engine, link, reason);
+        link_wait(engine, link, link->parting.size > 0 ? link->parting : reason);
 }
 
 /* ---- frames ---- */
@@ -117,6 +117,7 @@ static void take_data(struct engine *engine, struct link *link, const struct mes
 
 static void take_frame(struct engine *engine, struct link *link, const struct frame *frame)
 {
+    if (link->successor && frame->type != FRAME_BYE) hello_succeed(engine, link);
     switch (frame->type) {
     case FRAME_ATTACH: attach_take(engine, link, &frame->attach); return;
     case FRAME_DETACH: attach_take_detach(engine, link, &frame->attach); return;
@@ -124,7 +125,7 @@ static void take_frame(struct engine *engine, struct link *link, const struct fr
     case FRAME_RECEIPT: forward_receipt(engine, link, &frame->receipt); return;
     case FRAME_CREDIT: credit_take(engine, link, frame->number); return;
     case FRAME_PING: frame_write_number(&link->out, FRAME_PONG, frame->number); return;
-    case FRAME_PONG: return;
+    case FRAME_PONG: hello_take_pong(link, frame->number); return;
     case FRAME_BYE: hello_take_bye(engine, link, &frame->bye); return;
     case FRAME_HELLO:
     case FRAME_WELCOME:

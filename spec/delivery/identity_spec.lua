@@ -24,9 +24,10 @@ describe("two nodes with the same name at one sentinel", function()
     world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
   end)
 
-  it("and different stores: the newcomer is refused for good while the first is alive", function()
+  it("and different stores: the newcomer is refused for good when the first is still alive", function()
     twin("first", "store A")
     twin("second", "store B")
+    world:advance(2)
     local code, reason = refusal(world, "second")
     assert.are.equal("NAME_TAKEN", code)
     assert.are.equal('another node named "owner" is linked here; give this one its own name', reason)
@@ -34,6 +35,44 @@ describe("two nodes with the same name at one sentinel", function()
     world:advance "10m"
     assert.are.equal(0, world:counts("second").links_up)
     assert.are.equal(1, world:counts("first").links_up)
+  end)
+
+  it("and different stores: the newcomer is told first that the name's holder is asked for a sign of life", function()
+    twin("first", "store A")
+    twin("second", "store B")
+    assert.is_nil(refusal(world, "second"))
+    for _, fact in ipairs(delivery.facts(world, "link_down")) do
+      if fact.node == "second" then
+        assert.are.equal('another node named "owner" is linked here and is asked whether it is still there', fact.reason)
+      end
+    end
+  end)
+
+  -- Was: a node whose predecessor had died without a word was refused its name for good.
+  it("and different stores: the newcomer is welcome once the first has not been heard for two heartbeats", function()
+    twin("first", "store A")
+    world:delay("first", "hub", "1h")
+    world:advance(1)
+    twin("second", "store B")
+    world:advance(28)
+    assert.are.equal(0, world:counts("second").links_up)
+    world:advance(3)
+    assert.are.equal(1, world:counts("second").links_up)
+    assert.is_nil(refusal(world, "second"))
+    delivery.agent(world, noop, { node = "second" })
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
+  end)
+
+  it("and different stores: the newcomer that took over is the first by then", function()
+    twin("first", "store A")
+    world:delay("first", "hub", "1h")
+    twin("second", "store B")
+    world:advance(35)
+    world:delay("first", "hub", 0)
+    world:advance "3h"
+    assert.are.equal("NAME_TAKEN", (refusal(world, "first")))
+    assert.is_nil(refusal(world, "second"))
+    assert.are.equal(1, world:counts("second").links_up)
   end)
 
   it("and different stores: the second is welcome when the first is gone", function()
@@ -100,6 +139,51 @@ describe("two nodes with the same name at one sentinel", function()
     assert.is_nil(refusal(world, "slow"))
     local id = world:send("a@x", "x", { from = "client" })
     assert.are.equal("stored", world:receipt(id).level)
+  end)
+end)
+
+describe("two links of one node that lead to the same sentinel", function()
+  local world
+
+  local function of_office(fact)
+    local found = {}
+    for _, seen in ipairs(delivery.facts(world, fact)) do
+      if seen.node == "office" then found[#found + 1] = seen end
+    end
+    return found
+  end
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node "hub"
+    world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
+    world:node("office", { links = { delivery.link "hub", delivery.link "hub" } })
+    delivery.agent(world, noop, { node = "office" })
+  end)
+
+  -- Was: each new connection replaced the other one, for ever.
+  it("are one: the second fails for good, once, and says why", function()
+    world:advance "10m"
+    local failed = of_office "link_failed"
+    assert.are.equal(1, #failed)
+    assert.are.equal("BAD_VALUE", failed[1].code)
+    assert.are.equal('this node is linked with "hub" already: two links lead to it', failed[1].reason)
+  end)
+
+  it("do not disturb each other: the first stays up", function()
+    world:advance "10m"
+    assert.are.equal(0, #of_office "link_down")
+    assert.are.equal(1, world:counts("office").links_up)
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
+  end)
+
+  it("are one after the first was down, too", function()
+    world:cut("office", "hub")
+    world:heal("office", "hub")
+    world:advance(10)
+    assert.are.equal(1, #of_office "link_failed")
+    assert.are.equal(1, world:counts("office").links_up)
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
   end)
 end)
 

@@ -1,7 +1,7 @@
 local node = require "spec.support.node"
 local wire = require "spec.support.wire"
 
-local WELCOME, DATA, RECEIPT, BYE = 2, 5, 6, 10
+local WELCOME, DATA, RECEIPT, PING, BYE = 2, 5, 6, 8, 10
 local BAD_FRAME, UNSUPPORTED, NO_ROUTE, BUSY = 48, 45, 1, 3
 local STORED, HANDLED = 2, 3
 local STORE_ID = ("s"):rep(16)
@@ -169,10 +169,17 @@ describe("a real node, spoken to in the words of PROTOCOL.md,", function()
     deaf:close()
   end)
 
-  it("refuses the name of somebody who is linked, with another store", function()
+  it("refuses the name of somebody who is linked, with another store, as soon as that one has said that it is there", function()
     local first = greeted()
     connection:send(wire.hello("spec", ("x"):rep(16)))
-    refused(42, 'another node named "spec" is linked here')
+    refused(BUSY, 'another node named "spec" is linked here and is asked whether it is still there')
+    local kind, ping = first:frame()
+    assert.equal(PING, kind)
+    first:send(wire.pong(ping) .. message { lane = 82 })
+    assert.equal(RECEIPT, (first:frame())) -- so the pong has been read
+    connection = connect()
+    connection:send(wire.hello("spec", ("x"):rep(16)))
+    refused(42, 'another node named "spec" is linked here; give this one its own name')
     first:send(wire.bye())
     first:close()
   end)
