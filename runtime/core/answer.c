@@ -267,7 +267,7 @@ void answer_committed(struct engine *engine, struct batch *batch)
         case AFTER_RELEASE: sender_released(engine, after->handle); break;
         case AFTER_RUN: owner_run_committed(engine, after->handle); break;
         case AFTER_CREDIT:
-            session_settled(engine, after->connection, after->handle, after->count);
+            credit_settled(engine, after->connection, after->handle, after->count);
             break;
         }
         i += taken;

@@ -8,7 +8,7 @@
 #include "core/frame.h"
 
 enum effect_kind {
-    EFFECT_WRITE,     /* `block` (given) to `connection` */
+    EFFECT_WRITE,     /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
     EFFECT_CLOSE,     /* `connection`, after what was written; EVENT_CLOSED must follow */
     EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
     EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */

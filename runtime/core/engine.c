@@ -101,12 +101,6 @@ static void free_lanes(struct engine *engine)
     map_deinit(&engine->lanes);
 }
 
-static void free_epochs(struct engine *engine)
-{
-    for (size_t i = 0; i < engine->epochs.capacity; i++) free(engine->epochs.slots[i].value);
-    map_deinit(&engine->epochs);
-}
-
 static void free_settings(struct engine *engine)
 {
     for (size_t i = 0; i < engine->settings.link_count; i++)
@@ -123,7 +117,7 @@ void engine_free(struct engine *engine)
     free_lanes(engine);
     route_free(engine);
     session_free(engine);
-    free_epochs(engine);
+    epoch_free(engine);
     free_settings(engine);
     map_deinit(&engine->mailboxes);
     map_deinit(&engine->outboxes);
@@ -427,6 +421,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_CONNECTED: session_connected(engine, event->dial, event->connection); return;
     case EVENT_DIAL_FAILED: session_dial_failed(engine, event->dial, event->reason); return;
     case EVENT_BYTES: session_bytes(engine, event->connection, event->bytes); return;
+    case EVENT_WRITTEN: credit_written(engine, event->connection, event->size); return;
     case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
     case EVENT_COMMITTED: take_committed(engine, event->batch); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;

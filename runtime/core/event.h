@@ -13,6 +13,7 @@ enum event_kind {
     EVENT_CONNECTED,   /* a dial succeeded; `dial`, `connection` */
     EVENT_DIAL_FAILED, /* a dial failed; `dial`, `reason` */
     EVENT_BYTES,       /* `connection`, `bytes`: any number of frames, or parts of them */
+    EVENT_WRITTEN,     /* `size` more bytes that were written to `connection` have left this node */
     EVENT_CLOSED,      /* `connection` is gone, `reason`; its number may be used again afterwards */
     EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable */
     EVENT_AGENT_UP,    /* `agent`: deliver to it */
@@ -59,6 +60,7 @@ struct event {
     enum event_kind kind;
     uint32_t connection, dial;
     struct span bytes, reason;
+    size_t size;
     uint64_t waiter;
     int64_t delay_ms;
     struct batch *batch;

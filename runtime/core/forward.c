@@ -5,7 +5,7 @@ enum { RETRY_AFTER_MS = 100 /* what a busy link or mailbox asks a sender to wait
 
 bool forward_has_credit(const struct link *link)
 {
-    return link->sent < link->credit;
+    return link->sent < link->credit && !credit_is_full(link);
 }
 
 /* `from` is believed from nodes that we dialled; otherwise it is the peer itself or an address that

@@ -745,7 +745,7 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     mailbox->agent.address = mailbox->name;
     engine_ready(engine, mailbox);
     if (outbox) engine_ready(engine, outbox);
-    if (new) session_attach(engine, mailbox->name);
+    if (new) attach_tell(engine, mailbox->name);
 }
 
 void owner_agent_down(struct engine *engine, struct span address)
@@ -753,7 +753,7 @@ void owner_agent_down(struct engine *engine, struct span address)
     struct queue *mailbox = owner_mailbox(engine, address);
     if (!mailbox) return;
     mailbox->agent.agent = 0;
-    session_detach(engine, mailbox->name);
+    attach_withdraw(engine, mailbox->name);
 }
 
 static void stop_mailbox(struct engine *engine, struct queue *mailbox)

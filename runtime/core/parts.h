@@ -1,7 +1,12 @@
 /* The parts of an engine, shared by the files that make it up; private to the core.
  *
  *   engine.c   the step: events in, deadlines, what is flushed at the end
- *   session.c  links: hello, attach, heartbeats, credits, fencing
+ *   session.c  what happens on links: connections, frames, heartbeats
+ *   link.c     the life of a link
+ *   hello.c    who a peer is: hello, welcome, bye, names, fencing
+ *   credit.c   how much may be on its way over a link
+ *   attach.c   addresses: who serves which, told up and down
+ *   epoch.c    the latest start of each store that was here
  *   route.c    address to queue or link, and the way back to an origin
  *   submit.c   where a message begins: refused, put here, or into an outbox
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
@@ -48,32 +53,50 @@ struct link {
     const struct link_settings *settings; /* of a dialled link, else NULL */
     uint32_t dial, connection;
     uint8_t state;
-    uint8_t role;                          /* enum role of the peer, as it says */
-    bool refused;                          /* by a bye with a final code: never dial again */
-    uint32_t dials;                        /* since it was last up and stable */
+    uint8_t role;        /* enum role of the peer, as it says */
+    bool successor;      /* of an older link of the same start, see hello.c */
+    bool answered;       /* the ping of asked_ms */
+    int64_t asked_ms;    /* when it was pinged because a newcomer has its name; 0: never */
+    struct span parting; /* the peer's reason for its bye; owned */
+    bool refused;        /* by a bye with a final code: never dial again */
+    uint32_t dials;      /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
     struct span name; /* of the peer; owned; before the hello its address or "?" */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     struct buffer in, out; /* an unfinished frame; what leaves at the end of the step */
+    size_t unwritten;      /* bytes handed out and not known to have left */
     uint64_t credit, sent; /* data frames the peer allows in all; sent so far */
     uint64_t granted, received, settled; /* the same, the other way round */
+    int64_t beat_ms;                     /* when the next ping is due */
+    struct map refusals;                 /* addresses that the peer refused, to struct refusal */
+    struct refusal *refused_first;       /* the same as a list */
+    uint32_t attach_tries;               /* since the last new refusal */
+    int64_t attach_ms;                   /* when they are asked for again; INT64_MAX: none is */
     uint32_t open_puts;                  /* data frames accepted into the open batch */
+};
+
+/* An address that this node tells of over a link and the peer does not take yet. */
+struct refusal {
+    struct refusal *next, *previous;
+    uint8_t code;                /* enum code */
+    struct span address, reason; /* owned, behind the struct */
 };
 
 /* An address that somebody attached over a link. */
 struct attachment {
     struct link *link;
-    struct span address;     /* owned, behind the struct */
-    struct attachment *next; /* all attachments, newest first */
+    struct span address;                /* owned, behind the struct */
+    struct attachment *next, *previous; /* all attachments, newest first */
 };
 
-/* The way back to a sender's store. */
+/* The way back to a sender's store. It goes with its link. */
 struct origin_route {
     struct link *link;
-    uint64_t session;   /* of the link when it was learned */
-    struct span origin; /* owned, behind the struct */
+    int64_t heard_ms;                   /* when a frame of this origin came over the link */
+    struct span origin;                 /* owned, behind the struct */
+    struct origin_route *older, *newer; /* by last use */
 };
 
 /* Somebody who waits: for the end of a message, or for a moment. */
@@ -85,9 +108,11 @@ struct waiter {
     const struct retry_policy *policy; /* of the send */
 };
 
+/* The latest start of a store that said hello here; first starts are not worth remembering. */
 struct store_epoch {
     uint64_t epoch;
     char store_id[STORE_ID_BYTES];
+    struct store_epoch *older, *newer; /* by last hello */
 };
 
 /* A policy that messages and waiters go by; equal ones share it where that is cheap. */
@@ -126,6 +151,8 @@ struct engine {
     uint64_t sessions;
     struct map attachments, origins, epochs;
     struct attachment *attached;
+    struct origin_route *origin_oldest, *origin_newest;
+    struct store_epoch *epoch_oldest, *epoch_newest;
 
     struct batch *open;    /* never NULL */
     struct batch *spare;   /* given back and empty, or NULL */
@@ -226,14 +253,8 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
 void session_deadline(struct engine *engine, struct link *link);
 void session_stop(struct engine *engine);
 
-/* Tell every upstream link that an address is here, or is gone. */
-void session_attach(struct engine *engine, struct span address);
-void session_detach(struct engine *engine, struct span address);
-
-/* A batch with `count` data frames of this link is durable, or they need no batch. */
-void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
-
-/* Hand out what links have to say, as one write each. */
+/* Hand out what links have to say, as one write each. A peer that makes LINK_UNREAD_BYTES_MAX wait
+ * loses its link. */
 void session_flush(struct engine *engine);
 void session_free(struct engine *engine);
 
@@ -250,11 +271,17 @@ enum code route_missing(struct engine *engine, struct span address, struct span 
 /* The link that leads back to a sender's store, or NULL. */
 struct link *route_back(struct engine *engine, struct span origin);
 
-/* Frames of this origin come over this link. */
+/* A frame of this origin came over this link: it leads back there, unless another link has a better
+ * claim. The link whose hello has the origin's store is the best; else a link keeps the way while
+ * it hears frames of the origin at least every ORIGIN_HOLD_MS. Beyond ORIGINS_MAX ways the one used
+ * longest ago is forgotten: its sender will send again, and be learned again. */
 void route_learn(struct engine *engine, struct span origin, struct link *link);
 
 /* Who holds an address: NULL when nobody does. */
 struct attachment *route_attachment(const struct engine *engine, struct span address);
+
+/* Whether ATTACHMENTS_MAX addresses are attached; then no other may be. */
+bool route_is_full(const struct engine *engine);
 void route_attach(struct engine *engine, struct span address, struct link *link);
 
 /* Forget one address of a link, or all of them. Detaches upstream as well. */
@@ -265,6 +292,93 @@ void route_free(struct engine *engine);
 /* The known address that looks most like this one, or an empty span. */
 struct span route_nearest(const struct engine *engine, struct span address);
 
+/* ---- link.c ---- */
+
+/* A new link: dialled, with its settings (borrowed) and number, or accepted (NULL, NO_DIAL). */
+struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial);
+void link_free(struct engine *engine, struct link *link);
+void link_rename(struct link *link, struct span name);
+void link_part(struct link *link, struct span reason);
+
+/* The link of a connection, or NULL. */
+struct link *link_of_connection(const struct engine *engine, uint32_t connection);
+
+/* It has a connection and waits for hello or welcome; it has none any more. */
+void link_connect(struct engine *engine, struct link *link, uint32_t connection);
+void link_disconnect(struct engine *engine, struct link *link);
+
+/* What was said leaves first, then the connection is closed, which EVENT_CLOSED tells. */
+void link_close(struct link *link);
+void link_bye(struct link *link, enum code code, struct span reason);
+
+/* Arm the deadline of a link that is up: its next ping, or its next try to attach. */
+void link_schedule(struct engine *engine, struct link *link);
+
+/* The next ping is due after one heartbeat. */
+void link_beat(struct engine *engine, struct link *link);
+
+/* Of a dialled link: dial; wait for the next dial; never dial again. */
+void link_dial(struct engine *engine, struct link *link);
+void link_wait(struct engine *engine, struct link *link, struct span reason);
+void link_failed(struct engine *engine, struct link *link, enum code code, struct span reason);
+
+/* ---- hello.c ---- */
+
+/* Say hello, or welcome. */
+void hello_write(struct engine *engine, struct link *link, enum frame_type type);
+
+/* What the peer says of itself: the link is up, or said bye to. */
+void hello_take(struct engine *engine, struct link *link, const struct hello *hello);
+void hello_take_welcome(struct engine *engine, struct link *link, const struct hello *hello);
+void hello_take_bye(struct engine *engine, struct link *link, const struct bye *bye);
+void hello_take_pong(struct link *link, uint64_t number);
+
+/* A successor has spoken: its older link goes. */
+void hello_succeed(struct engine *engine, struct link *link);
+
+/* ---- credit.c ---- */
+
+/* The peer takes so many data frames in all. */
+void credit_take(struct engine *engine, struct link *link, uint64_t credit);
+
+/* A batch with `count` data frames of this link is durable, or they need no batch. */
+void credit_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count);
+
+/* Give the peer credit again when it has used up half of it. */
+void credit_renew(struct link *link);
+
+/* So many bytes that were handed out for a connection have left. */
+void credit_written(struct engine *engine, uint32_t connection, size_t size);
+
+/* Whether LINK_OUT_BYTES_MAX wait to be written: no more data, and no more credit for the peer. */
+bool credit_is_full(const struct link *link);
+
+/* ---- attach.c ---- */
+
+/* Tell every upstream link that an address is here, or is gone. */
+void attach_tell(struct engine *engine, struct span address);
+void attach_withdraw(struct engine *engine, struct span address);
+
+/* Tell a link that came up of every address. */
+void attach_all(struct engine *engine, struct link *link);
+
+/* Frames of a peer. */
+void attach_take(struct engine *engine, struct link *link, const struct attach *attach);
+void attach_take_detach(struct engine *engine, struct link *link, const struct attach *attach);
+
+/* `link->attach_ms` has come: ask for the refused addresses again. */
+void attach_again(struct engine *engine, struct link *link);
+
+/* The link is down: what was refused over it is told anew when it is up. */
+void attach_link_gone(struct link *link);
+
+/* ---- epoch.c ---- */
+
+/* Note which start of its store the peer is; durable with the open batch. False: a later one was
+ * here. Beyond EPOCHS_MAX stores the one seen longest ago that is not linked is forgotten. */
+bool epoch_is_current(struct engine *engine, const struct hello *hello);
+void epoch_free(struct engine *engine);
+
 /* ---- forward.c ---- */
 
 /* A data frame of a peer: to a mailbox here, or on to a link. */
@@ -273,7 +387,8 @@ void forward_message(struct engine *engine, struct link *from, const struct mess
 /* A receipt of a peer: for this node's outbox, or on to the link its sender is behind. */
 void forward_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
 
-/* Whether the link may take one more data frame. */
+/* Whether the link may take one more data frame: by the peer's credit, and by the bytes that wait
+ * to be written to it. Other frames always go. */
 bool forward_has_credit(const struct link *link);
 
 /* ---- submit.c ---- */

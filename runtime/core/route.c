@@ -57,25 +57,70 @@ enum code route_missing(struct engine *engine, struct span address, struct span 
 
 /* ---- the way back ---- */
 
+static void unlist(struct engine *engine, struct origin_route *known)
+{
+    *(known->older ? &known->older->newer : &engine->origin_oldest) = known->newer;
+    *(known->newer ? &known->newer->older : &engine->origin_newest) = known->older;
+}
+
+static void list_newest(struct engine *engine, struct origin_route *known)
+{
+    known->newer = NULL;
+    known->older = engine->origin_newest;
+    *(known->older ? &known->older->newer : &engine->origin_oldest) = known;
+    engine->origin_newest = known;
+}
+
+static void origin_forget(struct engine *engine, struct origin_route *known)
+{
+    unlist(engine, known);
+    map_remove(&engine->origins, known->origin);
+    free(known);
+}
+
+static struct origin_route *origin_new(struct engine *engine, struct span origin)
+{
+    if (engine->origins.count >= ORIGINS_MAX) origin_forget(engine, engine->origin_oldest);
+    struct origin_route *known = calloc(1, sizeof *known + origin.size);
+    ensure(known != NULL);
+    memcpy(known + 1, origin.bytes, origin.size);
+    known->origin = span_of((char *)(known + 1), origin.size);
+    map_add(&engine->origins, known->origin, known);
+    list_newest(engine, known);
+    return known;
+}
+
+/* An origin begins with its store's id, and the hello of this link had that id. */
+static bool is_own_origin(const struct link *link, struct span origin)
+{
+    return origin.size >= STORE_ID_BYTES &&
+           memcmp(link->store_id, origin.bytes, STORE_ID_BYTES) == 0;
+}
+
+static bool may_teach(const struct engine *engine, const struct origin_route *known,
+                      const struct link *link)
+{
+    if (!known->link || known->link == link || known->link->state != LINK_UP) return true;
+    if (is_own_origin(link, known->origin)) return true;
+    return !is_own_origin(known->link, known->origin) &&
+           engine->now_ms - known->heard_ms >= ORIGIN_HOLD_MS;
+}
+
 void route_learn(struct engine *engine, struct span origin, struct link *link)
 {
     struct origin_route *known = map_find(&engine->origins, origin);
-    if (!known) {
-        known = calloc(1, sizeof *known + origin.size);
-        ensure(known != NULL);
-        memcpy(known + 1, origin.bytes, origin.size);
-        known->origin = span_of((char *)(known + 1), origin.size);
-        map_add(&engine->origins, known->origin, known);
-    }
+    if (!known) known = origin_new(engine, origin);
+    if (!may_teach(engine, known, link)) return;
+    unlist(engine, known);
+    list_newest(engine, known);
     known->link = link;
-    known->session = link->session;
+    known->heard_ms = engine->now_ms;
 }
 
 struct link *route_back(struct engine *engine, struct span origin)
 {
     struct origin_route *known = map_find(&engine->origins, origin);
-    if (!known || !known->link || known->link->session != known->session) return NULL;
-    return known->link->state == LINK_UP ? known->link : NULL;
+    return known && known->link->state == LINK_UP ? known->link : NULL;
 }
 
 /* ---- attachments ---- */
@@ -83,6 +128,11 @@ struct link *route_back(struct engine *engine, struct span origin)
 struct attachment *route_attachment(const struct engine *engine, struct span address)
 {
     return map_find(&engine->attachments, address);
+}
+
+bool route_is_full(const struct engine *engine)
+{
+    return engine->attachments.count >= ATTACHMENTS_MAX;
 }
 
 void route_attach(struct engine *engine, struct span address, struct link *link)
@@ -93,59 +143,51 @@ void route_attach(struct engine *engine, struct span address, struct link *link)
     held->address = span_of((char *)(held + 1), address.size);
     held->link = link;
     held->next = engine->attached;
+    if (held->next) held->next->previous = held;
     engine->attached = held;
     map_add(&engine->attachments, held->address, held);
 }
 
-static void attachment_free(struct engine *engine, struct attachment **slot)
+static void attachment_free(struct engine *engine, struct attachment *held)
 {
-    struct attachment *held = *slot;
-    *slot = held->next;
+    *(held->previous ? &held->previous->next : &engine->attached) = held->next;
+    if (held->next) held->next->previous = held->previous;
     map_remove(&engine->attachments, held->address);
     free(held);
 }
 
 void route_detach(struct engine *engine, struct span address)
 {
-    session_detach(engine, address);
-    for (struct attachment **slot = &engine->attached; *slot; slot = &(*slot)->next)
-        if (span_equal((*slot)->address, address)) {
-            attachment_free(engine, slot);
-            return;
-        }
+    struct attachment *held = route_attachment(engine, address);
+    attach_withdraw(engine, address);
+    if (held) attachment_free(engine, held);
 }
 
-/* Ways back over this link lead nowhere now; they are kept few by dropping them all. */
-static void forget_origins(struct engine *engine, struct link *link)
+/* Ways back over this link lead nowhere now. */
+static void forget_origins(struct engine *engine, const struct link *link)
 {
-    for (size_t i = 0; i < engine->origins.capacity; i++) {
-        struct origin_route *known = engine->origins.slots[i].value;
-        if (!known || known->link != link) continue;
-        map_remove(&engine->origins, known->origin);
-        free(known);
-        i--; /* the removal may have moved another one here */
+    for (struct origin_route *known = engine->origin_oldest, *newer; known; known = newer) {
+        newer = known->newer;
+        if (known->link == link) origin_forget(engine, known);
     }
 }
 
 void route_link_gone(struct engine *engine, struct link *link)
 {
-    struct attachment **slot = &engine->attached;
-    while (*slot) {
-        if ((*slot)->link != link) {
-            slot = &(*slot)->next;
-            continue;
-        }
-        session_detach(engine, (*slot)->address);
-        attachment_free(engine, slot);
+    for (struct attachment *held = engine->attached, *next; held; held = next) {
+        next = held->next;
+        if (held->link != link) continue;
+        attach_withdraw(engine, held->address);
+        attachment_free(engine, held);
     }
     forget_origins(engine, link);
 }
 
 void route_free(struct engine *engine)
 {
-    while (engine->attached) attachment_free(engine, &engine->attached);
+    while (engine->attached) attachment_free(engine, engine->attached);
+    while (engine->origin_oldest) origin_forget(engine, engine->origin_oldest);
     map_deinit(&engine->attachments);
-    for (size_t i = 0; i < engine->origins.capacity; i++) free(engine->origins.slots[i].value);
     map_deinit(&engine->origins);
 }
 

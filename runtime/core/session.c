@@ -1,11 +1,4 @@
-/* Links: one session between two nodes over one transport.
- *
- * The dialler says hello, the listener answers welcome or bye; from then on both send what they
- * have. A dialled link lives through many connections:
- *
- *   down --> dialing --> greeting --> up --> down ...        failed: refused for good, dialled no
- * more
- *     ^---------|------------|
+/* Sessions: what happens on links, one session between two nodes over one transport.
  *
  * Happy path: EFFECT_DIAL, EVENT_CONNECTED, hello, welcome, attach for each address, data.
  * What can go wrong: the dial fails or the connection ends (dial again with backoff; what was
@@ -14,172 +7,12 @@
  * FENCED or NAME_TAKEN (the link fails for good). */
 #include "core/parts.h"
 
-enum {
-    GREETING_MS = 10000,    /* how long a peer may take to say who it is */
-    HELLO_BYTES_MAX = 4096, /* a frame before the hello is no larger */
-    SILENCE_HEARTBEATS = 2,
-};
-
-static void link_deadline(struct engine *engine, struct link *link, int64_t at_ms)
-{
-    heap_set(&engine->deadlines, &link->deadline, at_ms);
-}
-
-static struct span text_copy(struct span text)
-{
-    char *copy = malloc(text.size + 1);
-    ensure(copy != NULL);
-    if (text.size > 0) memcpy(copy, text.bytes, text.size);
-    return span_of(copy, text.size);
-}
-
-static void link_rename(struct link *link, struct span name)
-{
-    free((char *)link->name.bytes);
-    link->name = text_copy(name);
-}
-
-static struct link *link_new(struct engine *engine, const struct link_settings *settings,
-                             uint32_t dial)
-{
-    struct link *link = calloc(1, sizeof *link);
-    ensure(link != NULL);
-    link->deadline.kind = DEADLINE_LINK;
-    link->settings = settings;
-    link->dial = dial;
-    link->connection = NO_CONNECTION;
-    link->heartbeat_ms = settings ? settings->heartbeat_ms : engine->settings.heartbeat_ms;
-    link->name = text_copy(settings ? settings->address : span_text("?"));
-    *engine->links_tail = link;
-    engine->links_tail = &link->next;
-    return link;
-}
-
-static void link_free(struct engine *engine, struct link *link)
-{
-    struct link **slot = &engine->links;
-    while (*slot != link) slot = &(*slot)->next;
-    *slot = link->next;
-    if (!link->next) engine->links_tail = slot;
-    heap_clear(&engine->deadlines, &link->deadline);
-    buffer_deinit(&link->in);
-    buffer_deinit(&link->out);
-    free((char *)link->name.bytes);
-    free(link);
-}
+enum { HELLO_BYTES_MAX = 4096 /* a frame before the hello is no larger */ };
 
 void session_free(struct engine *engine)
 {
     while (engine->links) link_free(engine, engine->links);
     free(engine->connections);
-}
-
-/* ---- connections ---- */
-
-static struct link *connection_link(const struct engine *engine, uint32_t connection)
-{
-    return connection < engine->connection_capacity ? engine->connections[connection] : NULL;
-}
-
-static void connection_set(struct engine *engine, uint32_t connection, struct link *link)
-{
-    while (connection >= engine->connection_capacity) {
-        size_t old = engine->connection_capacity;
-        engine->connections = array_grow(engine->connections, &engine->connection_capacity,
-                                         sizeof *engine->connections);
-        memset(engine->connections + old, 0,
-               (engine->connection_capacity - old) * sizeof *engine->connections);
-    }
-    engine->connections[connection] = link;
-}
-
-static void link_connect(struct engine *engine, struct link *link, uint32_t connection)
-{
-    connection_set(engine, connection, link);
-    link->connection = connection;
-    link->state = LINK_GREETING;
-    link->session = ++engine->sessions;
-    link->heard_ms = engine->now_ms;
-    link->up_ms = 0;
-    link->sent = link->received = link->settled = 0;
-    link->granted = LINK_CREDIT;
-    link->credit = 0;
-    link->open_puts = 0;
-    link->refused = false;
-    link_deadline(engine, link, engine->now_ms + GREETING_MS);
-}
-
-static void write_hello(struct engine *engine, struct link *link, enum frame_type type)
-{
-    struct hello hello = {
-        .version = PROTOCOL_VERSION,
-        .role = engine->settings.role,
-        .epoch = engine->settings.epoch,
-        .credit = link->granted,
-        .heartbeat_ms = (uint32_t)link->heartbeat_ms,
-        .name = engine->settings.name,
-        .store_id = span_of(engine->settings.store_id, STORE_ID_BYTES),
-    };
-    frame_write_hello(&link->out, type, &hello);
-}
-
-/* What left goes out first, then the connection is closed; its end is told by EVENT_CLOSED. */
-static void link_close(struct link *link)
-{
-    link->state = LINK_CLOSING;
-    link->in.used = 0;
-}
-
-static void link_bye(struct link *link, enum code code, struct span reason)
-{
-    struct bye bye = {(uint8_t)code, reason};
-    frame_write_bye(&link->out, &bye);
-    link_close(link);
-}
-
-/* ---- down, and dialling again ---- */
-
-static void link_failed(struct engine *engine, struct link *link, enum code code,
-                        struct span reason)
-{
-    link->state = LINK_FAILED;
-    heap_clear(&engine->deadlines, &link->deadline);
-    struct fact *fact = engine_fact_of(engine, FACT_LINK_FAILED, link->name);
-    if (!fact) return;
-    fact->code = (uint8_t)code;
-    fact->attempt = link->dials;
-    fact->reason = arena_copy(&engine->effects->arena, reason);
-}
-
-static void link_wait(struct engine *engine, struct link *link, struct span reason)
-{
-    struct failure failure = {.attempt = ++link->dials,
-                              .code = CODE_UNREACHABLE,
-                              .error = reason,
-                              .address = link->settings->address};
-    int64_t delay_ms;
-    struct span why = reason;
-    link->state = LINK_DOWN;
-    if (engine->stopping) return;
-    if (!engine_retry(engine, &link->settings->retry, &failure, &delay_ms, &why)) {
-        link_failed(engine, link, CODE_UNREACHABLE, why);
-        return;
-    }
-    link_deadline(engine, link, engine->now_ms + delay_ms);
-    struct fact *fact = engine_fact_of(engine, FACT_LINK_DOWN, link->name);
-    if (!fact) return;
-    fact->attempt = link->dials;
-    fact->delay_ms = delay_ms;
-    fact->waiting = (uint32_t)engine->outbox.count;
-    fact->reason = arena_copy(&engine->effects->arena, reason);
-}
-
-static void link_dial(struct engine *engine, struct link *link)
-{
-    link->state = LINK_DIALING;
-    struct effect *effect = effects_add(engine->effects, EFFECT_DIAL);
-    effect->dial = link->dial;
-    effect->address = link->settings->address;
 }
 
 void session_start(struct engine *engine)
@@ -208,7 +41,7 @@ void session_connected(struct engine *engine, uint32_t dial, uint32_t connection
     struct link *link = dialled_link(engine, dial);
     ensure(link && link->state == LINK_DIALING);
     link_connect(engine, link, connection);
-    write_hello(engine, link, FRAME_HELLO);
+    hello_write(engine, link, FRAME_HELLO);
     if (engine->stopping) link_close(link);
 }
 
@@ -232,13 +65,11 @@ static void accepted_gone(struct engine *engine, struct link *link, bool was_up,
 
 void session_closed(struct engine *engine, uint32_t connection, struct span reason)
 {
-    struct link *link = connection_link(engine, connection);
+    struct link *link = link_of_connection(engine, connection);
     if (!link) return;
     bool was_up = link->up_ms != 0;
-    connection_set(engine, connection, NULL);
-    link->connection = NO_CONNECTION;
-    link->in.used = link->out.used = 0;
-    heap_clear(&engine->deadlines, &link->deadline);
+    link_disconnect(engine, link);
+    attach_link_gone(link);
     route_link_gone(engine, link);
     sender_link_down(engine, link);
     if (!link->settings) {
@@ -250,235 +81,7 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     if (link->refused)
         link->state = LINK_FAILED;
     else
-        link_wait(engine, link, reason);
-}
-
-/* ---- attach and detach ---- */
-
-static void write_attach(struct link *link, enum frame_type type, struct span address)
-{
-    struct attach attach = {.address = address};
-    frame_write_attach(&link->out, type, &attach);
-}
-
-static void tell_upstream(struct engine *engine, enum frame_type type, struct span address)
-{
-    for (struct link *link = engine->links; link; link = link->next)
-        if (link->settings && link->state == LINK_UP) write_attach(link, type, address);
-}
-
-void session_attach(struct engine *engine, struct span address)
-{
-    tell_upstream(engine, FRAME_ATTACH, address);
-}
-
-void session_detach(struct engine *engine, struct span address)
-{
-    tell_upstream(engine, FRAME_DETACH, address);
-}
-
-static void attach_all(struct engine *engine, struct link *link)
-{
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_MAILBOX && queue->agent.agent)
-            write_attach(link, FRAME_ATTACH, queue->name);
-    for (struct attachment *at = engine->attached; at; at = at->next)
-        write_attach(link, FRAME_ATTACH, at->address);
-}
-
-/* Who holds this address other than the link, for a refusal; an empty span when it is free. */
-static struct span address_holder(struct engine *engine, const struct link *link,
-                                  struct span address)
-{
-    struct queue *mailbox = map_find(&engine->mailboxes, address);
-    if (mailbox && mailbox->agent.agent) return engine->settings.name;
-    struct attachment *held = route_attachment(engine, address);
-    return held && held->link != link ? held->link->name : span_of(NULL, 0);
-}
-
-static void attach_answer(struct engine *engine, struct link *link, struct span address,
-                          struct span holder)
-{
-    if (holder.size == 0) {
-        struct attach confirm = {.flags = ATTACH_CONFIRMED, .address = address};
-        frame_write_attach(&link->out, FRAME_ATTACH, &confirm);
-        return;
-    }
-    struct attach refusal = {
-        .code = CODE_ADDRESS_TAKEN,
-        .address = address,
-        .reason = engine_format(engine, "\"%.*s\" is served by node \"%.*s\"", SPAN_ARGS(address),
-                                SPAN_ARGS(holder)),
-    };
-    frame_write_attach(&link->out, FRAME_DETACH, &refusal);
-}
-
-static void attach_request(struct engine *engine, struct link *link, struct span address)
-{
-    struct span holder = address_holder(engine, link, address);
-    attach_answer(engine, link, address, holder);
-    if (holder.size > 0 || route_attachment(engine, address)) return;
-    route_attach(engine, address, link);
-    session_attach(engine, address);
-    struct queue *outbox = map_find(&engine->outboxes, address);
-    if (outbox) engine_ready(engine, outbox);
-}
-
-/* A refusal by the node upstream goes on to whoever attached the address here. */
-static void attach_refused(struct engine *engine, const struct attach *attach)
-{
-    struct attachment *held = route_attachment(engine, attach->address);
-    if (held) {
-        if (held->link->state == LINK_UP)
-            frame_write_attach(&held->link->out, FRAME_DETACH, attach);
-        return;
-    }
-    struct fact *fact = engine_fact_of(engine, FACT_REFUSED, attach->address);
-    if (!fact) return;
-    fact->code = attach->code;
-    fact->reason = arena_copy(&engine->effects->arena, attach->reason);
-}
-
-static void take_attach(struct engine *engine, struct link *link, const struct attach *attach)
-{
-    if (!(attach->flags & ATTACH_CONFIRMED)) {
-        attach_request(engine, link, attach->address);
-        return;
-    }
-    if (!map_find(&engine->mailboxes, attach->address)) return;
-    struct fact *fact = engine_fact_of(engine, FACT_ATTACHED, attach->address);
-    if (fact) fact->link = arena_copy(&engine->effects->arena, link->name);
-}
-
-static void take_detach(struct engine *engine, struct link *link, const struct attach *attach)
-{
-    if (attach->code != CODE_NONE) {
-        attach_refused(engine, attach);
-        return;
-    }
-    struct attachment *held = route_attachment(engine, attach->address);
-    if (held && held->link == link) route_detach(engine, attach->address);
-}
-
-/* ---- hello, welcome, fencing ---- */
-
-static void link_up(struct engine *engine, struct link *link, const struct hello *hello)
-{
-    link_rename(link, hello->name);
-    memcpy(link->store_id, hello->store_id.bytes, STORE_ID_BYTES);
-    link->epoch = hello->epoch;
-    link->role = hello->role;
-    link->credit = hello->credit;
-    link->state = LINK_UP;
-    link->up_ms = engine->now_ms ? engine->now_ms : 1;
-    link_deadline(engine, link, engine->now_ms + link->heartbeat_ms);
-    struct fact *fact = engine_fact_of(engine, FACT_LINK_UP, link->name);
-    if (fact) {
-        fact->attempt = link->dials;
-        fact->role = link->role;
-    }
-    if (link->settings) attach_all(engine, link);
-    sender_link_up(engine, link);
-}
-
-/* The highest epoch seen of a store; remembered for good. False: this one is older. */
-static bool epoch_is_current(struct engine *engine, const struct hello *hello)
-{
-    char key[RECORD_KEY_MAX];
-    struct store_epoch *known = map_find(&engine->epochs, hello->store_id);
-    if (known && hello->epoch <= known->epoch) return hello->epoch == known->epoch;
-    if (!known) {
-        known = calloc(1, sizeof *known);
-        ensure(known != NULL);
-        memcpy(known->store_id, hello->store_id.bytes, STORE_ID_BYTES);
-        map_add(&engine->epochs, span_of(known->store_id, STORE_ID_BYTES), known);
-    }
-    known->epoch = hello->epoch;
-    char value[8];
-    put_u64(value, hello->epoch);
-    engine_changes(engine, false);
-    batch_put(engine->open, record_epoch_key(key, hello->store_id), span_of(value, 8), NULL);
-    return true;
-}
-
-static struct link *link_named(struct engine *engine, struct span name, const struct link *but)
-{
-    for (struct link *link = engine->links; link; link = link->next)
-        if (link != but && link->state == LINK_UP && !link->settings &&
-            span_equal(link->name, name))
-            return link;
-    return NULL;
-}
-
-static bool same_store(const char *store_id, const struct hello *hello)
-{
-    return memcmp(store_id, hello->store_id.bytes, STORE_ID_BYTES) == 0;
-}
-
-static bool name_is_taken(struct engine *engine, struct link *link, const struct hello *hello)
-{
-    struct link *holder = link_named(engine, hello->name, link);
-    if (holder) return !same_store(holder->store_id, hello);
-    return span_equal(engine->settings.name, hello->name) &&
-           !same_store(engine->settings.store_id, hello);
-}
-
-static bool refuse_hello(struct engine *engine, struct link *link, const struct hello *hello)
-{
-    if (hello->version != PROTOCOL_VERSION) {
-        link_bye(link, CODE_BAD_VERSION,
-                 engine_format(engine, "this node speaks protocol version %d, not %u",
-                               PROTOCOL_VERSION, (unsigned)hello->version));
-        return true;
-    }
-    if (name_is_taken(engine, link, hello)) {
-        link_bye(link, CODE_NAME_TAKEN,
-                 engine_format(engine,
-                               "another node named \"%.*s\" is linked here; give this one "
-                               "its own name",
-                               SPAN_ARGS(hello->name)));
-        return true;
-    }
-    if (epoch_is_current(engine, hello)) return false;
-    link_bye(link, CODE_FENCED,
-             engine_format(engine, "a newer start of node \"%.*s\" (same store) was here",
-                           SPAN_ARGS(hello->name)));
-    return true;
-}
-
-/* The same store came again: by a later start, which fences the earlier one, or by the same start
- * over a new connection, while the old one has not been found dead yet. */
-static void replace_older(struct engine *engine, struct link *link, const struct hello *hello)
-{
-    struct link *older = link_named(engine, hello->name, link);
-    if (!older) return;
-    bool later = hello->epoch > older->epoch;
-    link_bye(older, later ? CODE_FENCED : CODE_NONE,
-             later ? span_text("a newer start of this node has linked here")
-                   : span_text("the same node has linked again"));
-    route_link_gone(engine, older);
-}
-
-static void take_hello(struct engine *engine, struct link *link, const struct hello *hello)
-{
-    if (refuse_hello(engine, link, hello)) return;
-    replace_older(engine, link, hello);
-    write_hello(engine, link, FRAME_WELCOME);
-    link_up(engine, link, hello);
-}
-
-static bool code_is_final(uint8_t code)
-{
-    return code_class((enum code)code) == CODE_FINAL && code != CODE_BAD_FRAME;
-}
-
-static void take_bye(struct engine *engine, struct link *link, const struct bye *bye)
-{
-    if (link->settings && code_is_final(bye->code)) {
-        link_failed(engine, link, (enum code)bye->code, bye->reason);
-        link->refused = true;
-    }
-    link_close(link);
+        link_wait(engine, link, link->parting.size > 0 ? link->parting : reason);
 }
 
 /* ---- frames ---- */
@@ -487,15 +90,15 @@ static void take_greeting(struct engine *engine, struct link *link, const struct
 {
     enum frame_type expected = link->settings ? FRAME_WELCOME : FRAME_HELLO;
     if (frame->type == FRAME_BYE)
-        take_bye(engine, link, &frame->bye);
+        hello_take_bye(engine, link, &frame->bye);
     else if (frame->type != expected)
         link_bye(link, CODE_BAD_FRAME,
                  engine_format(engine, "expected %s first, got %s", frame_type_name(expected),
                                frame_type_name(frame->type)));
     else if (link->settings)
-        link_up(engine, link, &frame->hello);
+        hello_take_welcome(engine, link, &frame->hello);
     else
-        take_hello(engine, link, &frame->hello);
+        hello_take(engine, link, &frame->hello);
 }
 
 static void take_data(struct engine *engine, struct link *link, const struct message *message)
@@ -512,26 +115,18 @@ static void take_data(struct engine *engine, struct link *link, const struct mes
     if (link->open_puts == open_puts) link->settled++;
 }
 
-static void take_credit(struct engine *engine, struct link *link, uint64_t credit)
-{
-    if (credit <= link->credit) return;
-    link->credit = credit;
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX && queue->lists[ENTRY_WAITING].head)
-            engine_ready(engine, queue);
-}
-
 static void take_frame(struct engine *engine, struct link *link, const struct frame *frame)
 {
+    if (link->successor && frame->type != FRAME_BYE) hello_succeed(engine, link);
     switch (frame->type) {
-    case FRAME_ATTACH: take_attach(engine, link, &frame->attach); return;
-    case FRAME_DETACH: take_detach(engine, link, &frame->attach); return;
+    case FRAME_ATTACH: attach_take(engine, link, &frame->attach); return;
+    case FRAME_DETACH: attach_take_detach(engine, link, &frame->attach); return;
     case FRAME_DATA: take_data(engine, link, &frame->message); return;
     case FRAME_RECEIPT: forward_receipt(engine, link, &frame->receipt); return;
-    case FRAME_CREDIT: take_credit(engine, link, frame->number); return;
+    case FRAME_CREDIT: credit_take(engine, link, frame->number); return;
     case FRAME_PING: frame_write_number(&link->out, FRAME_PONG, frame->number); return;
-    case FRAME_PONG: return;
-    case FRAME_BYE: take_bye(engine, link, &frame->bye); return;
+    case FRAME_PONG: hello_take_pong(link, frame->number); return;
+    case FRAME_BYE: hello_take_bye(engine, link, &frame->bye); return;
     case FRAME_HELLO:
     case FRAME_WELCOME:
     case FRAME_PART:
@@ -612,7 +207,7 @@ static void keep_rest(struct link *link, struct span bytes, size_t used)
 
 void session_bytes(struct engine *engine, uint32_t connection, struct span bytes)
 {
-    struct link *link = connection_link(engine, connection);
+    struct link *link = link_of_connection(engine, connection);
     if (!link || (link->state != LINK_GREETING && link->state != LINK_UP)) return;
     link->heard_ms = engine->now_ms;
     if (link->in.used == 0) {
@@ -626,6 +221,18 @@ void session_bytes(struct engine *engine, uint32_t connection, struct span bytes
     memmove(link->in.block->bytes, link->in.block->bytes + used, link->in.used);
 }
 
+/* What always goes, goes only to who reads: answers to a peer that does not would be without end.
+ * What this step adds does not count yet: one commit may have many results for a peer that reads.
+ */
+static void drop_unread(struct engine *engine, struct link *link)
+{
+    size_t limit = LINK_UNREAD_BYTES_MAX + frame_limit(engine, link);
+    if (link->state != LINK_UP || link->unwritten <= limit) return;
+    link_bye(
+        link, CODE_TIMEOUT,
+        engine_format(engine, "over %zu bytes wait for this peer, and it does not read", limit));
+}
+
 /* ---- time and credit ---- */
 
 static void heartbeat(struct engine *engine, struct link *link)
@@ -635,14 +242,20 @@ static void heartbeat(struct engine *engine, struct link *link)
         return;
     }
     frame_write_number(&link->out, FRAME_PING, (uint64_t)engine->now_ms);
-    link_deadline(engine, link, engine->now_ms + link->heartbeat_ms);
+    link_beat(engine, link);
+}
+
+static void up_deadline(struct engine *engine, struct link *link)
+{
+    if (engine->now_ms >= link->attach_ms) attach_again(engine, link);
+    if (engine->now_ms >= link->beat_ms) heartbeat(engine, link);
 }
 
 void session_deadline(struct engine *engine, struct link *link)
 {
     switch ((enum link_state)link->state) {
     case LINK_DOWN: link_dial(engine, link); return;
-    case LINK_UP: heartbeat(engine, link); return;
+    case LINK_UP: up_deadline(engine, link); return;
     case LINK_GREETING:
         link_bye(link, CODE_TIMEOUT, span_text("the peer did not say who it is in time"));
         return;
@@ -651,21 +264,6 @@ void session_deadline(struct engine *engine, struct link *link)
     case LINK_CLOSED:
     case LINK_FAILED: return;
     }
-}
-
-void session_settled(struct engine *engine, uint32_t connection, uint64_t session, uint32_t count)
-{
-    struct link *link = connection_link(engine, connection);
-    if (link && link->session == session) link->settled += count;
-}
-
-/* Half of what was granted is used up and dealt with: grant it again. */
-static void renew_credit(struct link *link)
-{
-    uint64_t allowed = link->settled + LINK_CREDIT;
-    if (link->state != LINK_UP || allowed - link->granted < LINK_CREDIT / 2) return;
-    link->granted = allowed;
-    frame_write_number(&link->out, FRAME_CREDIT, allowed);
 }
 
 static void watch_written(struct engine *engine, const struct link *link)
@@ -680,11 +278,13 @@ static void watch_written(struct engine *engine, const struct link *link)
 
 static void link_flush(struct engine *engine, struct link *link)
 {
-    renew_credit(link);
+    credit_renew(link);
+    drop_unread(engine, link);
     if (link->out.used == 0) return;
     if (engine->policies.watch) watch_written(engine, link);
     struct effect *effect = effects_add(engine->effects, EFFECT_WRITE);
     effect->connection = link->connection;
+    link->unwritten += link->out.used;
     effect->block = buffer_take(&link->out);
 }
 

@@ -12,7 +12,8 @@ struct node_io {
     int64_t (*now_ms)(void *user);  /* monotonic */
     int64_t (*wall_ms)(void *user); /* since 1970 */
 
-    /* Write a block (given: release it when written) to a connection. */
+    /* Write a block (given: release it when written) to a connection. Post EVENT_WRITTEN for what
+     * has left, at the latest for LINK_WRITTEN_BYTES together. */
     void (*write)(void *user, uint32_t connection, struct block *block);
 
     /* Close a connection after what was written has left; post EVENT_CLOSED afterwards. */

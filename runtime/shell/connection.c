@@ -19,6 +19,7 @@ struct connection {
     enum connection_state state;
     bool close_wanted;
     int64_t expires_ms; /* of one that is ending, or has too much unsent; 0: no limit */
+    size_t written;     /* bytes that have left and were not told of */
     struct block **pending;
     size_t pending_count, pending_capacity;
     uv_shutdown_t shutdown;
@@ -27,7 +28,7 @@ struct connection {
 /* Blocks that libuv writes; freed with the request. */
 struct write {
     uv_write_t request;
-    size_t count;
+    size_t count, size; /* blocks; bytes */
     struct block *blocks[];
 };
 
@@ -196,11 +197,26 @@ static void release_write(struct write *write)
     free(write);
 }
 
+static void note_written(struct connection *connection, size_t size)
+{
+    connection->written += size;
+    if (connection->written < LINK_WRITTEN_BYTES || connection->state == CONNECTION_CLOSED) return;
+    node_post(connection->seat->node, &(struct event){.kind = EVENT_WRITTEN,
+                                                      .connection = connection->number,
+                                                      .size = connection->written});
+    connection->written = 0;
+    seat_wake(connection->seat);
+}
+
 static void on_written(uv_write_t *request, int status)
 {
     struct connection *connection = (struct connection *)request->handle;
+    size_t size = ((struct write *)request)->size;
     release_write((struct write *)request);
-    if (status < 0 && status != UV_ECANCELED) finish(connection, uv_strerror(status));
+    if (status == 0)
+        note_written(connection, size);
+    else if (status != UV_ECANCELED)
+        finish(connection, uv_strerror(status));
 }
 
 /* Hand blocks to libuv; `skip` bytes of the first have left already. */
@@ -211,9 +227,11 @@ static void queue_rest(struct connection *connection, struct block **blocks, siz
     ensure(write != NULL);
     uv_buf_t buffers[FLUSH_BLOCKS_MAX];
     write->count = count;
+    write->size = 0;
     for (size_t i = 0; i < count; i++, skip = 0) {
         write->blocks[i] = blocks[i];
         buffers[i] = uv_buf_init(blocks[i]->bytes + skip, blocks[i]->size - (unsigned)skip);
+        write->size += buffers[i].len;
     }
     int status =
         uv_write(&write->request, &connection->stream.stream, buffers, (unsigned)count, on_written);
@@ -230,6 +248,7 @@ static void send_some(struct connection *connection, struct block **blocks, size
     for (size_t i = 0; i < count; i++) buffers[i] = uv_buf_init(blocks[i]->bytes, blocks[i]->size);
     int sent = uv_try_write(&connection->stream.stream, buffers, (unsigned)count);
     size_t skip = sent > 0 ? (size_t)sent : 0, first = 0;
+    note_written(connection, skip);
     while (first < count && skip >= blocks[first]->size) {
         skip -= blocks[first]->size;
         block_release(blocks[first++]);

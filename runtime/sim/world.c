@@ -35,6 +35,7 @@ struct pipe {
     struct pipe *next;
     struct world_node *ends[2]; /* NULL: this end is closed */
     uint32_t numbers[2];
+    size_t written[2]; /* bytes of this end that have arrived and were not told of */
     uint32_t closings; /* CLOSED happenings on their way */
 };
 
@@ -476,12 +477,25 @@ static void node_forget(struct world *world, struct world_node *node)
 
 /* ---- what happens ---- */
 
+/* What arrives has left the other end. */
+static void tell_written(struct pipe *pipe, int end, size_t size)
+{
+    struct world_node *node = pipe->ends[end];
+    pipe->written[end] += size;
+    if (!node || pipe->written[end] < LINK_WRITTEN_BYTES) return;
+    node_post(node->node, &(struct event){.kind = EVENT_WRITTEN,
+                                          .connection = pipe->numbers[end],
+                                          .size = pipe->written[end]});
+    pipe->written[end] = 0;
+}
+
 static void take_bytes(struct happening *happening)
 {
     struct pipe *pipe = happening->pipe;
     struct world_node *node = pipe->ends[happening->end];
     if (!node) return;
     node_bytes(node->node, pipe->numbers[happening->end], block_span(happening->block));
+    tell_written(pipe, 1 - happening->end, happening->block->size);
 }
 
 /* The happening is given: it ends before its pipe may. */

@@ -141,3 +141,42 @@ describe("the credit of a link", function()
     assert.are.equal("stored", world:receipt(id).level)
   end)
 end)
+
+describe("the bytes that wait to be written to a link", function()
+  local BODY = ("b"):rep(100 * 1024)
+  local COUNT, FIT = 100, 82 -- of such messages in 8 MiB
+
+  local function bodies(world)
+    local count = 0
+    for _, body in ipairs(delivery.bodies(world)) do count = count + (body == BODY and 1 or 0) end
+    return count
+  end
+
+  local function send(world)
+    for _ = 1, COUNT do delivery.send(world, BODY, { retry = { jitter = 0, first = 20 } }) end
+  end
+
+  it("are bounded: what does not fit stays in the outbox of a node whose peer does not read", function()
+    local world = delivery.chain { client = { links = { delivery.link("hub", { window = 1000 }) } } }
+    delivery.agent(world, noop)
+    world:delay("client", "hub", 5)
+    send(world)
+    assert.are.equal(FIT, world:counts("client").transmissions)
+    world:advance(4)
+    assert.are.equal(FIT, world:counts("client").transmissions)
+    world:settle()
+    assert.are.equal(COUNT, world:counts("client").transmissions)
+    assert.are.equal(COUNT, bodies(world))
+  end)
+
+  it("are bounded behind a sentinel, too: it says BUSY, and all arrives in the end, each once", function()
+    local world = delivery.chain { client = { links = { delivery.link("hub", { window = 1000 }) } } }
+    delivery.agent(world, noop)
+    world:delay("hub", "owner", 5)
+    send(world)
+    assert.are.equal(COUNT - FIT, #delivery.facts(world, "retrying"))
+    for _, fact in ipairs(delivery.facts(world, "retrying")) do assert.are.equal("BUSY", fact.code) end
+    world:settle()
+    assert.are.equal(COUNT, bodies(world))
+  end)
+end)

@@ -24,9 +24,10 @@ describe("two nodes with the same name at one sentinel", function()
     world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
   end)
 
-  it("and different stores: the newcomer is refused for good while the first is alive", function()
+  it("and different stores: the newcomer is refused for good when the first is still alive", function()
     twin("first", "store A")
     twin("second", "store B")
+    world:advance(2)
     local code, reason = refusal(world, "second")
     assert.are.equal("NAME_TAKEN", code)
     assert.are.equal('another node named "owner" is linked here; give this one its own name', reason)
@@ -34,6 +35,44 @@ describe("two nodes with the same name at one sentinel", function()
     world:advance "10m"
     assert.are.equal(0, world:counts("second").links_up)
     assert.are.equal(1, world:counts("first").links_up)
+  end)
+
+  it("and different stores: the newcomer is told first that the name's holder is asked for a sign of life", function()
+    twin("first", "store A")
+    twin("second", "store B")
+    assert.is_nil(refusal(world, "second"))
+    for _, fact in ipairs(delivery.facts(world, "link_down")) do
+      if fact.node == "second" then
+        assert.are.equal('another node named "owner" is linked here and is asked whether it is still there', fact.reason)
+      end
+    end
+  end)
+
+  -- Was: a node whose predecessor had died without a word was refused its name for good.
+  it("and different stores: the newcomer is welcome once the first has not been heard for two heartbeats", function()
+    twin("first", "store A")
+    world:delay("first", "hub", "1h")
+    world:advance(1)
+    twin("second", "store B")
+    world:advance(28)
+    assert.are.equal(0, world:counts("second").links_up)
+    world:advance(3)
+    assert.are.equal(1, world:counts("second").links_up)
+    assert.is_nil(refusal(world, "second"))
+    delivery.agent(world, noop, { node = "second" })
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
+  end)
+
+  it("and different stores: the newcomer that took over is the first by then", function()
+    twin("first", "store A")
+    world:delay("first", "hub", "1h")
+    twin("second", "store B")
+    world:advance(35)
+    world:delay("first", "hub", 0)
+    world:advance "3h"
+    assert.are.equal("NAME_TAKEN", (refusal(world, "first")))
+    assert.is_nil(refusal(world, "second"))
+    assert.are.equal(1, world:counts("second").links_up)
   end)
 
   it("and different stores: the second is welcome when the first is gone", function()
@@ -100,6 +139,51 @@ describe("two nodes with the same name at one sentinel", function()
     assert.is_nil(refusal(world, "slow"))
     local id = world:send("a@x", "x", { from = "client" })
     assert.are.equal("stored", world:receipt(id).level)
+  end)
+end)
+
+describe("two links of one node that lead to the same sentinel", function()
+  local world
+
+  local function of_office(fact)
+    local found = {}
+    for _, seen in ipairs(delivery.facts(world, fact)) do
+      if seen.node == "office" then found[#found + 1] = seen end
+    end
+    return found
+  end
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node "hub"
+    world:node("client", { links = { delivery.link "hub" }, send = { jitter = 0 } })
+    world:node("office", { links = { delivery.link "hub", delivery.link "hub" } })
+    delivery.agent(world, noop, { node = "office" })
+  end)
+
+  -- Was: each new connection replaced the other one, for ever.
+  it("are one: the second fails for good, once, and says why", function()
+    world:advance "10m"
+    local failed = of_office "link_failed"
+    assert.are.equal(1, #failed)
+    assert.are.equal("BAD_VALUE", failed[1].code)
+    assert.are.equal('this node is linked with "hub" already: two links lead to it', failed[1].reason)
+  end)
+
+  it("do not disturb each other: the first stays up", function()
+    world:advance "10m"
+    assert.are.equal(0, #of_office "link_down")
+    assert.are.equal(1, world:counts("office").links_up)
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
+  end)
+
+  it("are one after the first was down, too", function()
+    world:cut("office", "hub")
+    world:heal("office", "hub")
+    world:advance(10)
+    assert.are.equal(1, #of_office "link_failed")
+    assert.are.equal(1, world:counts("office").links_up)
+    assert.are.equal("stored", world:receipt(world:send("a@x", "x", { from = "client" })).level)
   end)
 end)
 
@@ -171,6 +255,52 @@ describe("an address that two nodes attach", function()
     assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
   end)
 
+  local function happened(node, fact)
+    local times = {}
+    for _, seen in ipairs(world:facts()) do
+      if seen.fact == fact and seen.node == node then times[#times + 1] = seen.at end
+    end
+    return times
+  end
+
+  -- Was: after a refusal the second never asked again, and the address was served by nobody.
+  it("goes to the second by itself when the first is gone, at the next try of its link's schedule", function()
+    attached_by "one"
+    attached_by "two"
+    world:advance(10.5)
+    world:cut("one", "hub")
+    world:advance(0.4)
+    local lost = world:send("a@x", "x", { from = "client", fail_fast = true })
+    assert.are.equal("NO_ROUTE", world:receipt(lost).code)
+    world:advance(0.2)
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
+  it("is asked for with growing waits, and told once to be another's and once to be its own", function()
+    world:node("three", { links = { { to = "hub", first = 1, factor = 2, cap = 60, jitter = 0 } } })
+    attached_by "one"
+    attached_by "three"
+    world:advance(40)
+    world:cut("one", "hub")
+    world:advance(60)
+    assert.are.equal(1, #happened("three", "refused"))
+    local attached = happened("three", "attached")
+    assert.are.equal(1, #attached)
+    assert.are.equal(63, math.floor(attached[1])) -- 1 + 2 + 4 + 8 + 16 + 32
+  end)
+
+  it("is asked for anew over a new link, and told once more", function()
+    attached_by "one"
+    attached_by "two"
+    world:cut("two", "hub")
+    world:heal("two", "hub")
+    world:advance(30)
+    assert.are.equal(2, #happened("two", "refused"))
+    world:cut("one", "hub")
+    world:advance(1)
+    assert.are.equal("two", (world:call("a@x", "x", { from = "client" })))
+  end)
+
   it("is refused at the first link up again when another has it by then", function()
     attached_by "one"
     world:cut("one", "hub")
@@ -188,5 +318,22 @@ describe("an address that two nodes attach", function()
     delivery.agent(world, noop, { node = "top" })
     delivery.agent(world, noop, { node = "below" })
     assert.are.equal("ADDRESS_TAKEN", (told "below"))
+  end)
+
+  it("goes through to the owner below a further sentinel when it is free further up, each told once", function()
+    world:node "top"
+    world:node("rival", { links = { delivery.link "top" } })
+    world:node("mid", { links = { delivery.link "top" } })
+    world:node("below", { links = { delivery.link "mid" } })
+    world:node("above", { links = { delivery.link "top" }, send = { jitter = 0 } })
+    attached_by "rival"
+    attached_by "below"
+    world:advance(10)
+    assert.are.equal("rival", (world:call("a@x", "x", { from = "above" })))
+    world:cut("rival", "top")
+    world:advance(2)
+    assert.are.equal("below", (world:call("a@x", "x", { from = "above" })))
+    assert.are.equal(1, #happened("below", "refused"))
+    assert.are.equal(2, #happened("below", "attached"))
   end)
 end)

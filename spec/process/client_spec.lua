@@ -1,8 +1,8 @@
 local node = require "spec.support.node"
 local wire = require "spec.support.wire"
 
-local WELCOME, DATA, RECEIPT, BYE = 2, 5, 6, 10
-local BAD_FRAME, UNSUPPORTED, NO_ROUTE = 48, 45, 1
+local WELCOME, DATA, RECEIPT, PING, BYE = 2, 5, 6, 8, 10
+local BAD_FRAME, UNSUPPORTED, NO_ROUTE, BUSY = 48, 45, 1, 3
 local STORED, HANDLED = 2, 3
 local STORE_ID = ("s"):rep(16)
 
@@ -155,10 +155,31 @@ describe("a real node, spoken to in the words of PROTOCOL.md,", function()
     still_serves()
   end)
 
-  it("refuses the name of somebody who is linked, with another store", function()
+  -- Was: whatever was sent to a peer that does not read piled up in the node.
+  it("takes no more for a peer that never reads than it can hold, and says BUSY", function()
+    local deaf = connect()
+    deaf:send(wire.hello("deaf", ("d"):rep(16), { credit = 2 ^ 40 }) .. wire.attach "deaf@local")
+    connection:close()
+    connection = greeted()
+    local body = ("b"):rep(1024 * 1024)
+    for seq = 1, 12 do connection:send(message { to = "deaf@local", lane = 81, seq = seq, body = body }) end
+    local _, payload = connection:frame()
+    assert.equal(BUSY, wire.receipt(payload).code)
+    assert.is_true(wire.receipt(payload).first > 8)
+    deaf:close()
+  end)
+
+  it("refuses the name of somebody who is linked, with another store, as soon as that one has said that it is there", function()
     local first = greeted()
     connection:send(wire.hello("spec", ("x"):rep(16)))
-    refused(42, 'another node named "spec" is linked here')
+    refused(BUSY, 'another node named "spec" is linked here and is asked whether it is still there')
+    local kind, ping = first:frame()
+    assert.equal(PING, kind)
+    first:send(wire.pong(ping) .. message { lane = 82 })
+    assert.equal(RECEIPT, (first:frame())) -- so the pong has been read
+    connection = connect()
+    connection:send(wire.hello("spec", ("x"):rep(16)))
+    refused(42, 'another node named "spec" is linked here; give this one its own name')
     first:send(wire.bye())
     first:close()
   end)

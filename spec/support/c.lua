@@ -6,7 +6,7 @@ local c = { ffi = ffi }
 
 local HEADERS = {
   "core/retry.h", "core/heap.h", "core/map.h", "core/slots.h", "core/lane.h", "core/frame.h", "core/queue.h",
-  "core/seen.h", "store/store.h",
+  "core/seen.h", "store/store.h", "core/engine.h",
 }
 
 local function read(path)

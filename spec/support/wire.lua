@@ -3,7 +3,8 @@ local ffi = require "ffi"
 
 local wire = {}
 
-ffi.cdef [[
+-- Specs share one Lua state, but not their modules: declare once.
+if not pcall(ffi.sizeof, "struct moonpost_spec_address") then ffi.cdef [[
 struct moonpost_spec_address { unsigned short family; char path[108]; };
 struct moonpost_spec_time { long seconds, microseconds; };
 int socket(int domain, int type, int protocol);
@@ -13,7 +14,7 @@ long send(int fd, const void *bytes, size_t size, int flags);
 long recv(int fd, void *bytes, size_t size, int flags);
 int shutdown(int fd, int how);
 int close(int fd);
-]]
+]] end
 
 local AF_UNIX, SOCK_STREAM, SOL_SOCKET, SO_RCVTIMEO, MSG_NOSIGNAL = 1, 1, 1, 20, 0x4000
 local PATIENCE_S = 10 -- then a spec fails instead of hanging
@@ -81,9 +82,40 @@ function wire.frame(kind, payload)
   return big_endian(#payload + 1, 4) .. big_endian(kind, 1) .. payload
 end
 
-function wire.hello(name, store_id)
-  return wire.frame(1, big_endian(1, 2) .. big_endian(2, 1) .. big_endian(0, 8) .. big_endian(1, 8)
-    .. big_endian(1024, 8) .. big_endian(15000, 4) .. text8(name) .. text8(store_id))
+local function greeting(kind, name, store_id, more)
+  more = more or {}
+  return wire.frame(kind, big_endian(1, 2) .. big_endian(2, 1) .. big_endian(0, 8) .. big_endian(more.epoch or 1, 8)
+    .. big_endian(more.credit or 1024, 8) .. big_endian(15000, 4) .. text8(name) .. text8(store_id))
+end
+
+--- `more`: the epoch (1) and the credit (1024).
+function wire.hello(name, store_id, more)
+  return greeting(1, name, store_id, more)
+end
+
+function wire.welcome(name, store_id, more)
+  return greeting(2, name, store_id, more)
+end
+
+--- An address is served by who says this.
+function wire.attach(address)
+  return wire.frame(3, big_endian(0, 2) .. text8(address) .. big_endian(0, 2))
+end
+
+--- An attach or detach that was read: its code, address and reason.
+function wire.read_attach(payload)
+  local size = payload:byte(3)
+  return { confirmed = payload:byte(1) == 1, code = payload:byte(2), address = payload:sub(4, 3 + size),
+    reason = payload:sub(6 + size) }
+end
+
+--- A frame that holds one number: credit (7), ping (8) or pong (9).
+function wire.number(kind, value)
+  return wire.frame(kind, big_endian(value, 8))
+end
+
+function wire.pong(ping_payload)
+  return wire.frame(9, ping_payload)
 end
 
 local FOREVER = ("\255"):rep(8)
@@ -102,6 +134,14 @@ end
 
 function wire.bye()
   return wire.frame(10, "\0\0\0")
+end
+
+--- The receipt of a number of a lane, as its owner says it: stored, without more.
+function wire.stored(fields)
+  return wire.frame(6, big_endian(0, 2) .. big_endian(2, 1) .. big_endian(0, 1) .. big_endian(fields.transmission or 1, 2)
+    .. big_endian(0, 4) .. big_endian(fields.lane, 8) .. big_endian(fields.seq, 8) .. big_endian(fields.seq, 8)
+    .. big_endian(0, 8) .. text8(fields.origin) .. text8(fields.to) .. text8(fields.id or "") .. text8("")
+    .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
 end
 
 --- A receipt's payload, as far as specs look at it.
