@@ -172,11 +172,10 @@ function World:settle()
   worlds.run(self.handle, 0)
   local began = worlds.now(self.handle)
   while true do
-    local pending = worlds.pending(self.handle)
-    if #pending == 0 then return end
+    if worlds.pending_count(self.handle) == 0 then return end
     local wait = worlds.next(self.handle)
     if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
-      errors.misuse("after 24 hours this is still pending:\n" .. list_pending(pending))
+      errors.misuse("after 24 hours this is still pending:\n" .. list_pending(worlds.pending(self.handle)))
     end
     worlds.run(self.handle, wait)
   end

@@ -6,12 +6,14 @@
 #include "core/arena.h"
 #include "core/batch.h"
 #include "core/frame.h"
+#include "core/load.h"
 
 enum effect_kind {
     EFFECT_WRITE,     /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
     EFFECT_CLOSE,     /* `connection`, after what was written; EVENT_CLOSED must follow */
     EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
     EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
+    EFFECT_LOAD,      /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
     EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
     EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void
                        */
@@ -112,6 +114,7 @@ struct effect {
     struct span address;
     struct block *block;
     struct batch *batch;
+    struct load *load;
     union {
         struct run run;
         struct answer answer;

@@ -40,8 +40,9 @@ static void copy_links(struct engine_settings *settings)
 static void engine_seed(struct engine *engine)
 {
     engine->random = engine->settings.seed;
-    struct map *maps[] = {&engine->mailboxes,   &engine->outboxes, &engine->lanes, &engine->waiters,
-                          &engine->attachments, &engine->origins,  &engine->epochs};
+    struct map *maps[] = {&engine->mailboxes, &engine->outboxes, &engine->lanes,
+                          &engine->waiters,   &engine->absent,   &engine->attachments,
+                          &engine->origins,   &engine->epochs};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         maps[i]->seed = random_next(&engine->random);
 }
@@ -88,6 +89,7 @@ static void free_waiters(struct engine *engine)
         block_release(waiter->block);
         free(waiter);
     }
+    map_deinit(&engine->absent);
     map_deinit(&engine->waiters);
 }
 
@@ -112,6 +114,7 @@ static void free_settings(struct engine *engine)
 void engine_free(struct engine *engine)
 {
     if (!engine) return;
+    engine_recovered(engine);
     free_queues(engine);
     free_waiters(engine);
     free_lanes(engine);
@@ -132,6 +135,12 @@ void engine_free(struct engine *engine)
     free(engine);
 }
 
+void engine_set_clock(struct engine *engine, int64_t now_ms, int64_t wall_ms)
+{
+    if (engine->now_ms == 0) engine->now_ms = now_ms;
+    engine->wall_ms = wall_ms - now_ms;
+}
+
 void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps)
 {
     engine->facts = facts;
@@ -147,7 +156,7 @@ struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct s
     if (queue) return queue;
     queue = queue_new(kind, name, random_next(&engine->random));
     queue->lane_epoch = random_next(&engine->random);
-    queue->shared = kind == QUEUE_OUTBOX ? &engine->outbox : NULL;
+    queue->shared = kind == QUEUE_OUTBOX ? &engine->outbox : &engine->inbox;
     map_add(map, queue->name, queue);
     engine_push_queue(engine, queue);
     return queue;
@@ -228,12 +237,27 @@ static struct span scratch_taken(struct engine *engine)
     return buffer_span(&engine->scratch);
 }
 
+/* Once in a while: which numbers of the outbox may have been used. */
+static void put_numbers(struct engine *engine, const struct entry *entry)
+{
+    char key[RECORD_KEY_MAX];
+    struct queue *outbox = entry->queue;
+    if (outbox->kind != QUEUE_OUTBOX || entry->number < outbox->ceiling) return;
+    outbox->ceiling = entry->number + NUMBERS_AHEAD;
+    engine->scratch.used = 0;
+    record_outbox(outbox, &engine->scratch);
+    batch_put(engine->open, record_outbox_key(key, outbox->name), scratch_taken(engine), NULL);
+}
+
 void engine_put(struct engine *engine, struct entry *entry)
 {
     char key[RECORD_KEY_MAX];
+    bool own_policy = entry->policy && entry->policy != &engine->settings.send;
     engine_changes(engine, true);
+    put_numbers(engine, entry);
     engine->scratch.used = 0;
-    record_message_head(entry, &engine->scratch);
+    record_message_head(entry, own_policy ? entry->policy : NULL, engine->wall_ms,
+                        &engine->scratch);
     entry->put_op = batch_put(engine->open, record_key(key, RECORD_MESSAGE, entry->sequence),
                               scratch_taken(engine), entry->block);
     entry->put_batch = engine->open->number;
@@ -261,7 +285,7 @@ void engine_put_facts(struct engine *engine, struct entry *entry)
     engine_changes(engine, false);
     entry->facts_stored = true;
     engine->scratch.used = 0;
-    record_facts(entry, &engine->scratch);
+    record_facts(entry, engine->now_ms, engine->wall_ms, &engine->scratch);
     batch_put(engine->open, record_key(key, RECORD_FACTS, entry->sequence), scratch_taken(engine),
               NULL);
 }
@@ -277,9 +301,10 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;
+    if (entry->failures->older) engine_put_facts(engine, entry);
     engine_changes(engine, true);
     engine->scratch.used = 0;
-    record_dead(entry, word, reason, &engine->scratch);
+    record_dead(entry, engine->wall_ms, &engine->scratch);
     batch_put(engine->open, record_key(key, RECORD_DEAD, entry->sequence), scratch_taken(engine),
               NULL);
 }
@@ -332,6 +357,7 @@ static void flush_batch(struct engine *engine)
     if (commit_due_ms(engine) > engine->now_ms || commit_is_held(engine)) return;
     write_lanes(engine);
     note_credits(engine);
+    backlog_sealed(engine);
     effects_add(engine->effects, EFFECT_COMMIT)->batch = engine->open;
     engine->committing = true;
     engine->urgent = false;
@@ -424,6 +450,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_WRITTEN: credit_written(engine, event->connection, event->size); return;
     case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
     case EVENT_COMMITTED: take_committed(engine, event->batch); return;
+    case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
     case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
@@ -506,7 +533,8 @@ int64_t engine_deadline_ms(const struct engine *engine)
 static size_t pending_in(const struct queue *queue, enum entry_state state,
                          void (*each)(void *, const struct pending *), void *user)
 {
-    if (!each) return queue->lists[state].count;
+    size_t elsewhere = state == ENTRY_WAITING ? queue->tail.count + queue->loading : 0;
+    if (!each) return queue->lists[state].count + elsewhere;
     for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
         struct pending pending = {
             .address = queue->name,
@@ -516,7 +544,7 @@ static size_t pending_in(const struct queue *queue, enum entry_state state,
         };
         each(user, &pending);
     }
-    return queue->lists[state].count;
+    return queue->lists[state].count + elsewhere;
 }
 
 size_t engine_pending(const struct engine *engine, void (*each)(void *, const struct pending *),
@@ -569,7 +597,7 @@ void engine_count(const struct engine *engine, struct engine_counts *counts)
 {
     *counts = engine->counts;
     for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
-        counts->waiting += queue->lists[ENTRY_WAITING].count;
+        counts->waiting += queue->lists[ENTRY_WAITING].count + queue->tail.count + queue->loading;
         counts->leased += queue->lists[ENTRY_LEASED].count;
         counts->deferred += queue->lists[ENTRY_DEFERRED].count;
         counts->awaiting += queue->lists[ENTRY_AWAITING].count;

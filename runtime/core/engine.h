@@ -48,6 +48,20 @@ void engine_free(struct engine *engine);
 void engine_step(struct engine *engine, const struct event *events, size_t count, int64_t now_ms,
                  struct effects *effects);
 
+/* The kinds of records (first byte of their keys) in the order in which they are to be recovered,
+ * each kind by its keys; ends with 0. */
+extern const char RECOVERY_ORDER[];
+
+/* What an earlier life left in the store, before the first step; set the clock first. DAMAGED: the
+ * record is none that this engine wrote; it is left alone. */
+enum status engine_recover(struct engine *engine, struct span key, struct span value);
+
+/* All records are here. */
+void engine_recovered(struct engine *engine);
+
+/* The two clocks at this moment: records hold wall time. To be told again when they drift. */
+void engine_set_clock(struct engine *engine, int64_t now_ms, int64_t wall_ms);
+
 /* Keep room for a send that a handler will make when it is acked, until its delivery ends; called
  * between steps. CODE_NONE, or why it cannot be made: BUSY, STORE_FULL, PROFILE_MISMATCH, DENIED,
  * UNSUPPORTED, TOO_LARGE, with `*reason`, valid until the next call. */
@@ -96,7 +110,7 @@ void engine_dead(const struct engine *engine, struct span address,
 
 struct engine_counts {
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
-        lost;
+        lost, damaged;
     size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };
 

@@ -65,6 +65,15 @@ static void put(struct engine *engine, const struct store_epoch *known)
               NULL);
 }
 
+enum status epoch_recover(struct engine *engine, struct span key, struct span value)
+{
+    if (key.size != 1 + STORE_ID_BYTES || value.size != 8) return STATUS_DAMAGED;
+    struct store_epoch *known = remember(engine, span_of(key.bytes + 1, STORE_ID_BYTES));
+    known->epoch = get_u64(value.bytes);
+    list_newest(engine, known);
+    return STATUS_OK;
+}
+
 bool epoch_is_current(struct engine *engine, const struct hello *hello)
 {
     struct store_epoch *known = map_find(&engine->epochs, hello->store_id);

@@ -6,6 +6,7 @@
 #include "core/agent.h"
 #include "core/batch.h"
 #include "core/frame.h"
+#include "core/load.h"
 
 enum event_kind {
     EVENT_START,       /* once, first: dial the links */
@@ -16,6 +17,7 @@ enum event_kind {
     EVENT_WRITTEN,     /* `size` more bytes that were written to `connection` have left this node */
     EVENT_CLOSED,      /* `connection` is gone, `reason`; its number may be used again afterwards */
     EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable */
+    EVENT_LOADED,      /* `load`, given back with its values */
     EVENT_AGENT_UP,    /* `agent`: deliver to it */
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
@@ -64,6 +66,7 @@ struct event {
     uint64_t waiter;
     int64_t delay_ms;
     struct batch *batch;
+    struct load *load;
     const struct agent_declaration *agent;
     const struct submit *submit;
     const struct outcome *outcome;

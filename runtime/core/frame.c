@@ -2,6 +2,7 @@
 #include "core/frame.h"
 
 #include "core/ensure.h"
+#include "core/reader.h"
 
 enum { TYPE_AT = 4, FRAME_BODY = 5 };
 
@@ -27,60 +28,7 @@ enum status frame_split(struct span bytes, size_t size_max, struct span *frame)
     return STATUS_OK;
 }
 
-/* ---- reading: a cursor that fails once and stays failed ---- */
-
-struct reader {
-    const char *at, *end;
-    bool failed;
-};
-
-static const char *read_bytes(struct reader *reader, size_t size)
-{
-    static const char zeros[8];
-    if (reader->failed || (size_t)(reader->end - reader->at) < size) {
-        reader->failed = true;
-        return zeros;
-    }
-    const char *at = reader->at;
-    reader->at += size;
-    return at;
-}
-
-static uint8_t read_u8(struct reader *reader)
-{
-    return get_u8(read_bytes(reader, 1));
-}
-
-static uint16_t read_u16(struct reader *reader)
-{
-    return get_u16(read_bytes(reader, 2));
-}
-
-static uint32_t read_u32(struct reader *reader)
-{
-    return get_u32(read_bytes(reader, 4));
-}
-
-static uint64_t read_u64(struct reader *reader)
-{
-    return get_u64(read_bytes(reader, 8));
-}
-
-static struct span read_span(struct reader *reader, size_t size)
-{
-    const char *at = read_bytes(reader, size);
-    return reader->failed ? span_of(NULL, 0) : span_of(at, size);
-}
-
-static struct span read_span8(struct reader *reader)
-{
-    return read_span(reader, read_u8(reader));
-}
-
-static struct span read_span16(struct reader *reader)
-{
-    return read_span(reader, read_u16(reader));
-}
+/* ---- reading ---- */
 
 static void read_hello(struct reader *reader, struct hello *hello)
 {

@@ -158,6 +158,15 @@ void lane_set(struct lane *lane, uint64_t number, enum lane_level level)
     run_merge(lane, at);
 }
 
+void lane_fill(struct lane *lane, uint64_t first, uint64_t end, enum lane_level level)
+{
+    ensure(first == lane->end && end > first);
+    run_insert(lane, lane->run_count, first, level);
+    lane->end = end;
+    if (is_open(level)) lane->open += end - first;
+    run_merge(lane, lane->run_count - 1);
+}
+
 bool lane_is_closed(const struct lane *lane)
 {
     return lane->open == 0;

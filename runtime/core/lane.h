@@ -58,6 +58,9 @@ struct span lane_key_of(const struct lane *lane);
 struct span lane_origin(const struct lane *lane);
 struct span lane_destination(const struct lane *lane);
 
+/* Add the numbers [first, end), which begin where the lane ends, at one level. */
+void lane_fill(struct lane *lane, uint64_t first, uint64_t end, enum lane_level level);
+
 /* The sender has the final receipts of all numbers below `base`: forget them. */
 void lane_advance(struct lane *lane, uint64_t base);
 

@@ -55,13 +55,19 @@ struct lane *lanes_find(const struct engine *engine, const struct message *messa
                     lane_key(key, message->origin, message->lane_epoch, message->to));
 }
 
+void lanes_add(struct engine *engine, struct lane *lane)
+{
+    lane->handle = slots_add(&engine->lane_handles, lane);
+    lane->used_ms = engine->now_ms;
+    map_add(&engine->lanes, lane_key_of(lane), lane);
+    lane_link(engine, lane);
+}
+
 static struct lane *lane_make(struct engine *engine, const struct message *message)
 {
     struct lane *lane = lane_new(message->origin, message->lane_epoch, message->to, message->base);
     lanes_expire(engine);
-    lane->handle = slots_add(&engine->lane_handles, lane);
-    map_add(&engine->lanes, lane_key_of(lane), lane);
-    lane_link(engine, lane);
+    lanes_add(engine, lane);
     return lane;
 }
 

@@ -33,6 +33,11 @@ enum {
     ATTACHMENTS_MAX = 65536, /* addresses attached over all links; a further one is BUSY */
     WINDOW_DEFAULT = 64,     /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,
+    WINDOW_COUNT = 8192, /* waiting messages of a mailbox in memory; the others are in the store */
+    WINDOW_BYTES = 8 << 20, /* and their bytes */
+    WINDOW_SMALL = 64,      /* ... when all mailboxes together hold RESIDENT_BYTES in memory */
+    RESIDENT_BYTES = 64 << 20,
+    NUMBERS_AHEAD = 1024,         /* numbers of an outbox that one record lets be used */
     OUTBOXES_MAX = 65536,         /* destinations a node holds messages for; more are refused */
     OUTBOXES_LOOKED_AT = 8,       /* for each new one, when half of that are there: idle ones go */
     FAILURES_KEPT = 32,           /* notes of one message: its first, then the newest */

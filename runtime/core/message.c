@@ -118,7 +118,7 @@ static bool numbers_fit(const struct message *m)
 
 static bool message_fits(const struct message *m)
 {
-    return numbers_fit(m) && m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED &&
+    return m->profile <= EXACTLY_ONCE && m->level <= LEVEL_HANDLED &&
            m->encoding <= ENCODING_JSON && m->id.size > 0 && m->id.size <= ID_BYTES_MAX &&
            m->origin.size <= ORIGIN_BYTES_MAX && m->to.size > 0 &&
            m->method.size <= METHOD_BYTES_MAX && m->headers.size <= HEADERS_WIRE_MAX &&
@@ -180,12 +180,20 @@ static bool headers_valid(struct span headers)
     return headers.size == 0;
 }
 
-enum status message_decode(struct span frame, struct message *message)
+enum status message_decode_kept(struct span frame, struct message *message)
 {
     if (!message_adds_up(frame)) return STATUS_BAD_FRAME;
     struct message m = message_fixed(frame.bytes);
     message_strings(frame.bytes, &m);
     if (!message_fits(&m) || !headers_valid(m.headers)) return STATUS_BAD_FRAME;
+    *message = m;
+    return STATUS_OK;
+}
+
+enum status message_decode(struct span frame, struct message *message)
+{
+    struct message m;
+    if (message_decode_kept(frame, &m) != STATUS_OK || !numbers_fit(&m)) return STATUS_BAD_FRAME;
     *message = m;
     return STATUS_OK;
 }

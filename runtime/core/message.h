@@ -61,6 +61,9 @@ void message_write(const struct message *message, struct buffer *out);
  * outside its range; `message` is untouched then. */
 enum status message_decode(struct span frame, struct message *message);
 
+/* The same for a frame out of a store: one of this node's own may have no number yet. */
+enum status message_decode_kept(struct span frame, struct message *message);
+
 /* The same for bytes that message_encode made: cannot fail. */
 struct message message_of(const struct block *block);
 

@@ -149,14 +149,18 @@ static struct span full_reason(struct engine *engine, const struct queue *mailbo
                          mailbox->own.count, mailbox->lists[ENTRY_DEAD].count);
 }
 
-static void place(struct engine *engine, struct queue *mailbox, struct entry *entry,
-                  const struct message *message)
+static void describe(struct engine *engine, struct entry *entry, const struct message *message)
 {
     entry->profile = message->profile;
     entry->level = message->level;
     entry->give_up_ms = INT64_MAX;
     if (message->remaining_ms != REMAINING_FOREVER)
         entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
+}
+
+/* It is in no list yet. */
+static void enter(struct engine *engine, struct queue *mailbox, struct entry *entry)
+{
     struct message kept = message_of(entry->block); /* as the store hook left it */
     enum entry_state state = claim_key(engine, mailbox, entry, &kept);
     queue_insert(mailbox, entry, state);
@@ -183,6 +187,20 @@ static bool settle_duplicate(struct engine *engine, struct entry *entry)
     return true;
 }
 
+/* Into the mailbox, or behind what of it is not in memory. */
+static void place_stored(struct engine *engine, struct queue *mailbox, struct entry *entry)
+{
+    struct message kept = message_of(entry->block);
+    if (backlog_wants(engine, mailbox, &kept)) {
+        queue_insert(mailbox, entry, ENTRY_WAITING);
+        store(engine, entry);
+        backlog_admit(engine, entry);
+        return;
+    }
+    enter(engine, mailbox, entry);
+    if (!settle_duplicate(engine, entry)) store(engine, entry);
+}
+
 /* The block of the message as the store hook leaves it (given), or NULL when it drops it. */
 static struct block *through_hook(struct engine *engine, const struct message *message,
                                   const struct link *from)
@@ -205,9 +223,9 @@ static void accept_stored(struct engine *engine, struct link *from, const struct
     entry->transmission = message->transmission;
     lane_set(lane, message->seq, LANE_ACCEPTED);
     lanes_touch(engine, lane);
-    place(engine, mailbox, entry, message);
+    describe(engine, entry, message);
     from->open_puts++;
-    if (!settle_duplicate(engine, entry)) store(engine, entry);
+    place_stored(engine, mailbox, entry);
 }
 
 static void refuse(struct engine *engine, struct link *from, const struct message *message,
@@ -344,8 +362,9 @@ static void receive_at_most_once(struct engine *engine, struct link *from,
     if (!block) return;
     struct entry *entry = engine_entry(engine, block);
     entry->transmission = 1;
-    place(engine, mailbox, entry, message);
-    if (settle_duplicate(engine, entry)) return;
+    describe(engine, entry, message);
+    enter(engine, mailbox, entry);
+    settle_duplicate(engine, entry);
 }
 
 void owner_receive(struct engine *engine, struct link *from, const struct message *message,
@@ -437,6 +456,7 @@ void owner_pump(struct engine *engine, struct queue *mailbox)
     while (mailbox->agent.agent && !engine->stopping && mailbox->lists[ENTRY_WAITING].head &&
            mailbox->running < mailbox->agent.concurrency)
         deliver(engine, mailbox->lists[ENTRY_WAITING].head);
+    if (mailbox->agent.agent) backlog_pump(engine, mailbox);
 }
 
 /* ---- settling ---- */
@@ -684,9 +704,13 @@ static void put_here(struct engine *engine, struct queue *mailbox, const struct 
     if (submit->waiter && stored)
         waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
             policy_keep(engine, submit->retry);
-    place(engine, mailbox, entry, message);
-    if (settle_duplicate(engine, entry)) return;
-    if (stored) store(engine, entry);
+    describe(engine, entry, message);
+    if (stored) {
+        place_stored(engine, mailbox, entry);
+        return;
+    }
+    enter(engine, mailbox, entry);
+    settle_duplicate(engine, entry);
 }
 
 /* Somebody has promised to send it, and it cannot be handed over: it is a dead letter here. */
@@ -734,6 +758,34 @@ void owner_put(struct engine *engine, struct queue *mailbox, const struct submit
         turn_away(engine, mailbox, &completed, forced, code, reason);
 }
 
+/* ---- back from the store ---- */
+
+void owner_restore(struct engine *engine, struct entry *entry)
+{
+    struct queue *mailbox = entry->queue;
+    if (engine->now_ms >= entry->expires_ms) {
+        queue_insert(mailbox, entry, ENTRY_WAITING);
+        expire(engine, entry);
+        return;
+    }
+    enter(engine, mailbox, entry);
+    settle_duplicate(engine, entry);
+}
+
+/* What came back before the agent was here has not been compared with anything. */
+static void claim_all(struct engine *engine, struct queue *mailbox, enum entry_state state)
+{
+    struct entry *next;
+    for (struct entry *entry = mailbox->lists[state].head; entry; entry = next) {
+        next = entry->next;
+        struct message message = message_of(entry->block);
+        if (entry->seen || claim_key(engine, mailbox, entry, &message) != ENTRY_BLOCKED) continue;
+        queue_move(entry, ENTRY_BLOCKED);
+        engine_entry_deadline(engine, entry, INT64_MAX);
+        settle_duplicate(engine, entry);
+    }
+}
+
 /* ---- agents come and go ---- */
 
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent)
@@ -743,6 +795,8 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     bool new = mailbox->agent.agent == 0;
     mailbox->agent = *agent;
     mailbox->agent.address = mailbox->name;
+    claim_all(engine, mailbox, ENTRY_WAITING);
+    claim_all(engine, mailbox, ENTRY_DEFERRED);
     engine_ready(engine, mailbox);
     if (outbox) engine_ready(engine, outbox);
     if (new) attach_tell(engine, mailbox->name);

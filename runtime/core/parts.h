@@ -11,6 +11,8 @@
  *   submit.c   where a message begins: refused, put here, or into an outbox
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: accept, dedup, deliver, settle
+ *   backlog.c  the part of a mailbox that waits in the store only
+ *   recover.c  records back to queues and lanes, at start
  *   lanes.c    lanes found, made, written and forgotten
  *   answer.c   receipts on their way out, and answers to those who wait here
  *   waiter.c   those who wait here
@@ -103,7 +105,8 @@ struct origin_route {
 struct waiter {
     uint64_t token; /* also its key in the map */
     struct deadline deadline;
-    struct entry *entry; /* NULL: a sleep, or the entry has ended and its commit is awaited */
+    struct entry *entry; /* NULL: a sleep, or the entry has ended and its commit is awaited ... */
+    uint64_t sequence;   /* ... or, when not 0, the message is in the store only */
     struct block *block; /* the message; NULL: a sleep */
     const struct retry_policy *policy; /* of the send */
 };
@@ -134,16 +137,23 @@ struct engine {
 
     struct heap deadlines;
     struct slots entries, leases, lane_handles;
-    uint64_t sequence;
+    uint64_t sequence;         /* of the youngest message */
+    uint64_t sealed;           /* of the youngest that was handed to the store */
+    bool unsealed;             /* a mailbox waits for younger ones */
+    struct recovery *recovery; /* while the records of an earlier life come in */
+    int64_t wall_ms;           /* to be added to now_ms to get the wall clock */
 
     struct queue *queues, **queues_tail;
     struct map mailboxes, outboxes;     /* address to struct queue */
     struct queue_total outbox;          /* over all outboxes */
+    struct queue_total inbox;           /* over all mailboxes, what is not in memory too */
+    size_t tail_bytes;                  /* of what is not in memory */
     struct queue_total outbox_reserved; /* kept for the sends of handlers at work */
     struct queue *ready, **ready_tail;
     struct map lanes;
     struct lane *lane_oldest, *lane_newest;
     struct map waiters;
+    struct map absent; /* sequence to the waiter of a message that is in the store only */
 
     struct link *links, **links_tail;
     struct link **connections; /* by connection number */
@@ -224,6 +234,10 @@ struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *e
                           int64_t timeout_ms);
 struct waiter *waiter_find(const struct engine *engine, uint64_t token);
 void waiter_free(struct engine *engine, struct waiter *waiter);
+
+/* The entry leaves memory, not the mailbox; it is back. */
+void waiter_part(struct engine *engine, struct entry *entry);
+void waiter_join(struct engine *engine, struct entry *entry);
 void waiter_deadline(struct engine *engine, struct waiter *waiter);
 
 /* ---- policy.c ---- */
@@ -379,6 +393,9 @@ void attach_link_gone(struct link *link);
 bool epoch_is_current(struct engine *engine, const struct hello *hello);
 void epoch_free(struct engine *engine);
 
+/* Take it from its record. DAMAGED. */
+enum status epoch_recover(struct engine *engine, struct span key, struct span value);
+
 /* ---- forward.c ---- */
 
 /* A data frame of a peer: to a mailbox here, or on to a link. */
@@ -401,7 +418,18 @@ void sender_submit_effect(struct engine *engine, const struct submit *submit);
 /* The delivery has ended: what was kept for its sends is free again. */
 void reservations_release(struct entry *lease);
 
+/* When the sending ends of a message of an outbox that was accepted at this moment. */
+int64_t submit_ends_ms(const struct engine *engine, const struct retry_policy *policy,
+                       int64_t first_ms);
+
+/* An outbox has a message with this number from an earlier life: if the record of its numbers is
+ * lost, go by that. */
+void submit_restore(struct queue *outbox, uint64_t lane_epoch, uint64_t number);
+
 /* ---- sender.c ---- */
+
+/* An entry of an earlier life, with its facts, stands in its outbox as waiting. */
+void sender_restore(struct engine *engine, struct entry *entry, bool awaiting);
 
 /* Nothing is to be done for the entry before it is given up or expires. */
 void sender_wait(struct engine *engine, struct entry *entry);
@@ -437,7 +465,39 @@ void lanes_entry_level(struct engine *engine, const struct entry *entry, enum la
  * of its lane. */
 void lanes_farewell(struct engine *engine, const struct message *message);
 
+/* Take a lane (given) from its record. */
+void lanes_add(struct engine *engine, struct lane *lane);
+
+/* ---- backlog.c ---- */
+
+/* Whether a message that comes now stands behind what is not in memory. */
+bool backlog_wants(const struct engine *engine, const struct queue *mailbox,
+                   const struct message *message);
+
+/* The entry was put: only its sequence stays. Nobody here may wait for its end. */
+void backlog_admit(struct engine *engine, struct entry *entry);
+
+/* The same for a message that is in the store only. */
+void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes);
+
+/* Ask for the next page when the window has room. */
+void backlog_pump(struct engine *engine, struct queue *mailbox);
+
+/* The open batch was handed out: what was put so far can be asked for. */
+void backlog_sealed(struct engine *engine);
+void backlog_loaded(struct engine *engine, struct load *load);
+
+/* ---- recover.c ---- */
+
+/* An entry of its record, in no list yet; `queue` and the facts of its frame are set. */
+struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t sequence,
+                            const struct record_message *record);
+
 /* ---- owner.c ---- */
+
+/* An entry that came back from the store: it waits for its handler, if it is not worthless or a
+ * duplicate by now. It is in no list. */
+void owner_restore(struct engine *engine, struct entry *entry);
 
 /* A message for a mailbox here, over a link. */
 void owner_receive(struct engine *engine, struct link *from, const struct message *message,

@@ -32,6 +32,7 @@ struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
 void queue_free(struct queue *queue)
 {
     map_deinit(&queue->seen);
+    sequences_deinit(&queue->tail);
     free(queue->numbers);
     free((char *)queue->name.bytes);
     free(queue);
@@ -66,19 +67,17 @@ static void list_remove(struct entry_list *list, struct entry *entry)
     list->count--;
 }
 
-static void total_add(struct queue_total *total, size_t weight)
+static void total_change(struct queue_total *total, ptrdiff_t count, ptrdiff_t bytes)
 {
-    if (!total) return;
-    total->count++;
-    total->bytes += weight;
+    ensure((ptrdiff_t)total->count + count >= 0 && (ptrdiff_t)total->bytes + bytes >= 0);
+    total->count += (size_t)count;
+    total->bytes += (size_t)bytes;
 }
 
-static void total_subtract(struct queue_total *total, size_t weight)
+void queue_count(struct queue *queue, ptrdiff_t count, ptrdiff_t bytes)
 {
-    if (!total) return;
-    ensure(total->count > 0 && total->bytes >= weight);
-    total->count--;
-    total->bytes -= weight;
+    total_change(&queue->own, count, bytes);
+    if (queue->shared) total_change(queue->shared, count, bytes);
 }
 
 void queue_insert(struct queue *queue, struct entry *entry, enum entry_state state)
@@ -87,24 +86,20 @@ void queue_insert(struct queue *queue, struct entry *entry, enum entry_state sta
     entry->state = (uint8_t)state;
     entry->weight = entry->block->size;
     list_insert(&queue->lists[state], entry);
-    total_add(&queue->own, entry->weight);
-    total_add(queue->shared, entry->weight);
+    queue_count(queue, 1, (ptrdiff_t)entry->weight);
 }
 
 void queue_take(struct entry *entry)
 {
     struct queue *queue = entry->queue;
     list_remove(&queue->lists[entry->state], entry);
-    total_subtract(&queue->own, entry->weight);
-    total_subtract(queue->shared, entry->weight);
+    queue_count(queue, -1, -(ptrdiff_t)entry->weight);
 }
 
 void queue_weigh(struct entry *entry, ptrdiff_t bytes)
 {
-    struct queue *queue = entry->queue;
     entry->weight += (size_t)bytes;
-    queue->own.bytes += (size_t)bytes;
-    if (queue->shared) queue->shared->bytes += (size_t)bytes;
+    queue_count(entry->queue, 0, bytes);
 }
 
 void queue_move(struct entry *entry, enum entry_state state)
@@ -123,13 +118,23 @@ struct entry *queue_numbered(const struct queue *queue, uint64_t number)
 static void numbers_grow(struct queue *queue)
 {
     size_t capacity = queue->numbers_capacity ? queue->numbers_capacity * 2 : 64;
+    while (capacity <= queue->next_number - queue->base) capacity *= 2;
     struct entry **numbers = calloc(capacity, sizeof *numbers);
     ensure(numbers != NULL);
-    for (uint64_t n = queue->base; n < queue->next_number; n++)
+    for (uint64_t n = queue->base; queue->numbers && n < queue->next_number; n++)
         numbers[n & (capacity - 1)] = queue->numbers[n & (queue->numbers_capacity - 1)];
     free(queue->numbers);
     queue->numbers = numbers;
     queue->numbers_capacity = capacity;
+}
+
+/* Numbers of an earlier life come in their order, the lowest first. */
+void queue_renumber(struct queue *queue, struct entry *entry)
+{
+    if (!queue->numbers) queue->base = entry->number;
+    ensure(entry->number >= queue->base && entry->number < queue->next_number);
+    if (queue->next_number - queue->base >= queue->numbers_capacity) numbers_grow(queue);
+    queue->numbers[entry->number & (queue->numbers_capacity - 1)] = entry;
 }
 
 void queue_number(struct queue *queue, struct entry *entry)

@@ -16,6 +16,7 @@
 #include "core/agent.h"
 #include "core/heap.h"
 #include "core/map.h"
+#include "core/sequences.h"
 
 #define QUEUE_STATE_MAP(X)                                                                         \
     X(COMMITTING, "committing")                                                                    \
@@ -116,12 +117,16 @@ struct queue {
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    uint32_t running;                       /* deliveries in handlers' hands */
-    struct map seen;                        /* dedup key to struct seen */
+    uint32_t running;      /* deliveries in handlers' hands */
+    struct sequences tail; /* waiting ones that are not in memory, behind the list */
+    size_t tail_bytes;     /* of all that are not in memory */
+    size_t loading;        /* on their way into memory */
+    struct map seen;       /* dedup key to struct seen */
     struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;
+    uint64_t ceiling;       /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */
     size_t numbers_capacity;
     uint32_t turn; /* which of several upstream links is tried */
@@ -139,6 +144,9 @@ void queue_insert(struct queue *queue, struct entry *entry, enum entry_state sta
 /* Take it out of its list. */
 void queue_take(struct entry *entry);
 
+/* So many messages and bytes more (or fewer) belong to the queue. */
+void queue_count(struct queue *queue, ptrdiff_t count, ptrdiff_t bytes);
+
 /* The entry, which stands in a queue, takes so many bytes more (or fewer). */
 void queue_weigh(struct entry *entry, ptrdiff_t bytes);
 
@@ -147,6 +155,9 @@ void queue_move(struct entry *entry, enum entry_state state);
 
 /* The outbox entry with this number, or NULL. */
 struct entry *queue_numbered(const struct queue *queue, uint64_t number);
+
+/* An entry of an earlier life takes its place again by its number, which is below next_number. */
+void queue_renumber(struct queue *queue, struct entry *entry);
 
 /* Give the entry the next number of the lane. */
 void queue_number(struct queue *queue, struct entry *entry);

@@ -1,8 +1,12 @@
 /* Records, written big-endian with sizes before strings. */
 #include "core/record.h"
 
-#include "core/buffer.h"
+#include <stdlib.h>
+#include "core/ensure.h"
 #include "core/failure.h"
+#include "core/reader.h"
+
+/* ---- keys ---- */
 
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence)
 {
@@ -23,9 +27,19 @@ struct span record_lane_key(char *buffer, const struct lane *lane)
     return record_long_key(buffer, RECORD_LANE, lane_key_of(lane));
 }
 
+struct span record_outbox_key(char *buffer, struct span address)
+{
+    return record_long_key(buffer, RECORD_OUTBOX, address);
+}
+
 struct span record_epoch_key(char *buffer, struct span store_id)
 {
     return record_long_key(buffer, RECORD_EPOCH, store_id);
+}
+
+uint64_t record_sequence(struct span key)
+{
+    return key.size == 9 ? get_u64(key.bytes + 1) : 0;
 }
 
 static void put_text(struct buffer *out, struct span text)
@@ -34,57 +48,238 @@ static void put_text(struct buffer *out, struct span text)
     buffer_put(out, text);
 }
 
-void record_message_head(const struct entry *entry, struct buffer *out)
+/* ---- messages ---- */
+
+enum {
+    HEAD_FAIL_FAST = 1,
+    HEAD_POLICY = 2, /* a policy follows */
+    HEAD_NAME = 4,   /* the queue's name follows: it is not the message's `to` */
+};
+
+static void put_i64(struct buffer *out, int64_t value)
 {
-    char *at = buffer_extend(out, 9);
+    put_u64(buffer_extend(out, 8), (uint64_t)value);
+}
+
+static void put_double(struct buffer *out, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    put_u64(buffer_extend(out, 8), bits);
+}
+
+static void put_policy(struct buffer *out, const struct retry_policy *policy)
+{
+    put_u32(buffer_extend(out, 4), policy->attempts);
+    put_i64(out, policy->first_ms);
+    put_double(out, policy->factor);
+    put_i64(out, policy->step_ms);
+    put_i64(out, policy->cap_ms);
+    put_double(out, policy->jitter);
+    put_i64(out, policy->deadline_ms);
+    buffer_extend(out, 1)[0] = (char)policy->delay_count;
+    for (uint32_t i = 0; i < policy->delay_count; i++) put_i64(out, policy->delays_ms[i]);
+}
+
+void record_message_head(const struct entry *entry, const struct retry_policy *policy,
+                         int64_t wall_ms, struct buffer *out)
+{
+    bool named = !span_equal(message_of(entry->block).to, entry->queue->name);
+    char *at = buffer_extend(out, 10);
     at[0] = (char)entry->queue->kind;
-    put_u64(at + 1, entry->number);
-    put_text(out, entry->queue->name);
+    at[1] = (char)((entry->fail_fast ? HEAD_FAIL_FAST : 0) | (policy ? HEAD_POLICY : 0) |
+                   (named ? HEAD_NAME : 0));
+    put_u64(at + 2, (uint64_t)(entry->first_ms + wall_ms));
+    if (policy) put_policy(out, policy);
+    if (named) put_text(out, entry->queue->name);
 }
 
-void record_facts(const struct entry *entry, struct buffer *out)
+static double read_double(struct reader *reader)
 {
-    char *at = buffer_extend(out, 20);
-    put_u32(at, entry->attempt);
-    put_u32(at + 4, entry->spent);
-    put_u16(at + 8, entry->transmissions);
-    at[10] = (char)entry->state;
-    at[11] = (char)entry->unanswered;
-    put_u64(at + 12, (uint64_t)(entry->deadline.position ? entry->deadline.at_ms : 0));
+    uint64_t bits = read_u64(reader);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
-static void put_failure(struct buffer *out, const struct failure_note *note)
+static void read_policy(struct reader *reader, struct retry_policy *policy)
+{
+    policy->attempts = read_u32(reader);
+    policy->first_ms = (int64_t)read_u64(reader);
+    policy->factor = read_double(reader);
+    policy->step_ms = (int64_t)read_u64(reader);
+    policy->cap_ms = (int64_t)read_u64(reader);
+    policy->jitter = read_double(reader);
+    policy->deadline_ms = (int64_t)read_u64(reader);
+    policy->delay_count = read_u8(reader);
+    if (policy->delay_count > DELAYS_MAX) reader->failed = true;
+    for (uint32_t i = 0; !reader->failed && i < policy->delay_count; i++)
+        policy->delays_ms[i] = (int64_t)read_u64(reader);
+}
+
+enum status record_message_read(struct span value, struct record_message *record)
+{
+    struct message message;
+    struct reader reader = reader_of(value);
+    *record = (struct record_message){.queue_kind = read_u8(&reader)};
+    uint8_t flags = read_u8(&reader);
+    record->fail_fast = flags & HEAD_FAIL_FAST;
+    record->has_policy = flags & HEAD_POLICY;
+    record->first_wall_ms = (int64_t)read_u64(&reader);
+    if (record->has_policy) read_policy(&reader, &record->policy);
+    if (flags & HEAD_NAME) record->name = read_span16(&reader);
+    record->frame = reader_rest(&reader);
+    if (reader.failed || record->queue_kind > QUEUE_OUTBOX ||
+        message_decode_kept(record->frame, &message) != STATUS_OK)
+        return STATUS_DAMAGED;
+    if (!(flags & HEAD_NAME)) record->name = message.to;
+    return STATUS_OK;
+}
+
+/* ---- facts and notes ---- */
+
+static void put_note(struct buffer *out, const struct failure_note *note, int64_t wall_ms)
 {
     char *at = buffer_extend(out, 13);
     put_u32(at, note->attempt);
-    put_u64(at + 4, (uint64_t)note->at_ms);
+    put_u64(at + 4, (uint64_t)(note->at_ms + wall_ms));
     at[12] = (char)note->code;
     put_text(out, note->word);
     put_text(out, note->reason);
     put_text(out, note->traceback);
 }
 
-void record_dead(const struct entry *entry, struct span word, struct span reason,
-                 struct buffer *out)
+static void read_note(struct reader *reader, struct failure_note *note)
 {
-    char *at = buffer_extend(out, 5);
-    at[0] = (char)entry->last_code;
-    put_u32(at + 1, entry->attempt);
-    put_text(out, word);
-    put_text(out, reason);
-    for (const struct failure_note *note = entry->failures; note; note = note->older)
-        put_failure(out, note);
+    *note = (struct failure_note){.attempt = read_u32(reader)};
+    note->at_ms = (int64_t)read_u64(reader);
+    note->code = read_u8(reader);
+    note->word = read_span16(reader);
+    note->reason = read_span16(reader);
+    note->traceback = read_span16(reader);
 }
+
+static void put_notes(struct buffer *out, const struct failure_note *newest, int64_t wall_ms)
+{
+    if (!newest) return;
+    put_notes(out, newest->older, wall_ms); /* FAILURES_KEPT deep at most */
+    put_note(out, newest, wall_ms);
+}
+
+void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, struct buffer *out)
+{
+    bool due = entry->deadline.position != 0;
+    char *at = buffer_extend(out, 29);
+    put_u32(at, entry->attempt);
+    put_u32(at + 4, entry->spent);
+    put_u16(at + 8, entry->transmissions);
+    at[10] = (char)entry->state;
+    at[11] = (char)entry->unanswered;
+    at[12] = (char)entry->last_code;
+    put_u64(at + 13, (uint64_t)(due ? entry->deadline.at_ms + wall_ms : 0));
+    put_u64(at + 21, (uint64_t)(due ? entry->deadline.at_ms - now_ms : 0));
+    put_notes(out, entry->failures, wall_ms);
+}
+
+enum status record_facts_read(struct span value, struct record_facts *record)
+{
+    struct reader reader = reader_of(value);
+    *record = (struct record_facts){.attempt = read_u32(&reader)};
+    record->spent = read_u32(&reader);
+    record->transmissions = read_u16(&reader);
+    record->state = read_u8(&reader);
+    record->unanswered = read_u8(&reader);
+    record->last_code = read_u8(&reader);
+    record->due_wall_ms = (int64_t)read_u64(&reader);
+    record->wait_ms = (int64_t)read_u64(&reader);
+    record->notes = reader_rest(&reader);
+    bool fits = !reader.failed && record->state < ENTRY_STATE_COUNT && record->wait_ms >= 0;
+    return fits ? STATUS_OK : STATUS_DAMAGED;
+}
+
+bool record_note_next(struct span *notes, struct failure_note *note)
+{
+    struct reader reader = reader_of(*notes);
+    if (notes->size == 0) return false;
+    read_note(&reader, note);
+    *notes = reader_rest(&reader);
+    return !reader.failed;
+}
+
+void record_dead(const struct entry *entry, int64_t wall_ms, struct buffer *out)
+{
+    put_note(out, entry->failures, wall_ms);
+}
+
+enum status record_dead_read(struct span value, struct failure_note *why)
+{
+    struct reader reader = reader_of(value);
+    read_note(&reader, why);
+    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
+}
+
+/* ---- lanes ---- */
 
 void record_lane(const struct lane *lane, struct buffer *out)
 {
-    char *at = buffer_extend(out, 16 + 9 * lane->run_count);
+    char *at = buffer_extend(out, 18 + 9 * lane->run_count);
     put_u64(at, lane->base);
     put_u64(at + 8, lane->end);
+    at[16] = (char)lane->origin_size;
+    at[17] = (char)lane->destination_size;
     for (size_t i = 0; i < lane->run_count; i++) {
         const struct lane_run *run = &lane->runs[i];
-        put_u64(at + 16 + 9 * i, run->first);
+        put_u64(at + 18 + 9 * i, run->first);
         /* what is accepted is durable with this batch */
-        at[24 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
+        at[26 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
     }
+}
+
+static bool read_runs(struct reader *reader, struct lane *lane, uint64_t end)
+{
+    uint64_t first = lane->base;
+    enum lane_level level = LANE_UNKNOWN;
+    while (!reader->failed && reader->at < reader->end) {
+        uint64_t next = read_u64(reader);
+        if (next < first || next >= end) return false;
+        if (next > first) lane_fill(lane, first, next, level);
+        first = next;
+        level = (enum lane_level)read_u8(reader);
+        if (level > LANE_EXPIRED || level == LANE_ACCEPTED) return false;
+    }
+    if (end > first) lane_fill(lane, first, end, level);
+    return !reader->failed;
+}
+
+struct lane *record_lane_read(struct span key, struct span value)
+{
+    struct reader reader = reader_of(value);
+    uint64_t base = read_u64(&reader), end = read_u64(&reader);
+    size_t origin_size = read_u8(&reader), destination_size = read_u8(&reader);
+    if (reader.failed || base == 0 || end < base || origin_size > ORIGIN_BYTES_MAX ||
+        key.size != 1 + origin_size + 8 + destination_size)
+        return NULL;
+    const char *origin = key.bytes + 1, *destination = origin + origin_size + 8;
+    struct lane *lane = lane_new(span_of(origin, origin_size), get_u64(origin + origin_size),
+                                 span_of(destination, destination_size), base);
+    if (read_runs(&reader, lane, end)) return lane;
+    lane_free(lane);
+    return NULL;
+}
+
+/* ---- outboxes ---- */
+
+void record_outbox(const struct queue *outbox, struct buffer *out)
+{
+    char *at = buffer_extend(out, 16);
+    put_u64(at, outbox->lane_epoch);
+    put_u64(at + 8, outbox->ceiling);
+}
+
+enum status record_outbox_read(struct span value, struct record_outbox *record)
+{
+    struct reader reader = reader_of(value);
+    record->lane_epoch = read_u64(&reader);
+    record->ceiling = read_u64(&reader);
+    return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
 }

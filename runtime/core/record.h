@@ -1,24 +1,31 @@
-/* Keys and values of the store. Numbers in keys are big-endian, so the store's order is age.
+/* Keys and values of the store. Numbers are big-endian, so the store's order is age; moments are
+ * wall clock, milliseconds since 1970, because the monotonic clock does not survive a boot.
  *
- *   'm' sequence                       a message: kind of queue, its name, number, data frame
- *   'f' sequence                       delivery facts, only when something happened
- *   'd' sequence                       a dead letter: why, and every failure; the message stays in
- * 'm' 'l' origin epoch destination       a lane: base, end and its runs 'e' store id the highest
- * epoch seen of it
- */
+ *   'm' sequence                  a message: kind of queue, when it was accepted, data frame
+ *   'f' sequence                  delivery facts, only when something happened
+ *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
+ *   'l' origin epoch destination  a lane: base, end and its runs
+ *   'o' address                   an outbox: its lane's epoch, and numbers that may have been used
+ *   'e' store id                  the highest epoch seen of it
+ *   'i'                           who this node is (store/identity.h)
+ *
+ * What can be computed from the data frame (queue, number, due, expiry) is not written again. */
 #ifndef MOONPOST_RECORD_H
 #define MOONPOST_RECORD_H
 
 #include "core/buffer.h"
 #include "core/lane.h"
 #include "core/queue.h"
+#include "core/status.h"
 
 enum record_kind {
     RECORD_MESSAGE = 'm',
     RECORD_FACTS = 'f',
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
+    RECORD_OUTBOX = 'o',
     RECORD_EPOCH = 'e',
+    RECORD_IDENTITY = 'i',
 };
 
 enum { RECORD_KEY_MAX = 1 + LANE_KEY_MAX };
@@ -26,14 +33,66 @@ enum { RECORD_KEY_MAX = 1 + LANE_KEY_MAX };
 /* Compose a key into `buffer` (RECORD_KEY_MAX bytes). */
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence);
 struct span record_lane_key(char *buffer, const struct lane *lane);
+struct span record_outbox_key(char *buffer, struct span address);
 struct span record_epoch_key(char *buffer, struct span store_id);
 
-/* Values, appended to `out`. A message's value is what record_message_head writes, followed by its
- * data frame. */
-void record_message_head(const struct entry *entry, struct buffer *out);
-void record_facts(const struct entry *entry, struct buffer *out);
-void record_dead(const struct entry *entry, struct span word, struct span reason,
-                 struct buffer *out);
+/* The sequence in a key of a message, facts or dead letter; 0: it is none. */
+uint64_t record_sequence(struct span key);
+
+/* ---- values ----
+ *
+ * Writers append to `out`; `wall_ms` is what has to be added to the engine's clock to get the wall
+ * clock. Readers answer DAMAGED when the value is none of its kind; their spans are borrowed from
+ * the value. */
+
+/* Of a message's value, what stands before its data frame. */
+struct record_message {
+    uint8_t queue_kind; /* enum queue_kind */
+    bool fail_fast;
+    bool has_policy; /* it goes by `policy`, not by the node's */
+    int64_t first_wall_ms;
+    struct retry_policy policy;
+    struct span name;  /* of the queue */
+    struct span frame; /* the data frame, which holds a message that can be decoded */
+};
+
+/* `policy` NULL: the node's. What follows in the value is the entry's block. */
+void record_message_head(const struct entry *entry, const struct retry_policy *policy,
+                         int64_t wall_ms, struct buffer *out);
+enum status record_message_read(struct span value, struct record_message *record);
+
+struct record_facts {
+    uint32_t attempt, spent;
+    uint16_t transmissions;
+    uint8_t state; /* enum entry_state */
+    uint8_t last_code;
+    bool unanswered;
+    int64_t due_wall_ms; /* 0: nothing is due */
+    int64_t wait_ms;     /* how long that was away when it was written */
+    struct span notes;   /* for record_note_next, oldest first */
+};
+
+void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, struct buffer *out);
+enum status record_facts_read(struct span value, struct record_facts *record);
+
+/* One note of a failure; false at the end. `at_ms` is wall clock. */
+bool record_note_next(struct span *notes, struct failure_note *note);
+
+/* Why the entry died: its newest note. */
+void record_dead(const struct entry *entry, int64_t wall_ms, struct buffer *out);
+enum status record_dead_read(struct span value, struct failure_note *why);
+
 void record_lane(const struct lane *lane, struct buffer *out);
+
+/* Make the lane of a record; NULL: key or value are damaged. */
+struct lane *record_lane_read(struct span key, struct span value);
+
+struct record_outbox {
+    uint64_t lane_epoch;
+    uint64_t ceiling; /* no number from here on was ever used */
+};
+
+void record_outbox(const struct queue *outbox, struct buffer *out);
+enum status record_outbox_read(struct span value, struct record_outbox *record);
 
 #endif

@@ -403,10 +403,12 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
         fact->link =
             arena_copy(&engine->effects->arena, entry->link ? entry->link->name : no_text());
     }
-    if (entry->last_try)
+    if (entry->last_try) {
         in_doubt(engine, entry, "no answer");
-    else
-        make_waiting(engine, entry);
+        return;
+    }
+    make_waiting(engine, entry);
+    engine_put_facts(engine, entry);
 }
 
 /* Without body: how far did this number get? An owner that says nothing for as long as an outbox
@@ -563,6 +565,17 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
         if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_of(entry->block).id, &hop))
             take_receipt(engine, entry, receipt);
     }
+}
+
+void sender_restore(struct engine *engine, struct entry *entry, bool awaiting)
+{
+    if (!awaiting) {
+        make_waiting(engine, entry);
+        return;
+    }
+    queue_move(entry, ENTRY_AWAITING);
+    entry->timer_ms = entry->sent_ms = engine->now_ms;
+    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
 }
 
 /* ---- links come and go ---- */

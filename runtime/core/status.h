@@ -12,7 +12,9 @@
     X(BAD_VALUE, "a value that is not allowed")                                                    \
     X(TAKEN, "already in use")                                                                     \
     X(IO, "the operating system refused")                                                          \
-    X(SCRIPT, "a script failed")
+    X(SCRIPT, "a script failed")                                                                   \
+    X(DAMAGED, "bytes that do not match their checksum")                                           \
+    X(FULL, "no room left")
 
 enum status {
 #define X(name, text) STATUS_##name,

@@ -84,6 +84,7 @@ static bool is_idle(const struct queue *outbox)
  * their owners told so. */
 static void retire_idle(struct engine *engine)
 {
+    char key[RECORD_KEY_MAX];
     for (int looks = 0; looks < OUTBOXES_LOOKED_AT; looks++) {
         struct queue *queue = engine_pop_queue(engine);
         if (!queue) return;
@@ -92,6 +93,8 @@ static void retire_idle(struct engine *engine)
             continue;
         }
         sender_farewell(engine, queue);
+        engine_changes(engine, false);
+        batch_delete(engine->open, record_outbox_key(key, queue->name));
         map_remove(&engine->outboxes, queue->name);
         queue_free(queue);
     }
@@ -106,12 +109,20 @@ static bool has_outbox(struct engine *engine, struct span address)
 
 /* ---- into an outbox ---- */
 
-static int64_t sending_ends_ms(const struct engine *engine, const struct retry_policy *policy)
+int64_t submit_ends_ms(const struct engine *engine, const struct retry_policy *policy,
+                       int64_t first_ms)
 {
     bool memory = engine->settings.store_facts & FACT_OWNER_MEMORY;
     int64_t deadline = policy->deadline_ms;
     if (deadline == DURATION_FOREVER) deadline = memory ? MEMORY_DEADLINE_MS : OUTBOX_KEPT_MS;
-    return engine->now_ms + (deadline < OUTBOX_KEPT_MS ? deadline : OUTBOX_KEPT_MS);
+    return first_ms + (deadline < OUTBOX_KEPT_MS ? deadline : OUTBOX_KEPT_MS);
+}
+
+void submit_restore(struct queue *outbox, uint64_t lane_epoch, uint64_t number)
+{
+    if (number < outbox->ceiling) return;
+    outbox->lane_epoch = lane_epoch;
+    outbox->next_number = outbox->ceiling = number + NUMBERS_AHEAD;
 }
 
 static struct entry *outbox_entry(struct engine *engine, const struct submit *submit,
@@ -128,7 +139,7 @@ static struct entry *outbox_entry(struct engine *engine, const struct submit *su
     entry->level = message->level;
     entry->fail_fast = submit->fail_fast;
     entry->policy = policy_keep(engine, submit->retry);
-    entry->give_up_ms = stored ? sending_ends_ms(engine, entry->policy) : INT64_MAX;
+    entry->give_up_ms = stored ? submit_ends_ms(engine, entry->policy, engine->now_ms) : INT64_MAX;
     if (message->remaining_ms != REMAINING_FOREVER)
         entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
     queue_insert(outbox, entry, ENTRY_COMMITTING);

@@ -27,9 +27,36 @@ struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *e
     return waiter;
 }
 
+static struct span absent_key(const struct waiter *waiter)
+{
+    return span_of((const char *)&waiter->sequence, sizeof waiter->sequence);
+}
+
+void waiter_part(struct engine *engine, struct entry *entry)
+{
+    struct waiter *waiter = entry->waiter;
+    if (!waiter) return;
+    waiter->sequence = entry->sequence;
+    waiter->entry = NULL;
+    entry->waiter = NULL;
+    map_add(&engine->absent, absent_key(waiter), waiter);
+}
+
+void waiter_join(struct engine *engine, struct entry *entry)
+{
+    if (engine->absent.count == 0) return;
+    struct waiter *waiter = map_remove(
+        &engine->absent, span_of((const char *)&entry->sequence, sizeof entry->sequence));
+    if (!waiter) return;
+    waiter->sequence = 0;
+    waiter->entry = entry;
+    entry->waiter = waiter;
+}
+
 void waiter_free(struct engine *engine, struct waiter *waiter)
 {
     if (waiter->entry) waiter->entry->waiter = NULL;
+    if (waiter->sequence) map_remove(&engine->absent, absent_key(waiter));
     heap_clear(&engine->deadlines, &waiter->deadline);
     map_remove(&engine->waiters, waiter_key(waiter));
     policy_release(engine, waiter->policy);

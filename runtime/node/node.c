@@ -189,9 +189,11 @@ void node_free(struct node *node)
     if (!node) return;
     if (!node->host_is_borrowed) script_host_free(node->host);
     for (int i = 0; i < 2; i++) {
-        for (size_t at = 0; at < node->posts[i].count; at++)
-            if (node->posts[i].events[at].kind == EVENT_COMMITTED)
-                batch_free(node->posts[i].events[at].batch);
+        for (size_t at = 0; at < node->posts[i].count; at++) {
+            const struct event *event = &node->posts[i].events[at];
+            if (event->kind == EVENT_COMMITTED) batch_free(event->batch);
+            if (event->kind == EVENT_LOADED) load_free(event->load);
+        }
         post_deinit(&node->posts[i]);
     }
     effects_deinit(&node->effects);
@@ -234,6 +236,15 @@ static void commit(struct node *node, struct batch *batch)
     enum status status = node->store->engine->commit(node->store, batch->ops, batch->op_count);
     ensure(status == STATUS_OK);
     node_post(node, &(struct event){.kind = EVENT_COMMITTED, .batch = batch});
+}
+
+static void load_page(struct node *node, struct load *load)
+{
+    for (size_t i = 0; i < load->count; i++) {
+        struct load_item *item = &load->items[i];
+        node->store->engine->get(node->store, span_of(item->key, sizeof item->key), &item->value);
+    }
+    node_post(node, &(struct event){.kind = EVENT_LOADED, .load = load});
 }
 
 static void tell_ready(struct node *node, bool ok, enum code code, struct span reason)
@@ -291,6 +302,7 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_CLOSE: node->io.close(node->io.user, effect->connection); return;
     case EFFECT_DIAL: node->io.dial(node->io.user, effect->dial, effect->address); return;
     case EFFECT_COMMIT: commit(node, effect->batch); return;
+    case EFFECT_LOAD: load_page(node, effect->load); return;
     case EFFECT_RUN: script_run(node->host, &effect->run); return;
     case EFFECT_INTERRUPT:
         script_interrupt(node->host, effect->run.delivery, (enum code)effect->code);
@@ -314,6 +326,7 @@ static void step(struct node *node, const struct event *extra)
     }
     ensure(!node->stepping);
     node->stepping = true;
+    engine_set_clock(node->engine, host_now_ms(node), host_wall_ms(node));
     engine_step(node->engine, post->events, post->count, host_now_ms(node), &node->effects);
     for (size_t i = 0; i < node->effects.count; i++) carry_out(node, &node->effects.items[i]);
     effects_reset(&node->effects);

@@ -313,6 +313,13 @@ static int get_pending(lua_State *L)
     return 1;
 }
 
+/* world.pending_count(w) -> how many they are, those that are in a store only too */
+static int get_pending_count(lua_State *L)
+{
+    lua_pushnumber(L, (double)world_pending(check_state(L)->world));
+    return 1;
+}
+
 /* ---- looking back ---- */
 
 static void push_fact(lua_State *L, const struct kept_fact *fact)
@@ -465,6 +472,8 @@ static int get_counts(lua_State *L)
     set_number(L, "expired", (double)counts.expired);
     set_number(L, "dropped", (double)counts.dropped);
     set_number(L, "lost", (double)counts.lost);
+    set_number(L, "damaged", (double)counts.damaged);
+    set_number(L, "waiting", (double)counts.waiting);
     set_number(L, "lanes", (double)counts.lanes);
     set_number(L, "links_up", (double)counts.links_up);
     return 1;
@@ -523,17 +532,29 @@ static int program_ended(lua_State *L)
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", world_make},    {"close", world_close},
-        {"setenv", setenv_},    {"node", add_node},
-        {"load", load_agent},   {"hook", add_hook},
-        {"send", send_message}, {"receipt", get_receipt},
-        {"now", get_now},       {"run", run_world},
-        {"next", get_next},     {"pending", get_pending},
-        {"facts", get_facts},   {"received", get_received},
-        {"dead", get_dead},     {"lines", get_lines},
-        {"counts", get_counts}, {"cut", cut_link},
-        {"heal", heal_link},    {"delay", delay_link},
-        {"exec", exec_program}, {"ended", program_ended},
+        {"new", world_make},
+        {"close", world_close},
+        {"setenv", setenv_},
+        {"node", add_node},
+        {"load", load_agent},
+        {"hook", add_hook},
+        {"send", send_message},
+        {"receipt", get_receipt},
+        {"now", get_now},
+        {"run", run_world},
+        {"next", get_next},
+        {"pending", get_pending},
+        {"pending_count", get_pending_count},
+        {"facts", get_facts},
+        {"received", get_received},
+        {"dead", get_dead},
+        {"lines", get_lines},
+        {"counts", get_counts},
+        {"cut", cut_link},
+        {"heal", heal_link},
+        {"delay", delay_link},
+        {"exec", exec_program},
+        {"ended", program_ended},
         {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {

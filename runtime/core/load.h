@@ -1,0 +1,31 @@
+/* A page of messages on its way from the store into memory. The engine fills in the sequences,
+ * hands it out with EFFECT_LOAD and gets it back with EVENT_LOADED; in between it belongs to the
+ * shell. */
+#ifndef MOONPOST_LOAD_H
+#define MOONPOST_LOAD_H
+
+#include "core/block.h"
+
+enum { LOAD_MAX = 256 /* messages of a page */ };
+
+struct queue;
+
+struct load_item {
+    uint64_t sequence;
+    char key[9];         /* of its record */
+    struct block *value; /* answer, given: the record; NULL: it is not there */
+    bool damaged;        /* answer: the value is not what was put */
+};
+
+struct load {
+    struct queue *queue; /* the engine's business */
+    size_t count;
+    struct load_item items[LOAD_MAX];
+};
+
+struct load *load_new(struct queue *queue);
+
+/* Releases the values it holds. */
+void load_free(struct load *load);
+
+#endif
