@@ -458,8 +458,18 @@ struct world_node *world_next(struct world *world, struct world_node *node)
     return node ? node->next : world->nodes;
 }
 
+/* Nobody is there any more to hear what became of its dials. */
+static void forget_dials(struct world *world, const struct world_node *node)
+{
+    for (struct happening *at = world->happenings, *next; at; at = next) {
+        next = at->next;
+        if (at->kind == HAPPEN_DIAL && at->node == node) happening_free(world, at);
+    }
+}
+
 static void node_forget(struct world *world, struct world_node *node)
 {
+    forget_dials(world, node);
     struct world_node **slot = &world->nodes;
     while (*slot != node) slot = &(*slot)->next;
     *slot = node->next;
