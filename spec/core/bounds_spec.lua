@@ -6,7 +6,7 @@ local BUSY, FENCED = 3, 41
 local PLENTY = { credit = 2 ^ 40 }
 
 -- Of limits.h.
-local ORIGINS_MAX, EPOCHS_MAX, ATTACHMENTS_MAX, ORIGIN_HOLD_MS = 65536, 16384, 65536, 5000
+local ORIGINS_MAX, EPOCHS_MAX, ATTACHMENTS_MAX, ORIGIN_HOLD_MS = 65536, 4096, 65536, 5000
 
 local function origin_of(number)
   return ("%016d"):format(number) .. "\0\0"
