@@ -29,7 +29,7 @@ enum {
     SILENCE_HEARTBEATS = 2, /* nothing was heard for so many: the link is dead */
     ORIGINS_MAX = 65536,    /* ways back to senders; the one used longest ago is forgotten */
     ORIGIN_HOLD_MS = 5000,  /* a way in use is not taken over by another link */
-    EPOCHS_MAX = 16384,     /* restarted stores remembered; the one seen longest ago is forgotten */
+    EPOCHS_MAX = 4096,      /* restarted stores remembered; the one seen longest ago is forgotten */
     ATTACHMENTS_MAX = 65536, /* addresses attached over all links; a further one is BUSY */
     WINDOW_DEFAULT = 64,     /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,

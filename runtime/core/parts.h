@@ -55,28 +55,28 @@ struct link {
     const struct link_settings *settings; /* of a dialled link, else NULL */
     uint32_t dial, connection;
     uint8_t state;
-    uint8_t role;        /* enum role of the peer, as it says */
-    bool successor;      /* of an older link of the same start, see hello.c */
-    bool answered;       /* the ping of asked_ms */
-    int64_t asked_ms;    /* when it was pinged because a newcomer has its name; 0: never */
-    struct span parting; /* the peer's reason for its bye; owned */
-    bool refused;        /* by a bye with a final code: never dial again */
-    uint32_t dials;      /* since it was last up and stable */
+    uint8_t role;                          /* enum role of the peer, as it says */
+    bool refused;                          /* by a bye with a final code: never dial again */
+    uint32_t dials;                        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
-    struct span name; /* of the peer; owned; before the hello its address or "?" */
+    struct span name;    /* of the peer; owned; before the hello its address or "?" */
+    struct span parting; /* its reason for its bye; owned */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
+    bool successor;        /* of an older link of the same start, see hello.c */
+    bool answered;         /* the ping of asked_ms */
+    int64_t asked_ms;      /* when it was pinged because a newcomer has its name; 0: never */
     struct buffer in, out; /* an unfinished frame; what leaves at the end of the step */
     size_t unwritten;      /* bytes handed out and not known to have left */
     uint64_t credit, sent; /* data frames the peer allows in all; sent so far */
     uint64_t granted, received, settled; /* the same, the other way round */
+    uint32_t open_puts;                  /* data frames accepted into the open batch */
     int64_t beat_ms;                     /* when the next ping is due */
     struct map refusals;                 /* addresses that the peer refused, to struct refusal */
     struct refusal *refused_first;       /* the same as a list */
     uint32_t attach_tries;               /* since the last new refusal */
     int64_t attach_ms;                   /* when they are asked for again; INT64_MAX: none is */
-    uint32_t open_puts;                  /* data frames accepted into the open batch */
 };
 
 /* An address that this node tells of over a link and the peer does not take yet. */

@@ -68,12 +68,13 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     struct link *link = link_of_connection(engine, connection);
     if (!link) return;
     bool was_up = link->up_ms != 0;
+    struct span why = link->parting.size > 0 ? link->parting : reason;
     link_disconnect(engine, link);
     attach_link_gone(link);
     route_link_gone(engine, link);
     sender_link_down(engine, link);
     if (!link->settings) {
-        accepted_gone(engine, link, was_up, reason);
+        accepted_gone(engine, link, was_up, why);
         return;
     }
     if (was_up && engine->now_ms - link->up_ms >= link->settings->stable_for_ms) link->dials = 0;
@@ -81,7 +82,7 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     if (link->refused)
         link->state = LINK_FAILED;
     else
-        link_wait(engine, link, link->parting.size > 0 ? link->parting : reason);
+        link_wait(engine, link, why);
 }
 
 /* ---- frames ---- */

@@ -6,7 +6,7 @@ local BUSY, FENCED = 3, 41
 local PLENTY = { credit = 2 ^ 40 }
 
 -- Of limits.h.
-local ORIGINS_MAX, EPOCHS_MAX, ATTACHMENTS_MAX, ORIGIN_HOLD_MS = 65536, 16384, 65536, 5000
+local ORIGINS_MAX, EPOCHS_MAX, ATTACHMENTS_MAX, ORIGIN_HOLD_MS = 65536, 4096, 65536, 5000
 
 local function origin_of(number)
   return ("%016d"):format(number) .. "\0\0"
@@ -113,7 +113,7 @@ describe("the addresses that are attached to a node", function()
     local refusal = wire.read_attach(peer:frames_of(DETACH)[1])
     assert.same({ BUSY, "late@x", "this node knows 65536 addresses already and takes no more for now" },
       { refusal.code, refusal.address, refusal.reason })
-    peer:say(wire.frame(DETACH, "\0\0\8agent1@x\0\0"))
+    peer:say(wire.detach "agent1@x")
     peer:say(wire.attach "late@x")
     assert.equal("late@x", wire.read_attach(peer:frames_of(ATTACH)[1]).address)
   end)

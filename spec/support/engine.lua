@@ -40,7 +40,7 @@ function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
   local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, anchor = links }, Engine)
-  self.effects = ffi.new "struct effects"
+  self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
   self:step { kind = "START" }

@@ -102,6 +102,12 @@ function wire.attach(address)
   return wire.frame(3, big_endian(0, 2) .. text8(address) .. big_endian(0, 2))
 end
 
+--- It is not any more; or, with a code and a reason, it is refused.
+function wire.detach(address, code, reason)
+  reason = reason or ""
+  return wire.frame(4, big_endian(0, 1) .. big_endian(code or 0, 1) .. text8(address) .. big_endian(#reason, 2) .. reason)
+end
+
 --- An attach or detach that was read: its code, address and reason.
 function wire.read_attach(payload)
   local size = payload:byte(3)

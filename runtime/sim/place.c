@@ -1,0 +1,199 @@
+/* Nodes in a world, and what they ask of it instead of a real shell. */
+#include "sim/parts.h"
+
+#include <stdio.h>
+
+enum { WAITER_MARK_BIT = 63 /* set in tokens that world_waiter gave */ };
+
+/* ---- what a node asks of the world ---- */
+
+static int64_t io_now_ms(void *user)
+{
+    return ((struct world_node *)user)->world->now_ms;
+}
+
+static int64_t io_wall_ms(void *user)
+{
+    return world_wall_ms(((struct world_node *)user)->world);
+}
+
+static void io_write(void *user, uint32_t connection, struct block *block)
+{
+    pipe_write(user, connection, block);
+}
+
+static void io_close(void *user, uint32_t connection)
+{
+    pipe_close(user, connection);
+}
+
+static void io_dial(void *user, uint32_t dial, struct span address)
+{
+    pipe_dial(user, dial, address);
+}
+
+static void io_wake(void *user)
+{
+    ((struct world_node *)user)->awake = true;
+}
+
+static void io_log(void *user, struct span name, const struct log_record *record)
+{
+    world_keep_line(((struct world_node *)user)->world, name, record);
+}
+
+static const char *io_getenv(void *user, const char *name)
+{
+    return world_variable(((struct world_node *)user)->world, name);
+}
+
+static void see_fact(void *user, const struct fact *fact)
+{
+    struct world_node *node = user;
+    if (node->world->see) node->world->see(node->world->watch_user, node, fact);
+}
+
+static bool see_answer(void *user, uint64_t waiter, const struct answer *answer)
+{
+    struct world_node *node = user;
+    if (!(waiter >> WAITER_MARK_BIT)) return false;
+    if (node->world->answered) node->world->answered(node->world->watch_user, waiter, answer);
+    return true;
+}
+
+/* ---- nodes ---- */
+
+struct world_node *place_new(struct world *world, struct span name)
+{
+    struct world_node *node = calloc(1, sizeof *node);
+    ensure(node != NULL);
+    node->world = world;
+    node->name = text_of(name);
+    node->io = (struct node_io){
+        .user = node,
+        .now_ms = io_now_ms,
+        .wall_ms = io_wall_ms,
+        .write = io_write,
+        .close = io_close,
+        .dial = io_dial,
+        .wake = io_wake,
+        .log = io_log,
+        .getenv = io_getenv,
+    };
+    *world->nodes_tail = node;
+    world->nodes_tail = &node->next;
+    return node;
+}
+
+struct world_node *world_node_add(struct world *world, struct span name, uint8_t role,
+                                  bool show_envelopes, const struct world_identity *identity)
+{
+    struct world_node *node = place_new(world, name);
+    struct node_options options = {.role = role,
+                                   .seed = world_random(world),
+                                   .show_envelopes = show_envelopes,
+                                   .deterministic = true,
+                                   .epoch = identity->epoch};
+    size_t size = identity->store.size < STORE_ID_BYTES ? identity->store.size : STORE_ID_BYTES;
+    if (identity->name.size > 0) node->goes_by = text_of(identity->name);
+    if (size > 0) {
+        memcpy(node->store_id, identity->store.bytes, size);
+        options.store_id = node->store_id;
+    }
+    node->node = node_new(&options, &node->io);
+    return node;
+}
+
+void place_watch(struct world_node *node)
+{
+    node_observe(node->node, see_fact, see_answer, node);
+}
+
+struct node *world_node_of(struct world_node *node)
+{
+    return node->node;
+}
+
+struct span world_node_name(const struct world_node *node)
+{
+    return span_text(node->name);
+}
+
+/* As the other shell says it. */
+static void say_listening(struct world_node *node, struct span address)
+{
+    char text[512];
+    snprintf(text, sizeof text, "listening %.*s", SPAN_ARGS(address));
+    world_keep_line(node->world, span_text(node->name),
+                    &(struct log_record){.level = LOG_INFO, .text = span_text(text)});
+}
+
+static void listen_at(struct world_node *node, struct span address)
+{
+    say_listening(node, address);
+    array_reserve(node->listens, node->listen_count, node->listen_capacity);
+    node->listens[node->listen_count++] = text_of(address);
+}
+
+/* A settings file that names no agents or hooks has those of its folder. */
+static void name_defaults(struct settings *settings)
+{
+    if (!settings->agents_given)
+        settings->agents[settings->agent_count++] = span_text("agents/*.lua");
+    if (!settings->hooks_given) settings->hooks[settings->hook_count++] = span_text("hooks/*.lua");
+}
+
+enum status world_node_start(struct world_node *node, const struct settings *settings,
+                             struct span *error)
+{
+    struct settings own = *settings;
+    if (own.file.size > 0) name_defaults(&own);
+    for (size_t i = 0; i < own.listen_count; i++) listen_at(node, own.listen[i]);
+    node_configure(node->node, &own, span_text(node->goes_by ? node->goes_by : node->name));
+    place_watch(node);
+    enum status status = node_load(node->node, error);
+    if (status == STATUS_OK) node_start(node->node);
+    return status;
+}
+
+static bool answers_to(const struct world_node *node, struct span name)
+{
+    if (span_equal(span_text(node->name), name)) return true;
+    for (size_t i = 0; i < node->listen_count; i++)
+        if (span_equal(span_text(node->listens[i]), name)) return true;
+    return false;
+}
+
+struct world_node *world_find(struct world *world, struct span name)
+{
+    struct world_node *node = world->nodes;
+    if (name.size == 0) return node;
+    while (node && (node->leaving || !answers_to(node, name))) node = node->next;
+    return node;
+}
+
+struct world_node *world_next(struct world *world, struct world_node *node)
+{
+    return node ? node->next : world->nodes;
+}
+
+void place_forget(struct world *world, struct world_node *node)
+{
+    struct world_node **slot = &world->nodes;
+    while (*slot != node) slot = &(*slot)->next;
+    *slot = node->next;
+    if (!node->next) world->nodes_tail = slot;
+    pipe_node_gone(world, node);
+    for (size_t i = 0; i < node->listen_count; i++) free(node->listens[i]);
+    free(node->listens);
+    free(node->pipes);
+    free(node->goes_by);
+    free(node->name);
+    node_free(node->node);
+    free(node);
+}
+
+uint64_t world_waiter(struct world *world)
+{
+    return (uint64_t)1 << WAITER_MARK_BIT | ++world->waiters;
+}
