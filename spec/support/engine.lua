@@ -34,17 +34,68 @@ local function settings_of(options)
   return settings, links
 end
 
---- A started engine. `links` are addresses that it dials.
----@param options { name: string, links: string[]|nil }
+-- What an earlier life left, kind by kind, each by its keys.
+local function recover(self)
+  for kind in ffi.string(core.RECOVERY_ORDER):gmatch "." do
+    local keys = {}
+    for key in pairs(self.store) do
+      if key:sub(1, 1) == kind then keys[#keys + 1] = key end
+    end
+    table.sort(keys)
+    for _, key in ipairs(keys) do
+      if c.status(core.engine_recover(self.handle, c.span(key), c.span(self.store[key]))) ~= "OK" then
+        self.damaged[#self.damaged + 1] = key
+      end
+    end
+  end
+  core.engine_recovered(self.handle)
+end
+
+--- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
+--- wall clock in milliseconds at the start.
+---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
-  local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, anchor = links }, Engine)
+  local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, loads = {}, runs = {}, answers = {},
+    damaged = {}, store = options.store or {}, options = options, anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
+  core.engine_set_clock(self.handle, self.now, options.wall or 1000000)
+  recover(self)
   self:step { kind = "START" }
   return self
+end
+
+--- The process is killed and started again so many milliseconds later; what was committed is there again.
+function Engine:restart(ms)
+  local options = {}
+  for name, value in pairs(self.options) do options[name] = value end
+  options.store = self.store
+  options.wall = (self.options.wall or 1000000) + self.now - 1 + ms
+  return engine.new(options)
+end
+
+local function change(self, op)
+  local key = c.text(op.key)
+  if op.kind == ffi.C.OP_DELETE then self.store[key] = nil end
+  if op.kind ~= ffi.C.OP_PUT then return end
+  self.store[key] = c.text(op.head) .. (op.value ~= nil and ffi.string(op.value.bytes, op.value.size) or "")
+end
+
+local function commit(self, batch)
+  for index = 0, tonumber(batch.op_count) - 1 do change(self, batch.ops[index]) end
+  table.insert(self.batches, batch)
+end
+
+local function load(self, page)
+  for index = 0, tonumber(page.count) - 1 do
+    local item = page.items[index]
+    local value = self.store[ffi.string(item.key, 9)]
+    if value then item.value = core.block_copy(c.span(value)) end
+  end
+  table.insert(self.loads, page)
 end
 
 local function take(self, effect)
@@ -57,7 +108,15 @@ local function take(self, effect)
   elseif effect.kind == ffi.C.EFFECT_DIAL then
     table.insert(self.dials, tonumber(effect.dial))
   elseif effect.kind == ffi.C.EFFECT_COMMIT then
-    table.insert(self.batches, effect.batch)
+    commit(self, effect.batch)
+  elseif effect.kind == ffi.C.EFFECT_LOAD then
+    load(self, effect.load)
+  elseif effect.kind == ffi.C.EFFECT_RUN then
+    local message = core.message_of(effect.run.block)
+    table.insert(self.runs, { delivery = effect.run.delivery, attempt = effect.run.attempt, id = c.text(message.id),
+      body = c.text(message.body), at = self.now })
+  elseif effect.kind == ffi.C.EFFECT_RECEIPT then
+    table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level })
   elseif effect.kind == ffi.C.EFFECT_FACT then
     table.insert(self.facts, { fact = ffi.string(core.fact_name(effect.fact.kind)), code = effect.fact.code,
       subject = c.text(effect.fact.subject), reason = c.text(effect.fact.reason), at = self.now })
@@ -80,7 +139,62 @@ end
 --- One event (`kind` and the fields of struct event, texts as strings), and every commit that comes of it.
 function Engine:step(fields)
   once(self, fields)
-  while #self.batches > 0 do once(self, { kind = "COMMITTED", batch = table.remove(self.batches, 1) }) end
+  while #self.batches + #self.loads > 0 do
+    if #self.batches > 0 then once(self, { kind = "COMMITTED", batch = table.remove(self.batches, 1) }) end
+    if #self.loads > 0 then once(self, { kind = "LOADED", load = table.remove(self.loads, 1) }) end
+  end
+end
+
+--- An agent is there; `more` are fields of its declaration.
+function Engine:agent(address, more)
+  local agent = ffi.new "struct agent_declaration"
+  agent.agent, agent.address, agent.concurrency, agent.timeout_ms = 1, c.span(address), 8, 30000
+  agent.profile, agent.retry = 1, retry(1000)
+  agent.retry.attempts = 5
+  for name, value in pairs(more or {}) do agent[name] = value end
+  self:step { kind = "AGENT_UP", agent = agent }
+end
+
+--- The handler of a run (as in `runs`) ended: "ACK", "RETRY", "DEFER", "REJECT", "SKIP".
+function Engine:finish(run, kind, reason)
+  local outcome = ffi.new "struct outcome"
+  outcome.delivery, outcome.kind, outcome.delay_ms = run.delivery, ffi.C["OUTCOME_" .. kind], -1
+  outcome.encoding = ffi.C.ENCODING_JSON
+  if kind == "RETRY" then outcome.code = ffi.C.CODE_HANDLER_ERROR end
+  outcome.reason = c.span(reason or "")
+  self:step { kind = "OUTCOME", outcome = outcome }
+end
+
+--- Send from here; `more` are fields of the message.
+function Engine:send(to, id, more)
+  local submit = ffi.new "struct submit"
+  submit.message.id, submit.message.to, submit.message.body = c.span(id), c.span(to), c.span("body of " .. id)
+  submit.message.profile, submit.message.remaining_ms = 1, 0xffffffffffffffffULL
+  for name, value in pairs(more or {}) do submit.message[name] = value end
+  self:step { kind = "SUBMIT", submit = submit }
+end
+
+--- What is in the store, by kind: { m = 3, ... }.
+function Engine:kept()
+  local kept = {}
+  for key in pairs(self.store) do
+    local kind = key:sub(1, 1)
+    kept[kind] = (kept[kind] or 0) + 1
+  end
+  return kept
+end
+
+--- The dead letters of an address: { reason, failures = { reasons } }.
+function Engine:letters(address)
+  local letters = {}
+  local each = ffi.cast("void (*)(void *, const struct dead_letter *)", function(_, letter)
+    local failures = {}
+    for n = 0, tonumber(letter.failure_count) - 1 do failures[n + 1] = c.text(letter.failures[n].reason) end
+    letters[#letters + 1] = { reason = c.text(letter.reason), failures = failures }
+  end)
+  core.engine_dead(self.handle, c.span(address), each, nil)
+  each:free()
+  return letters
 end
 
 --- Let so many milliseconds pass.
