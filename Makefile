@@ -102,7 +102,7 @@ run:
 test:
 	@sh scripts/build/packages.sh $(TEST_PACKAGES)
 	@$(MAKE) -s all
-	@build/moonpost test spec
+	@sh scripts/build/specs.sh build/moonpost
 
 check: test
 	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
@@ -116,7 +116,7 @@ lint:
 
 asan tsan:
 	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so
-	build/$@/bin/moonpost test spec
+	@sh scripts/build/specs.sh build/$@/bin/moonpost
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
