@@ -50,7 +50,7 @@ void engine_step(struct engine *engine, const struct event *events, size_t count
 
 /* The kinds of records (first byte of their keys) in the order in which they are to be recovered,
  * each kind by its keys; ends with 0. */
-extern const char RECOVERY_ORDER[];
+const char *engine_recovery_order(void);
 
 /* What an earlier life left in the store, before the first step; set the clock first. DAMAGED: the
  * record is none that this engine wrote; it is left alone. */

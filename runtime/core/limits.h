@@ -54,7 +54,8 @@ enum {
 /* The moment that is so many milliseconds after another; never beyond INT64_MAX, which is never. */
 static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)
 {
-    return delay_ms < (uint64_t)(INT64_MAX - now_ms) ? now_ms + (int64_t)delay_ms : INT64_MAX;
+    int64_t room_ms = now_ms > 0 ? INT64_MAX - now_ms : INT64_MAX; /* it may lie before a boot */
+    return delay_ms < (uint64_t)room_ms ? now_ms + (int64_t)delay_ms : INT64_MAX;
 }
 
 #endif

@@ -5,8 +5,12 @@
  * the stop is not all recorded: each counts as possibly sent. */
 #include "core/parts.h"
 
-const char RECOVERY_ORDER[] = {
-    RECORD_EPOCH, RECORD_OUTBOX, RECORD_LANE, RECORD_DEAD, RECORD_FACTS, RECORD_MESSAGE, 0};
+const char *engine_recovery_order(void)
+{
+    static const char order[] = {
+        RECORD_EPOCH, RECORD_OUTBOX, RECORD_LANE, RECORD_DEAD, RECORD_FACTS, RECORD_MESSAGE, 0};
+    return order;
+}
 
 /* A record that waits for its message. */
 struct held {

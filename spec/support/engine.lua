@@ -36,7 +36,7 @@ end
 
 -- What an earlier life left, kind by kind, each by its keys.
 local function recover(self)
-  for kind in ffi.string(core.RECOVERY_ORDER):gmatch "." do
+  for kind in ffi.string(core.engine_recovery_order()):gmatch "." do
     local keys = {}
     for key in pairs(self.store) do
       if key:sub(1, 1) == kind then keys[#keys + 1] = key end
