@@ -13,6 +13,7 @@
 #define MOONPOST_STORE_H
 
 #include "core/batch.h"
+#include "core/load.h"
 #include "core/status.h"
 
 enum {
@@ -87,6 +88,9 @@ struct store_engine {
 struct store {
     const struct store_engine *engine;
 };
+
+/* Give a page of messages their values, as they are at one moment. IO: it has none. */
+enum status store_load(struct store *store, struct load *load);
 
 /* A store that lives as long as its process. */
 struct store *store_memory_open(void);

@@ -230,9 +230,3 @@ struct store *store_memory_open(void)
     memory->random = 1;
     return &memory->store;
 }
-
-void store_page_release(struct store_page *page)
-{
-    for (size_t i = 0; i < page->count; i++) block_release(page->records[i].value);
-    page->count = 0;
-}
