@@ -1,6 +1,5 @@
 --- `moonpost.node { ... }`: checks a node's settings and answers them in normal form.
 local agent = require "moonpost.agent"
-local errors = require "moonpost.errors"
 local hook = require "moonpost.hook"
 local profile = require "moonpost.profile"
 local retry = require "moonpost.retry"
