@@ -14,7 +14,7 @@
 # BUILD=release (default), debug, asan, tsan
 
 # The Debian packages, in one place: to build, to run the specs, and to check.
-BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev
+BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
 TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
 CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
 
@@ -34,18 +34,21 @@ MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefin
 MODE_tsan    = -O1 -g -fsanitize=thread
 
 # luarocks says where LuaJIT is; otherwise pkg-config knows.
-FOUND      := $(shell pkg-config --exists luajit jansson libuv 2>/dev/null && echo yes)
+FOUND      := $(shell pkg-config --exists luajit jansson libuv lmdb 2>/dev/null && echo yes)
 LUA_CFLAGS  = $(if $(LUAJIT_INCDIR),-I$(LUAJIT_INCDIR)/luajit-2.1,$(shell pkg-config --cflags luajit))
 ifeq ($(FOUND),yes)
-LIB_CFLAGS := $(LUA_CFLAGS) $(shell pkg-config --cflags jansson libuv)
+LIB_CFLAGS := $(LUA_CFLAGS) $(shell pkg-config --cflags jansson libuv lmdb)
 LUA_LIBS   := $(shell pkg-config --libs luajit jansson)
-UV_LIBS    := $(shell pkg-config --libs libuv)
+LMDB_LIBS  := $(shell pkg-config --libs lmdb)
+SHELL_LIBS := $(shell pkg-config --libs libuv) $(LMDB_LIBS)
 endif
 OUR_CFLAGS  = $(STRICT) $(MODE_$(BUILD)) -Iruntime $(LIB_CFLAGS) -MMD -MP -fPIC
 
 objects  = $(patsubst runtime/%.c,$(OUT)/%.o,$(wildcard $(1)))
 core     = $(call objects,runtime/core/*.c)
-common   = $(core) $(call objects,runtime/store/*.c runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
+disk     = $(addprefix $(OUT)/store/,store_lmdb.o folder.o crc32c.o)
+store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
+common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
@@ -53,30 +56,35 @@ sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 .PHONY: all found packages run test check lint asan tsan sim install format functions pure clean help link
 .DEFAULT_GOAL := all
 
-all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so link
+all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
 
 found:
-	@[ "$(FOUND)" = yes ] || { echo "moonpost: LuaJIT, libuv and jansson are needed to build." >&2; \
+	@[ "$(FOUND)" = yes ] || { echo "moonpost: LuaJIT, libuv, jansson and LMDB are needed to build." >&2; \
 	  echo "  Debian, Ubuntu  apt-get install $(BUILD_PACKAGES)" >&2; \
-	  echo "  Fedora          dnf install gcc make pkgconf luajit-devel libuv-devel jansson-devel" >&2; \
-	  echo "  Arch            pacman -S gcc make pkgconf luajit libuv jansson" >&2; \
-	  echo "  Alpine          apk add build-base pkgconf luajit-dev libuv-dev jansson-dev" >&2; exit 1; }
+	  echo "  Fedora          dnf install gcc make pkgconf luajit-devel libuv-devel jansson-devel lmdb-devel" >&2; \
+	  echo "  Arch            pacman -S gcc make pkgconf luajit libuv jansson lmdb" >&2; \
+	  echo "  Alpine          apk add build-base pkgconf luajit-dev libuv-dev jansson-dev lmdb-dev" >&2; exit 1; }
 
 # build/moonpost is the executable of the build that was made last.
 link: $(OUT)/bin/moonpost $(OUT)/bin/sim
 	@for name in moonpost sim; do [ "$$(readlink build/$$name)" = $(BUILD)/bin/$$name ] || \
 	  ln -sfn $(BUILD)/bin/$$name build/$$name; done
 
-$(OUT)/bin/moonpost: $(common) $(world) $(call objects,runtime/shell/*.c runtime/main.c)
+$(OUT)/bin/moonpost: $(common) $(disk) $(world) $(call objects,runtime/shell/*.c runtime/main.c)
 	@mkdir -p $(@D)
-	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(UV_LIBS) -lpthread -lm -ldl
+	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(SHELL_LIBS) -lpthread -lm -ldl
 
-# The folder rule, kept by the linker: the simulator has no libuv, the core nothing but libc.
+# The folder rule, kept by the linker: the simulator has no libuv and no LMDB, the core nothing but
+# libc.
 $(OUT)/bin/sim: $(common) $(world) $(OUT)/sim/main.o
 	@mkdir -p $(@D)
 	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) -lm -ldl
-$(OUT)/libcore.so: $(core) $(call objects,runtime/store/*.c)
-	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -shared $(if $(filter release debug,$(BUILD)),-Wl$(comma)-z$(comma)defs) -o $@ $^ -lm
+whole  = $(if $(filter release debug,$(BUILD)),-Wl$(comma)-z$(comma)defs)
+$(OUT)/libcore.so: $(core) $(store)
+	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -shared $(whole) -o $@ $^ -lm
+# The store on disk, for its specs.
+$(OUT)/libstore.so: $(core) $(store) $(disk)
+	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -shared $(whole) -o $@ $^ $(LMDB_LIBS) -lm
 comma := ,
 
 $(OUT)/%.o: runtime/%.c
@@ -111,11 +119,11 @@ check: test
 lint:
 	luacheck -q lua spec scripts examples
 	clang-format --dry-run -Werror $(sources)
-	@$(MAKE) -s BUILD=debug build/debug/bin/moonpost build/debug/bin/sim build/debug/libcore.so
+	@$(MAKE) -s BUILD=debug build/debug/bin/moonpost build/debug/bin/sim build/debug/libcore.so build/debug/libstore.so
 	@! ls examples/*/moonpost.lua 2>/dev/null
 
 asan tsan:
-	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so
+	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so build/$@/libstore.so
 	@sh scripts/build/specs.sh build/$@/bin/moonpost
 
 sim: all

@@ -19,6 +19,7 @@ external_dependencies = {
   LUAJIT = { header = "luajit-2.1/luajit.h", library = "luajit-5.1" },
   UV = { header = "uv.h", library = "uv" },
   JANSSON = { header = "jansson.h", library = "jansson" },
+  LMDB = { header = "lmdb.h", library = "lmdb" },
 }
 build = {
   type = "make",

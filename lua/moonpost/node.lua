@@ -1,6 +1,5 @@
 --- `moonpost.node { ... }`: checks a node's settings and answers them in normal form.
 local agent = require "moonpost.agent"
-local errors = require "moonpost.errors"
 local hook = require "moonpost.hook"
 local profile = require "moonpost.profile"
 local retry = require "moonpost.retry"
@@ -65,10 +64,26 @@ local function policy(value)
   return nil, "expected a file or a glob that ends in .lua, got " .. show(value)
 end
 
+-- Room for a few commits and what settling needs.
+local STORE_LEAST = 1024 ^ 2
+
+local function store_max(value)
+  local bytes, reason = units.size(value)
+  if bytes and bytes < STORE_LEAST then return nil, show(value) .. ' is less than "1M"' end
+  return bytes, reason
+end
+
+local STORE = {
+  path = { read = shape.string(1024), default = "data" },
+  sync = { read = shape.choice { commit = true, relaxed = true }, default = "commit" },
+  max = { read = store_max, default = 8 * 1024 ^ 3 },
+}
+
 local function store(value)
   if value == "memory" then return value end
-  if type(value) == "table" and value.path ~= nil then return nil, ".path: " .. errors.NOT_YET, "UNSUPPORTED" end
-  return nil, ('%s: %s; the store is "memory"'):format(show(value), errors.NOT_YET), "UNSUPPORTED"
+  if type(value) == "table" then return shape.read(STORE, value) end
+  if type(value) ~= "string" then return nil, 'expected "memory" or { path = "data" }, got ' .. show(value) end
+  return nil, ('%s: the store is "memory" or { path = %s }'):format(show(value), show(value))
 end
 
 local function split(value, names)

@@ -366,6 +366,11 @@ static void flush_batch(struct engine *engine)
     engine->open->number = ++engine->batches;
 }
 
+bool engine_settled(const struct engine *engine)
+{
+    return !engine->committing && batch_is_empty(engine);
+}
+
 static void take_committed(struct engine *engine, struct batch *batch)
 {
     ensure(engine->committing && batch->number + 1 == engine->batches);
@@ -449,7 +454,10 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_BYTES: session_bytes(engine, event->connection, event->bytes); return;
     case EVENT_WRITTEN: credit_written(engine, event->connection, event->size); return;
     case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
-    case EVENT_COMMITTED: take_committed(engine, event->batch); return;
+    case EVENT_COMMITTED:
+        engine->store_full = event->store_full;
+        take_committed(engine, event->batch);
+        return;
     case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
     case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;

@@ -71,6 +71,9 @@ enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct 
 /* When the engine wants to be called next at the latest; INT64_MAX: nothing is due. */
 int64_t engine_deadline_ms(const struct engine *engine);
 
+/* No change waits to be committed, and none is being committed. */
+bool engine_settled(const struct engine *engine);
+
 /* Which facts become effects (bit 1 << FACT_X), and which hook steps are asked (1 << HOOK_X). */
 void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps);
 

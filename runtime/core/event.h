@@ -16,7 +16,7 @@ enum event_kind {
     EVENT_BYTES,       /* `connection`, `bytes`: any number of frames, or parts of them */
     EVENT_WRITTEN,     /* `size` more bytes that were written to `connection` have left this node */
     EVENT_CLOSED,      /* `connection` is gone, `reason`; its number may be used again afterwards */
-    EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable */
+    EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable; `store_full` */
     EVENT_LOADED,      /* `load`, given back with its values */
     EVENT_AGENT_UP,    /* `agent`: deliver to it */
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
@@ -67,6 +67,7 @@ struct event {
     int64_t delay_ms;
     struct batch *batch;
     struct load *load;
+    bool store_full; /* what room is left is for settling: accept nothing new */
     const struct agent_declaration *agent;
     const struct submit *submit;
     const struct outcome *outcome;

@@ -167,6 +167,7 @@ struct engine {
     struct batch *open;    /* never NULL */
     struct batch *spare;   /* given back and empty, or NULL */
     bool committing;       /* a batch is out */
+    bool store_full;       /* as of the last commit */
     bool urgent;           /* somebody waits for the open batch */
     int64_t opened_ms;     /* when the open batch got its first change */
     uint64_t batches;      /* number of the open batch */

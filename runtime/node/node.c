@@ -1,19 +1,23 @@
 /* A node carries out what its engine asks for.
  *
  * Events queue up in `posts`; a step takes all of them, its effects are carried out in order, and
- * what scripts do meanwhile queues up for the next step. The store is the memory engine: it commits
- * at once and says so in the next step, as a slower one would. */
+ * what scripts do meanwhile queues up for the next step. A store in memory commits at once and says
+ * so in the next step, as a slower one does; a store on disk the shell commits to, off the loop. */
 #include "node/node.h"
 
 #include <glob.h>
 #include <stdio.h>
 #include "core/array.h"
 #include "core/random.h"
+#include "core/record.h"
 #include "node/journal.h"
 #include "node/post.h"
-#include "store/store.h"
+#include "store/identity.h"
 
-enum { STEPS_PER_TURN_MAX = 1000 /* then the shell gets a word in */ };
+enum {
+    STEPS_PER_TURN_MAX = 1000, /* then the shell gets a word in */
+    NAME_MADE_BYTES = 32
+};
 
 struct node {
     struct node_io io;
@@ -22,6 +26,7 @@ struct node {
     struct script_host *host;
     bool host_is_borrowed;
     struct store *store;
+    struct identity identity; /* epoch 0: the store has none, it lives as long as the process */
     struct settings settings; /* its texts live in the host that loaded them */
     char *name;
     uint64_t random;
@@ -108,23 +113,55 @@ static void see_frame(void *user, bool outgoing, struct span peer, const struct 
     if (journal_frame(outgoing, peer, frame, bytes, &record, text, fields)) host_log(user, &record);
 }
 
+static struct span make_name(struct node *node, char *made)
+{
+    snprintf(made, NAME_MADE_BYTES, "node-%08x", (unsigned)random_next(&node->random));
+    return span_text(made);
+}
+
 static void set_name(struct node *node, struct span given, struct span from_settings)
 {
     struct span name = given.size > 0 ? given : from_settings;
-    char made[32];
-    if (name.size == 0) {
-        snprintf(made, sizeof made, "node-%08x", (unsigned)random_next(&node->random));
-        name = span_text(made);
-    }
+    char made[NAME_MADE_BYTES];
+    if (name.size == 0) name = span_text(node->identity.name);
+    if (name.size == 0) name = make_name(node, made);
     node->name = strndup(name.bytes, name.size);
     if (!node->host_is_borrowed) script_host_name(node->host, node_name(node));
+}
+
+static uint32_t store_facts(const struct store_engine *engine)
+{
+    if (!engine->durable) return FACT_OWNER_MEMORY;
+    return engine->relaxed ? FACT_OWNER_RELAXED : 0;
+}
+
+static uint64_t epoch_of(const struct node *node)
+{
+    if (node->identity.epoch) return node->identity.epoch;
+    return node->options.epoch ? node->options.epoch : 1;
+}
+
+static void make_store_id(struct node *node, char *store_id)
+{
+    uint64_t id[2] = {random_next(&node->random), random_next(&node->random)};
+    memcpy(store_id, id, STORE_ID_BYTES);
+}
+
+/* Of a store on disk, of the world that made the node, or a new one. */
+static void copy_store_id(struct node *node, char *store_id)
+{
+    const char *kept = node->identity.epoch ? node->identity.store_id : node->options.store_id;
+    if (kept)
+        memcpy(store_id, kept, STORE_ID_BYTES);
+    else
+        make_store_id(node, store_id);
 }
 
 static struct engine_settings engine_settings(struct node *node, const struct settings *settings)
 {
     struct engine_settings made = {
         .name = node_name(node),
-        .epoch = node->options.epoch ? node->options.epoch : 1,
+        .epoch = epoch_of(node),
         .seed = random_next(&node->random),
         .role = node->options.role,
         .profile = settings->send_profile,
@@ -139,13 +176,11 @@ static struct engine_settings engine_settings(struct node *node, const struct se
         .mailbox_bytes_max = settings->mailbox_bytes_max,
         .body_max = settings->body_max,
         .heartbeat_ms = 15000,
-        .store_facts = FACT_OWNER_MEMORY,
+        .store_facts = store_facts(node->store->engine),
         .links = settings->links,
         .link_count = settings->link_count,
     };
-    uint64_t id[2] = {random_next(&node->random), random_next(&node->random)};
-    memcpy(made.store_id, node->options.store_id ? node->options.store_id : (const char *)id,
-           STORE_ID_BYTES);
+    copy_store_id(node, made.store_id);
     return made;
 }
 
@@ -182,6 +217,94 @@ struct node *node_new(const struct node_options *options, const struct node_io *
     node->host = options->waiters ? options->waiters : make_host(node);
     if (options->settings) node_configure(node, options->settings, options->name);
     return node;
+}
+
+/* ---- the store ---- */
+
+static bool say_store(struct node *node, const char *text, char *error)
+{
+    const char *own = node->store->engine->error(node->store);
+    snprintf(error, STORE_ERROR_BYTES, "%s", own[0] ? own : text);
+    return false;
+}
+
+static void set_identity(struct node *node, struct span name)
+{
+    struct identity *identity = &node->identity;
+    char made[NAME_MADE_BYTES];
+    if (identity->epoch == 0) make_store_id(node, identity->store_id);
+    identity->epoch++;
+    if (name.size == 0 && !identity->name[0]) name = make_name(node, made);
+    if (name.size == 0 || name.size > ADDRESS_BYTES_MAX) return;
+    memcpy(identity->name, name.bytes, name.size);
+    identity->name[name.size] = 0;
+}
+
+bool node_use_store(struct node *node, struct store *store, struct span name, char *error)
+{
+    node->store->engine->close(node->store);
+    node->store = store;
+    if (identity_read(store, &node->identity) != STATUS_OK)
+        return say_store(node,
+                         "who this node is cannot be read from its store: the record is "
+                         "damaged; restore a backup",
+                         error);
+    set_identity(node, name);
+    if (identity_write(store, &node->identity) == STATUS_OK) return true;
+    return say_store(node, "cannot write to the store", error);
+}
+
+static void recover_record(struct node *node, const struct store_record *record,
+                           struct node_found *found)
+{
+    char kind = record->key.bytes[0];
+    if (kind == RECORD_MESSAGE) found->messages++;
+    if (kind == RECORD_DEAD) found->dead++;
+    bool good = !record->damaged &&
+                engine_recover(node->engine, record->key, block_span(record->value)) == STATUS_OK;
+    if (!good) found->damaged++;
+}
+
+/* The key behind this one. */
+static struct span key_behind(struct span key, char *buffer)
+{
+    memcpy(buffer, key.bytes, key.size);
+    buffer[key.size] = 0;
+    return span_of(buffer, key.size + 1);
+}
+
+static enum status recover_kind(struct node *node, struct span kind, struct store_page *page,
+                                struct node_found *found)
+{
+    char buffer[STORE_KEY_MAX + 1];
+    struct span from = kind;
+    enum status status;
+    do {
+        status = node->store->engine->scan(node->store, kind, from, page);
+        for (size_t i = 0; i < page->count; i++) recover_record(node, &page->records[i], found);
+        if (page->count) from = key_behind(page->records[page->count - 1].key, buffer);
+        store_page_release(page);
+    } while (status == STATUS_OK && page->more);
+    return status;
+}
+
+bool node_recover(struct node *node, struct node_found *found, char *error)
+{
+    enum status status = STATUS_OK;
+    struct store_page *page = calloc(1, sizeof *page);
+    ensure(page != NULL);
+    *found = (struct node_found){.messages = 0};
+    engine_set_clock(node->engine, host_now_ms(node), host_wall_ms(node));
+    for (const char *kind = engine_recovery_order(); *kind && status == STATUS_OK; kind++)
+        status = recover_kind(node, span_of(kind, 1), page, found);
+    engine_recovered(node->engine);
+    free(page);
+    return status == STATUS_OK || say_store(node, "cannot read the store", error);
+}
+
+bool node_settled(const struct node *node)
+{
+    return !node->engine || engine_settled(node->engine);
 }
 
 void node_free(struct node *node)
@@ -231,20 +354,37 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 
 /* ---- effects ---- */
 
+void node_committed(struct node *node, struct batch *batch, struct store_room room)
+{
+    node_post(node,
+              &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room.full});
+}
+
 static void commit(struct node *node, struct batch *batch)
 {
-    enum status status = node->store->engine->commit(node->store, batch->ops, batch->op_count);
+    const struct store_engine *engine = node->store->engine;
+    if (engine->durable && node->io.commit) {
+        node->io.commit(node->io.user, batch);
+        return;
+    }
+    enum status status = engine->commit(node->store, batch->ops, batch->op_count);
     ensure(status == STATUS_OK);
-    node_post(node, &(struct event){.kind = EVENT_COMMITTED, .batch = batch});
+    node_committed(node, batch, engine->room(node->store));
+}
+
+void node_loaded(struct node *node, struct load *load)
+{
+    node_post(node, &(struct event){.kind = EVENT_LOADED, .load = load});
 }
 
 static void load_page(struct node *node, struct load *load)
 {
-    for (size_t i = 0; i < load->count; i++) {
-        struct load_item *item = &load->items[i];
-        node->store->engine->get(node->store, span_of(item->key, sizeof item->key), &item->value);
+    if (node->store->engine->durable && node->io.load) {
+        node->io.load(node->io.user, load);
+        return;
     }
-    node_post(node, &(struct event){.kind = EVENT_LOADED, .load = load});
+    ensure(store_load(node->store, load) == STATUS_OK);
+    node_loaded(node, load);
 }
 
 static void tell_ready(struct node *node, bool ok, enum code code, struct span reason)

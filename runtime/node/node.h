@@ -5,6 +5,7 @@
 #define MOONPOST_NODE_H
 
 #include "script/script.h"
+#include "store/store.h"
 
 /* What a node needs of the shell it lives in. Borrowed for the node's life. */
 struct node_io {
@@ -22,6 +23,14 @@ struct node_io {
     /* Dial; post EVENT_CONNECTED or EVENT_DIAL_FAILED later, never from inside. Connection numbers
      * are the shell's: small, and not used again before EVENT_CLOSED was taken. */
     void (*dial)(void *user, uint32_t dial, struct span address);
+
+    /* Commit a batch to the store of node_use_store, off the loop; then call node_committed. The
+     * field may be NULL: the node commits at once. */
+    void (*commit)(void *user, struct batch *batch);
+
+    /* Read a page from that store, off the loop, after all batches before it; then call
+     * node_loaded. Not NULL if `commit` is not. */
+    void (*load)(void *user, struct load *load);
 
     /* There are events or deadlines that were not there before: call node_turn soon (once for any
      * number of calls). Never acts from inside. */
@@ -54,6 +63,31 @@ struct node;
 
 struct node *node_new(const struct node_options *options, const struct node_io *io);
 void node_free(struct node *node);
+
+/* Keep everything in this store (given) from now on, under the identity it has or gets now; its
+ * epoch is raised by one, durably. Once, before node_configure; `name` may be empty: the store's,
+ * or one that is made. Without it the node has a store in memory. False: `error`
+ * (STORE_ERROR_BYTES) says why; the store is the node's all the same. */
+bool node_use_store(struct node *node, struct store *store, struct span name, char *error);
+
+/* A batch of io->commit is durable. */
+void node_committed(struct node *node, struct batch *batch, struct store_room room);
+
+/* A page of io->load has its values. */
+void node_loaded(struct node *node, struct load *load);
+
+/* What was found in a store. */
+struct node_found {
+    size_t messages, dead; /* dead letters are messages too */
+    size_t damaged;        /* records that could not be taken up, and stay where they are */
+};
+
+/* Take up what the store holds, between node_configure and node_start; the shell does no commit
+ * meanwhile. False: `error` (STORE_ERROR_BYTES) says why. */
+bool node_recover(struct node *node, struct node_found *found, char *error);
+
+/* Nothing waits to be committed. */
+bool node_settled(const struct node *node);
 
 /* Make the engine by these settings (copied), once, before anything is posted. They are best loaded
  * in the node's own host, so that functions in them can be asked. `name` may be empty. */

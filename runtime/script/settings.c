@@ -136,6 +136,22 @@ static void read_bounds(lua_State *L, const char *name, size_t *count, size_t *b
     lua_pop(L, 1);
 }
 
+static void read_store(lua_State *L, struct reading *reading)
+{
+    struct settings *settings = reading->settings;
+    lua_getfield(L, 1, "store");
+    int index = lua_gettop(L);
+    settings->store_path = span_text("data");
+    settings->store_on_disk = lua_istable(L, index);
+    if (settings->store_on_disk) {
+        settings->store_path = field_span(L, index, "path", reading->arena);
+        settings->store_relaxed =
+            span_equal(field_span(L, index, "sync", reading->arena), span_text("relaxed"));
+        settings->store_max = size_of(field_number(L, index, "max", 0));
+    }
+    lua_pop(L, 1);
+}
+
 static void read_log(lua_State *L, struct reading *reading)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
@@ -171,6 +187,7 @@ static void read_all(lua_State *L, struct reading *reading)
     read_bounds(L, "outbox", &settings->outbox_count_max, &settings->outbox_bytes_max);
     read_bounds(L, "mailbox", &settings->mailbox_count_max, &settings->mailbox_bytes_max);
     settings->body_max = size_of(field_number(L, 1, "body_max", BODY_BYTES_MAX));
+    read_store(L, reading);
     read_log(L, reading);
     settings->production = field_true(L, 1, "production");
     settings->strict = field_true(L, 1, "strict");

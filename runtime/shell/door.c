@@ -3,11 +3,9 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -59,8 +57,6 @@ void doors_close(struct seat *seat)
         seat->doors = door->next;
         door_free(door);
     }
-    if (seat->folder >= 0) close(seat->folder);
-    seat->folder = -1;
 }
 
 /* ---- somebody knocks ---- */
@@ -203,29 +199,10 @@ bool door_open(struct seat *seat, struct span address, bool insecure, struct add
 
 /* ---- the data folder ---- */
 
-/* The lock goes with the process, so it also tells a dead one's socket from a living one's when two
- * nodes start at the same moment. */
-static int lock_folder(const char *folder)
-{
-    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0 || flock(file, LOCK_EX | LOCK_NB) == 0) return file;
-    close(file);
-    return -1;
-}
-
 bool door_open_folder(struct seat *seat, const char *folder, struct address *real,
                       struct complaint *complaint)
 {
     char path[PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/moonpost.sock", folder);
-    if (!address_of_path(path, real, complaint)) return false;
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST)
-        return complain(complaint, "cannot make the folder %s: %s", folder, strerror(errno));
-    seat->folder = lock_folder(folder);
-    if (seat->folder < 0 && errno == EWOULDBLOCK)
-        return complain(complaint, "another node serves %s; stop it first, or use another folder",
-                        path);
-    if (seat->folder < 0)
-        return complain(complaint, "cannot use the folder %s: %s", folder, strerror(errno));
-    return open_unix(seat, real, complaint);
+    return address_of_path(path, real, complaint) && open_unix(seat, real, complaint);
 }

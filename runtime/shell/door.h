@@ -11,7 +11,7 @@ enum { DIAL_WAIT_MS = 10000 };
 bool door_open(struct seat *seat, struct span address, bool insecure, struct address *real,
                struct complaint *complaint);
 
-/* Make the folder (0700), lock it for the life of the seat and serve moonpost.sock (0600) in it. A
+/* Serve moonpost.sock (0600) in the seat's folder, which is there and locked (store/folder.h). A
  * socket that a dead process left is replaced; a living one is a complaint. */
 bool door_open_folder(struct seat *seat, const char *folder, struct address *real,
                       struct complaint *complaint);

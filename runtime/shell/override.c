@@ -5,9 +5,12 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "core/buffer.h"
 
-enum { NAME_BYTES_MAX = 64, VALUE_BYTES_MAX = 4096 };
+#define STORE_MAX_DEFAULT (8ull << 30)
+
+enum { NAME_BYTES_MAX = 64, VALUE_BYTES_MAX = 4096, STORE_PATH_MAX = 1024 };
 
 /* ---- values ---- */
 
@@ -170,19 +173,30 @@ static bool set_envelopes(struct override *override, set_policy *unused, struct 
     return yes || no;
 }
 
+/* A path of the command line or the environment starts at the current folder, so it is made whole.
+ */
 static bool set_store(struct override *override, set_policy *unused, struct span value)
 {
-    (void) override;
+    char here[VALUE_BYTES_MAX], path[2 * VALUE_BYTES_MAX];
+    struct settings *settings = &override->settings;
     (void)unused;
-    return span_equal(value, span_text("memory"));
+    if (value.size == 0 || value.size > STORE_PATH_MAX) return false;
+    settings->store_on_disk = !span_equal(value, span_text("memory"));
+    if (!settings->store_on_disk) return true;
+    if (settings->store_max == 0) settings->store_max = STORE_MAX_DEFAULT;
+    bool whole = value.bytes[0] == '/' || settings->root.size == 0 ||
+                 span_equal(settings->root, span_text(".")) || !getcwd(here, sizeof here);
+    int size = whole ? snprintf(path, sizeof path, "%.*s", SPAN_ARGS(value))
+                     : snprintf(path, sizeof path, "%s/%.*s", here, SPAN_ARGS(value));
+    settings->store_path = arena_copy(&override->memory, span_of(path, (size_t)size));
+    return true;
 }
 
-static bool set_nothing(struct override *override, set_policy *unused, struct span value)
+static bool set_sync(struct override *override, set_policy *unused, struct span value)
 {
-    (void) override;
     (void)unused;
-    (void)value;
-    return false;
+    override->settings.store_relaxed = span_equal(value, span_text("relaxed"));
+    return override->settings.store_relaxed || span_equal(value, span_text("commit"));
 }
 
 static bool add_door(struct override *override, set_policy *unused, struct span value)
@@ -201,7 +215,7 @@ struct rule {
     bool (*apply)(struct override *override, set_policy *set, struct span value);
     set_policy *set; /* of a retry policy's field, else NULL */
     const char *can_be;
-    const char *later; /* a value of the API that is not there yet, "*" for any other; or NULL */
+    const char *later; /* a value of the API that is not there yet, or NULL */
     bool flag_only;
 };
 
@@ -221,8 +235,8 @@ static const struct rule rules[] = {
     {"LOG", set_log, NULL, "debug, info, warn or error, and text or json, such as debug,json", NULL,
      false},
     {"SHOW_ENVELOPES", set_envelopes, NULL, "1 or 0", NULL, false},
-    {"STORE", set_store, NULL, "memory", "*", false},
-    {"SYNC", set_nothing, NULL, "nothing: the store is memory", "*", false},
+    {"STORE", set_store, NULL, "memory, or a folder", NULL, false},
+    {"SYNC", set_sync, NULL, "commit or relaxed", NULL, false},
     POLICY_RULES("SEND", set_send),
     POLICY_RULES("HANDLE", set_handle),
     POLICY_RULES("LINK", set_link),
@@ -232,18 +246,12 @@ static const struct rule rules[] = {
 
 enum { RULES = sizeof rules / sizeof *rules };
 
-static bool is_later(const struct rule *rule, struct span value)
-{
-    if (!rule->later) return false;
-    return strcmp(rule->later, "*") == 0 || span_equal(value, span_text(rule->later));
-}
-
 /* Apply one rule; `origin` is how the user knows it. */
 static bool apply_rule(struct override *override, const struct rule *rule, const char *origin,
                        struct span value, struct complaint *complaint)
 {
     if (rule->apply(override, rule->set, value)) return true;
-    if (is_later(rule, value))
+    if (rule->later && span_equal(value, span_text(rule->later)))
         complain(complaint, "UNSUPPORTED: %s: %.*s: not yet in this version; it can be %s", origin,
                  SPAN_ARGS(value), rule->can_be);
     else

@@ -2,12 +2,15 @@
 #include "shell/seat.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include "core/ensure.h"
 #include "shell/clock.h"
 #include "shell/connection.h"
+#include "shell/disk.h"
 #include "shell/door.h"
 
 enum {
+    EXIT_STORE_FAILED = 74,
     STOP_WAIT_MS = 3000, /* how long links may take to say bye */
     SWEEP_MS = 200,      /* how exactly time limits of connections are kept */
     SLEEP_MS_MAX =
@@ -54,6 +57,18 @@ static void seat_log(void *user, struct span node, const struct log_record *reco
     log_write(&seat->shell->log, node, record);
 }
 
+static void seat_commit(void *user, struct batch *batch)
+{
+    struct seat *seat = user;
+    disk_commit(seat->disk, batch);
+}
+
+static void seat_load(void *user, struct load *load)
+{
+    struct seat *seat = user;
+    disk_load(seat->disk, load);
+}
+
 static struct node_io seat_io(struct seat *seat)
 {
     return (struct node_io){
@@ -63,6 +78,8 @@ static struct node_io seat_io(struct seat *seat)
         .write = seat_write,
         .close = seat_close_connection,
         .dial = seat_dial,
+        .commit = seat_commit,
+        .load = seat_load,
         .wake = seat_wake_node,
         .log = seat_log,
     };
@@ -115,6 +132,45 @@ void seat_turn(struct seat *seat)
     arm_timer(seat);
 }
 
+/* ---- the store ---- */
+
+static void on_committed(void *user, struct batch *batch, struct store_room room)
+{
+    struct seat *seat = user;
+    node_committed(seat->node, batch, room);
+}
+
+static void on_loaded(void *user, struct load *load)
+{
+    struct seat *seat = user;
+    node_loaded(seat->node, load);
+}
+
+/* Nobody knows what is on disk, so nothing is said to anybody any more: the next start reads what
+ * is there. */
+static void on_disk_failed(void *user, const char *reason)
+{
+    struct seat *seat = user;
+    log_say(&seat->shell->log, LOG_ERROR, node_name(seat->node),
+            "the store failed: %s  (nothing of the last commit was confirmed; exit code %d)",
+            reason, EXIT_STORE_FAILED);
+    _exit(EXIT_STORE_FAILED);
+}
+
+static void on_disk_closed(void *user)
+{
+    struct seat *seat = user;
+    seat->disk = NULL;
+    seat_handle_closed(seat);
+}
+
+void seat_start_disk(struct seat *seat, struct store *store)
+{
+    struct disk_calls calls = {seat, on_committed, on_loaded, on_disk_failed};
+    seat->disk = disk_new(&seat->shell->loop, store, &calls);
+    seat->handles++;
+}
+
 /* ---- the end ---- */
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -127,6 +183,7 @@ static void leave(struct seat *seat)
     connections_abort(seat, "the node has stopped");
     seat->state = SEAT_LEAVING;
     uv_close((uv_handle_t *)&seat->timer, on_timer_closed);
+    if (seat->disk) disk_close(seat->disk, on_disk_closed, seat);
 }
 
 void seat_flush(struct seat *seat)
@@ -135,7 +192,8 @@ void seat_flush(struct seat *seat)
     connections_flush(seat);
     if (seat->state != SEAT_STOPPING || seat->awake) return;
     bool late = clock_now_ms() >= seat->stop_at_ms;
-    if (seat->connections == 0 || late) leave(seat);
+    bool done = seat->connections == 0 && node_settled(seat->node);
+    if (done || late) leave(seat);
 }
 
 void seat_drop(struct seat *seat, void (*closed)(void *user), void *user)
@@ -173,6 +231,7 @@ void seat_free(struct seat *seat)
     void (*closed)(void *) = seat->closed;
     void *user = seat->closed_user;
     node_free(seat->node);
+    if (seat->folder >= 0) close(seat->folder);
     free(seat->slots);
     free(seat->root);
     free(seat);

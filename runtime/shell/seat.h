@@ -11,6 +11,7 @@
 
 enum seat_state { SEAT_OPEN, SEAT_STOPPING, SEAT_LEAVING };
 
+struct disk;
 struct slot;
 struct door;
 struct dial;
@@ -21,9 +22,10 @@ struct seat {
     struct node *node;
     struct node_io io;
     enum seat_state state;
-    bool awake; /* wants a turn */
-    char *root; /* relative paths of its addresses start here */
-    int folder; /* its data folder, locked; -1: it has none */
+    bool awake;        /* wants a turn */
+    char *root;        /* relative paths of its addresses start here */
+    int folder;        /* holds the lock of its data folder; -1: it has none */
+    struct disk *disk; /* the thread of its store, NULL: the store is memory */
     uv_timer_t timer;
     size_t handles;     /* of libuv, not closed yet */
     size_t expiring;    /* connections and dials with a time limit */
@@ -42,6 +44,10 @@ struct seat *seat_open(struct shell *shell, const char *root, const struct node_
 
 /* Relative paths of addresses start here from now on; empty: the current folder. Copied. */
 void seat_move(struct seat *seat, struct span root);
+
+/* Start the thread of the node's store, which node_use_store gave it. A failed commit ends the
+ * process with exit code 74. */
+void seat_start_disk(struct seat *seat, struct store *store);
 
 /* The seat of a node of this shell. */
 struct seat *seat_of(struct shell *shell, const struct node *node);

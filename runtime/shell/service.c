@@ -1,6 +1,7 @@
 /* Running one node.
  *
- *   node --> settings file, environment, flags --> its folder's socket, its doors --> agents
+ *   node --> settings file, environment, flags --> its folder, store and socket, its doors -->
+ * agents
  *   --> started; the loop does the rest until service_stop
  */
 #include "shell/service.h"
@@ -14,6 +15,8 @@
 #include "shell/clock.h"
 #include "shell/door.h"
 #include "shell/override.h"
+#include "store/folder.h"
+#include "store/store_lmdb.h"
 
 enum { PATH_BYTES_MAX = 4096 };
 
@@ -22,6 +25,9 @@ struct service {
     const struct service_options *options; /* only while starting */
     struct override override;
     struct seat *seat;
+    char folder[PATH_BYTES_MAX];                 /* of its socket, its lock and its store */
+    struct store *store;                         /* the node's, on disk; NULL: in memory */
+    struct node_found found;                     /* in that store */
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
@@ -124,24 +130,62 @@ static bool open_node(struct service *service, struct complaint *complaint)
     return true;
 }
 
+/* Whoever is to be told to stop has its number in the folder: the supervisor, if there is one. */
+static bool take_folder(struct service *service, struct complaint *complaint)
+{
+    char error[STORE_ERROR_BYTES];
+    const char *root = service->seat->root;
+    struct span path = service->override.settings.store_path;
+    bool as_it_is = strcmp(root, ".") == 0 || path.bytes[0] == '/';
+    snprintf(service->folder, sizeof service->folder, "%s%s%.*s", as_it_is ? "" : root,
+             as_it_is ? "" : "/", SPAN_ARGS(path));
+    service->seat->folder = folder_lock(service->folder, (long)getpid(), error, sizeof error);
+    return service->seat->folder >= 0 || complain(complaint, "%s", error);
+}
+
+static bool open_store(struct service *service, struct complaint *complaint)
+{
+    char error[STORE_ERROR_BYTES];
+    const struct settings *settings = &service->override.settings;
+    struct store_lmdb_options options = {
+        .folder = service->folder,
+        .max_bytes = settings->store_max,
+        .relaxed = settings->store_relaxed,
+    };
+    if (!settings->store_on_disk) return true;
+    struct store *store = store_lmdb_open(&options, error);
+    if (!store) return complain(complaint, "%s", error);
+    service->store = store;
+    return node_use_store(service->seat->node, store, settings->name, error) ||
+           complain(complaint, "%s", error);
+}
+
+/* The store's thread begins when nobody else reads any more. */
+static bool recover(struct service *service, struct complaint *complaint)
+{
+    char error[STORE_ERROR_BYTES];
+    if (!service->store) return true;
+    if (!node_recover(service->seat->node, &service->found, error))
+        return complain(complaint, "%s", error);
+    seat_start_disk(service->seat, service->store);
+    return true;
+}
+
 static bool configure(struct service *service, struct complaint *complaint)
 {
     if (!choose_settings(service, complaint) || !load_settings(service, complaint)) return false;
     const struct settings *settings = &service->override.settings;
     choose_agents(service);
     seat_move(service->seat, settings->root);
+    if (!take_folder(service, complaint) || !open_store(service, complaint)) return false;
     node_configure(service->seat->node, settings, settings->name);
-    return true;
+    return recover(service, complaint);
 }
 
 static bool open_doors(struct service *service, struct complaint *complaint)
 {
-    char folder[PATH_BYTES_MAX];
-    const char *root = service->seat->root;
     const struct settings *settings = &service->override.settings;
-    bool here = strcmp(root, ".") == 0;
-    snprintf(folder, sizeof folder, "%s%sdata", here ? "" : root, here ? "" : "/");
-    bool opened = door_open_folder(service->seat, folder, &service->doors[0], complaint);
+    bool opened = door_open_folder(service->seat, service->folder, &service->doors[0], complaint);
     if (!opened) return false;
     service->door_count = 1;
     for (size_t i = 0; i < settings->listen_count && opened; i++)
@@ -191,14 +235,40 @@ static void say_door(struct service *service, const struct address *door)
                 brackets ? "]" : "", door->port);
 }
 
+static void describe_store(const struct service *service, char *text, size_t size)
+{
+    const struct settings *settings = &service->override.settings;
+    const struct node_found *found = &service->found;
+    if (!service->store)
+        snprintf(text, size, "memory (nothing survives this process)");
+    else
+        snprintf(text, size, "%s  sync %s  messages %zu  dead %zu", service->folder,
+                 settings->store_relaxed ? "relaxed (a power cut may undo the last commits)"
+                                         : "commit",
+                 found->messages > found->dead ? found->messages - found->dead : 0, found->dead);
+}
+
+static void say_damage(struct service *service)
+{
+    const struct node_found *found = &service->found;
+    if (found->damaged == 0) return;
+    log_say(
+        &service->shell->log, LOG_ERROR, node_name(service->seat->node),
+        "%zu records of the store %s are damaged and set aside; look with: moonpost store check "
+        "--store %s",
+        found->damaged, service->folder, service->folder);
+}
+
 static void say_up(struct service *service)
 {
+    char store[PATH_BYTES_MAX + 128];
     uint32_t count = 0;
     while (agent_at(service, count + 1)) count++;
     struct span name = node_name(service->seat->node);
-    log_say(&service->shell->log, LOG_INFO, name,
-            "%s %.*s up  store memory (nothing survives this process)  agents %u",
-            service->options->sentinel ? "sentinel" : "node", SPAN_ARGS(name), count);
+    describe_store(service, store, sizeof store);
+    log_say(&service->shell->log, LOG_INFO, name, "%s %.*s up  store %s  agents %u",
+            service->options->sentinel ? "sentinel" : "node", SPAN_ARGS(name), store, count);
+    say_damage(service);
     for (uint32_t i = 1; i <= count; i++) say_agent(service, agent_at(service, i));
     for (size_t i = 0; i < service->door_count; i++) say_door(service, &service->doors[i]);
     bool meant = service->override.settings.agents_given; /* agents = {} */

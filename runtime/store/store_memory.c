@@ -136,6 +136,16 @@ static enum status memory_get(struct store *store, struct span key, struct block
     return STATUS_OK;
 }
 
+static enum status memory_get_many(struct store *store, struct store_record *records, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        records[i].value = NULL;
+        records[i].damaged = false;
+        memory_get(store, records[i].key, &records[i].value);
+    }
+    return STATUS_OK;
+}
+
 static bool begins_with(struct span key, struct span prefix)
 {
     return key.size >= prefix.size &&
@@ -148,9 +158,13 @@ static enum status memory_scan(struct store *store, struct span prefix, struct s
     struct record **slots[HEIGHT_MAX];
     struct span start = compare(from, prefix) > 0 ? from : prefix;
     struct record *record = find((struct memory *)store, start, slots);
+    size_t bytes = 0;
     page->count = 0;
-    while (record && begins_with(record->key, prefix) && page->count < STORE_PAGE_MAX) {
-        page->records[page->count++] = (struct store_record){record->key, record_value(record)};
+    while (record && begins_with(record->key, prefix) && page->count < STORE_PAGE_MAX &&
+           bytes < STORE_PAGE_BYTES) {
+        page->records[page->count++] =
+            (struct store_record){record->key, record_value(record), false};
+        bytes += record_bytes(record);
         record = record->next[0];
     }
     page->more = record && begins_with(record->key, prefix);
@@ -160,7 +174,25 @@ static enum status memory_scan(struct store *store, struct span prefix, struct s
 static void memory_stat(struct store *store, struct store_stat *stat)
 {
     const struct memory *memory = (struct memory *)store;
-    *stat = (struct store_stat){memory->records, memory->bytes, memory->commits};
+    *stat = (struct store_stat){
+        .records = memory->records, .bytes = memory->bytes, .commits = memory->commits};
+}
+
+static void memory_tend(struct store *store)
+{
+    (void)store;
+}
+
+static struct store_room memory_room(struct store *store)
+{
+    const struct memory *memory = (struct memory *)store;
+    return (struct store_room){.used_bytes = memory->bytes, .max_bytes = UINT64_MAX};
+}
+
+static const char *memory_error(struct store *store)
+{
+    (void)store;
+    return "";
 }
 
 static void memory_close(struct store *store)
@@ -180,9 +212,13 @@ static const struct store_engine memory_engine = {
     .name = "memory",
     .durable = false,
     .commit = memory_commit,
+    .tend = memory_tend,
     .get = memory_get,
+    .get_many = memory_get_many,
     .scan = memory_scan,
     .stat = memory_stat,
+    .room = memory_room,
+    .error = memory_error,
     .close = memory_close,
 };
 
@@ -193,10 +229,4 @@ struct store *store_memory_open(void)
     memory->store.engine = &memory_engine;
     memory->random = 1;
     return &memory->store;
-}
-
-void store_page_release(struct store_page *page)
-{
-    for (size_t i = 0; i < page->count; i++) block_release(page->records[i].value);
-    page->count = 0;
 }

@@ -107,11 +107,19 @@ describe("the settings of a node", function()
     end)
   end
 
-  it("have no store on disk yet", function()
-    assert.equal("UNSUPPORTED: node.store.path: not yet in this version", refusal { store = { path = "data" } })
-    assert.equal('UNSUPPORTED: node.store: "data": not yet in this version; the store is "memory"',
-      refusal { store = "data" })
+  it("keep everything in memory, or in a folder", function()
     assert.equal("memory", moonpost.node({ store = "memory" }).store)
+    assert.same({ path = "data", sync = "commit", max = 8 * 1024 ^ 3 }, moonpost.node({ store = {} }).store)
+    assert.same({ path = "/var/x", sync = "relaxed", max = 64 * 1024 ^ 2 },
+      moonpost.node({ store = { path = "/var/x", sync = "relaxed", max = "64M" } }).store)
+  end)
+
+  it("say what a store can be", function()
+    assert.truthy(refusal({ store = "data" }):find('node.store: "data": the store is "memory" or { path = "data" }', 1, true))
+    assert.truthy(refusal({ store = 5 }):find('node.store: expected "memory" or { path = "data" }, got 5', 1, true))
+    assert.truthy(refusal({ store = { sync = "never" } }):find('node.store.sync: expected "commit", "relaxed", got "never"', 1, true))
+    assert.truthy(refusal({ store = { max = 4096 } }):find('node.store.max: 4096 is less than "1M"', 1, true))
+    assert.truthy(refusal({ store = { paht = "x" } }):find('node.store.paht: unknown key; did you mean "path"?', 1, true))
   end)
 
   it("have no log levels for agents yet", function()

@@ -20,8 +20,6 @@ return require("moonpost").agent { address = "a@b", retry = { atempts = 3 } }]],
   ["global.lua"] = "local moonpost = require 'moonpost'\ncounter = 1\nreturn moonpost.agent { address = 'a@b' }\n",
   ["later.lua"] = [[
 return require("moonpost").agent { address = "a@b", order = "key" }]],
-  ["path.lua"] = [[
-return require("moonpost").node { store = { path = "data" } }]],
   ["twin.lua"] = [[
 return require("moonpost").agent { address = "greeter@local", on = { message = function() end } }]],
   ["loop.lua"] = "while true do end\n",
@@ -119,17 +117,13 @@ describe("the command line", function()
     says({ "run", "later.lua" }, "UNSUPPORTED: agent.order: not yet", 1, other)
   end)
 
-  it("refuses a store with a path, since nothing is durable yet", function()
-    says({ "run", "path.lua" }, "UNSUPPORTED: node.store.path: not yet", 1, other)
-  end)
-
   it("names both files of one address", function()
     says({ "run", "greeter.lua", "twin.lua" },
       'twin.lua: address "greeter@local" is served by greeter.lua already', 1, other)
   end)
 
   it("refuses a second node in the same folder", function()
-    says({ "run", "greeter.lua" }, "another node serves data/moonpost.sock", 1)
+    says({ "run", "greeter.lua" }, "uses the folder data; stop it first", 1)
   end)
 
   it("refuses a door outside loopback and names the setting", function()

@@ -1,12 +1,12 @@
---- The core for specs: its headers go through the C preprocessor into ffi.cdef, its code comes from
---- libcore.so of the build that runs the specs.
+--- The core and the store for specs: headers go through the C preprocessor into ffi.cdef, code comes
+--- from libcore.so and libstore.so of the build that runs the specs.
 local ffi = require "ffi"
 
 local c = { ffi = ffi }
 
 local HEADERS = {
   "core/retry.h", "core/heap.h", "core/map.h", "core/slots.h", "core/lane.h", "core/frame.h", "core/queue.h",
-  "core/seen.h", "store/store.h", "core/engine.h",
+  "core/seen.h", "core/engine.h", "store/store.h", "store/store_lmdb.h", "store/folder.h", "store/crc32c.h",
 }
 
 local function read(path)
@@ -45,21 +45,26 @@ local function preprocessed()
 end
 
 -- Beside the executable that runs this, so that a sanitized one gets sanitized code.
-local function library()
-  ffi.cdef "long readlink(const char *path, char *buffer, size_t size);"
+local function library(name)
+  if not pcall(function() return ffi.C.readlink end) then
+    ffi.cdef "long readlink(const char *path, char *buffer, size_t size);"
+  end
   local buffer = ffi.new "char[4096]"
   local size = ffi.C.readlink("/proc/self/exe", buffer, 4096)
   local folder = ffi.string(buffer, size):match "^(.*)/bin/[^/]*$"
-  local path = folder and folder .. "/libcore.so"
+  local path = folder and folder .. "/" .. name
   local there = path and io.open(path)
-  if not there then return "build/release/libcore.so" end
+  if not there then return "build/release/" .. name end
   there:close()
   return path
 end
 
 -- Specs share one Lua state, but not their modules: declare once.
 if not pcall(ffi.sizeof, "struct store_page") then ffi.cdef(preprocessed()) end
-c.core = ffi.load(library())
+c.core = ffi.load(library("libcore.so"))
+
+--- The same with the store on disk.
+c.store = ffi.load(library("libstore.so"))
 
 local texts = setmetatable({}, { __mode = "k" })
 
@@ -85,7 +90,7 @@ end
 
 --- The name of an enum status.
 function c.status(number)
-  for _, name in ipairs { "OK", "MORE", "BAD_FRAME", "TOO_LARGE", "UNKNOWN_TYPE", "NOT_FOUND" } do
+  for _, name in ipairs { "OK", "MORE", "BAD_FRAME", "TOO_LARGE", "UNKNOWN_TYPE", "NOT_FOUND", "IO", "DAMAGED", "FULL" } do
     if ffi.C["STATUS_" .. name] == tonumber(number) then return name end
   end
   return tonumber(number)

@@ -11,14 +11,14 @@ node.FLAGS = {
   { name = "profile", value = "PROFILE", help = "of sends that name none: at-least-once, at-most-once" },
   { name = "log", value = "LEVEL", help = "debug, info, warn, error; with json one object a line: info,json" },
   { name = "show-envelopes", help = "log each envelope that passes" },
-  { name = "store", value = "STORE", help = "memory (a store on disk: not yet)" },
-  { name = "sync", value = "SYNC", help = "", not_yet = true },
+  { name = "store", value = "STORE", help = "memory, or the folder of a store on disk" },
+  { name = "sync", value = "SYNC", help = "commit, or relaxed: a power cut may undo the last commits" },
   { name = "no-respawn", help = "", not_yet = true },
   { name = "watch", help = "", not_yet = true },
   { name = "fault", value = "FAULT", help = "", not_yet = true },
 }
 
-local KEYS = { "name", "profile", "log", "store" }
+local KEYS = { "name", "profile", "log", "store", "sync" }
 
 local function overrides(options, doors)
   local flags = {}
