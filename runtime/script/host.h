@@ -293,7 +293,7 @@ uint8_t profile_from(struct span name, uint8_t absent);
 uint8_t level_from(struct span name);
 void code_take(struct span name, uint8_t *code, struct span *word);
 
-/* ---- json.c, json_read.c ---- */
+/* ---- json.c, json_read.c, json_plain.c ---- */
 
 /* Encode the value at `index`; borrowed until the next use in this state. Raises BAD_VALUE. */
 struct span json_write(lua_State *L, struct script *script, int index);
@@ -301,6 +301,12 @@ struct span json_write(lua_State *L, struct script *script, int index);
 /* Push the value of a JSON text; NULL. Or push nothing and answer the reason (borrowed until the
  * next use in this state). */
 const char *json_push(lua_State *L, struct script *script, struct span text);
+
+/* The same for plain text; false: json_push must see for itself what is the matter. */
+bool json_push_plain(lua_State *L, struct script *script, struct span text);
+
+/* The length of the UTF-8 sequence at the start; 0: there is none. */
+size_t json_utf8_length(const unsigned char *at, size_t left);
 void json_deinit(struct json_scratch *scratch);
 
 /* ---- bind_*.c ---- */
