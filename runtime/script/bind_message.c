@@ -173,8 +173,9 @@ static void push_small(lua_State *L, const struct task *task, const struct messa
     lua_pushvalue(L, ctx);
     lua_rawseti(L, -2, 0);
     if (message->encoding == ENCODING_JSON) return;
+    push_ref(L, task->script, REF_BODY);
     push_span(L, message->body);
-    lua_setfield(L, -2, field_names[FIELD_BODY]);
+    lua_rawset(L, -3);
 }
 
 void message_push_delivered(lua_State *L, const struct task *task, int ctx)
@@ -217,6 +218,8 @@ static void push_index(lua_State *L, struct script *script)
 
 void message_register(lua_State *L, struct script *script)
 {
+    lua_pushstring(L, field_names[FIELD_BODY]);
+    script->refs[REF_BODY] = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_createtable(L, 0, 2);
     push_index(L, script);
     lua_setfield(L, -2, "__index");

@@ -38,6 +38,7 @@ enum ref {
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */
     REF_MESSAGE,     /* metatable of msg */
+    REF_BODY,        /* the name of msg.body */
     REF_HOLDER,      /* metatable of what a msg holds on to that has no ctx */
     REF_ENVELOPE,    /* metatable of envelopes and facts in hooks */
     REF_ARRAY,       /* metatable of moonpost.array */
@@ -96,6 +97,7 @@ struct guard {
     struct turn *volatile turn;  /* the innermost guarded one of this host */
     volatile int64_t expires_ns; /* when the timer goes off; 0: it is not armed */
     volatile bool hooked;        /* a debug hook is set in some state */
+    int64_t tick_ns;             /* how exactly turns are timed */
 };
 
 struct agent {
