@@ -13,7 +13,7 @@
 #include "shell/files.h"
 #include "shell/guest.h"
 #include "shell/lines.h"
-#include "shell/load.h"
+#include "shell/load_wait.h"
 #include "shell/override.h"
 #include "shell/process.h"
 #include "shell/service.h"
@@ -23,8 +23,7 @@ enum {
     EXIT_USAGE = 2,
     EXIT_BUG = 70,
     ARGUMENTS_MAX = 1024,
-    PATH_BYTES_MAX = 4096,
-    LOAD_TICK_MS = 100
+    PATH_BYTES_MAX = 4096
 };
 
 struct front {
@@ -39,10 +38,7 @@ struct front {
     struct guest child; /* of shell.exec or shell.spec: one in all */
     bool show_envelopes;
     uint64_t child_waiter;
-    struct load *load; /* of shell.load */
-    uv_timer_t load_tick;
-    uint64_t load_waiter;
-    bool load_done;
+    struct load_wait *loads;
     char **folders; /* of shell.temp; owned */
     size_t folder_count, folder_capacity;
 };
@@ -264,104 +260,9 @@ static void wait_line(struct front *front, uint64_t waiter, lua_State *L, int fi
     shell_later(&front->shell, give_line, front);
 }
 
-/* ---- shell.load ---- */
-
-static void set_load_number(lua_State *L, const char *name, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, name);
-}
-
-static int push_load(lua_State *L, void *user)
-{
-    const struct front *front = user;
-    struct load_report report;
-    load_look(front->load, &report);
-    lua_createtable(L, 0, 10);
-    lua_pushboolean(L, front->load_done);
-    lua_setfield(L, -2, "done");
-    lua_pushstring(L, report.reason[0] ? report.reason : NULL);
-    lua_setfield(L, -2, "reason");
-    set_load_number(L, "sent", (double)report.sent);
-    set_load_number(L, "answered", (double)report.answered);
-    set_load_number(L, "refused", (double)report.refused);
-    set_load_number(L, "seconds", report.seconds);
-    set_load_number(L, "p50_ms", report.p50_ms);
-    set_load_number(L, "p90_ms", report.p90_ms);
-    set_load_number(L, "p99_ms", report.p99_ms);
-    set_load_number(L, "max_ms", report.max_ms);
-    return 1;
-}
-
-static void tell_load(struct front *front)
-{
-    uint64_t waiter = front->load_waiter;
-    front->load_waiter = 0;
-    script_wake(program_host(front->guest.program), waiter, true, push_load, front);
-}
-
-static void on_load_tick(uv_timer_t *tick)
-{
-    tell_load(tick->data);
-}
-
-static void on_load_done(void *user)
-{
-    struct front *front = user;
-    front->load_done = true;
-    uv_timer_stop(&front->load_tick);
-    if (front->load_waiter) tell_load(front);
-}
-
-static uint32_t number_at(lua_State *L, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    uint32_t number = (uint32_t)luaL_checknumber(L, -1);
-    lua_pop(L, 1);
-    return number;
-}
-
-static uint8_t choice_at(lua_State *L, int table, const char *name, const char *const *words)
-{
-    const char *word = bind_field(L, table, name);
-    for (uint8_t i = 0; words[i]; i++)
-        if (word && strcmp(words[i], word) == 0) return i;
-    luaL_error(L, "%s is none of the words", name);
-    return 0;
-}
-
-static void start_load(struct front *front, lua_State *L, int table)
-{
-    static const char *const profiles[] = {"at-most-once", "at-least-once", "exactly-once", NULL};
-    static const char *const levels[] = {"none", "sent", "stored", "handled", NULL};
-    struct load_options options = {
-        .link = span_text(bind_field(L, table, "link")),
-        .to = span_text(bind_field(L, table, "to")),
-        .count = number_at(L, table, "count"),
-        .window = number_at(L, table, "window"),
-        .size = number_at(L, table, "size"),
-        .profile = choice_at(L, table, "profile", profiles),
-        .level = choice_at(L, table, "await", levels),
-        .done = on_load_done,
-        .user = front,
-    };
-    uv_timer_init(&front->shell.loop, &front->load_tick);
-    front->load_tick.data = front;
-    front->load = load_start(&front->shell, &options);
-}
-
 static void wait_load(struct front *front, uint64_t waiter, lua_State *L, int first)
 {
-    if (!front->load) start_load(front, L, first);
-    front->load_waiter = waiter;
-    uv_timer_start(&front->load_tick, on_load_tick, front->load_done ? 0 : LOAD_TICK_MS, 0);
-}
-
-static void end_load(struct front *front)
-{
-    if (!front->load) return;
-    uv_close((uv_handle_t *)&front->load_tick, NULL);
-    load_free(front->load);
+    load_wait_begin(front->loads, waiter, L, first);
 }
 
 static void wait_process(struct front *front, uint64_t waiter, lua_State *L, int first)
@@ -504,6 +405,7 @@ static void front_start(struct front *front, int argc, char *const *argv)
     guest_open(&front->guest, &front->shell, &options);
     struct script *script = program_script(front->guest.program);
     front->processes = processes_new(&front->shell.loop, program_host(front->guest.program));
+    front->loads = load_wait_new(&front->shell, program_host(front->guest.program));
     front_preload(front, script);
     processes_preload(front->processes, script);
     preload_all(front, script);
@@ -515,7 +417,7 @@ static void front_end(struct front *front)
 {
     processes_free(front->processes);
     if (front->service) service_stop(front->service);
-    end_load(front);
+    load_wait_free(front->loads);
     shell_close_nodes(&front->shell);
     guest_free(&front->child);
     guest_free(&front->guest);

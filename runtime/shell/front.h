@@ -9,11 +9,11 @@
  *   shell.spec { args = { ... }, seed = "7" }
  *       -> the same, for the embedded module moonpost.cli.specs
  *   shell.read_line() -> a line of standard input, or false at its end; waits
- *   shell.load { link=, to=, count=, window=, size=, profile=, await= } -> what happened so far,
- * about ten times a second, until `done`; waits. For `moonpost bench`; see load.h shell.temp() -> a
- * new folder that is gone when this process is shell.quiet()  no log lines, unless MOONPOST_LOG
- * asks for them shell.node(address or nil) -> the address of the node to speak to shell.versions()
- * -> { luajit = "LuaJIT 2.1", libuv = "1.44.2", jansson = "2.14" }
+ *   shell.load { ... }, see load_wait.h
+ *   shell.temp() -> a new folder that is gone when this process is
+ *   shell.quiet()  no log lines, unless MOONPOST_LOG asks for them
+ *   shell.node(address or nil) -> the address of the node to speak to
+ *   shell.versions() -> { luajit = "LuaJIT 2.1", libuv = "1.44.2", jansson = "2.14" }
  */
 #ifndef MOONPOST_FRONT_H
 #define MOONPOST_FRONT_H

@@ -23,6 +23,7 @@ struct load {
     uv_timer_t pause; /* until they are sent again */
     char reason[256];
     bool over;
+    int closing; /* what is not closed yet, once it is to be freed */
 };
 
 static int64_t now_ns(void)
@@ -125,6 +126,7 @@ static void on_ready(void *user, bool ok, enum code code, struct span reason)
 {
     (void)code;
     struct load *load = user;
+    if (load->over) return;
     if (!ok) {
         note(load, reason);
         end(load);
@@ -218,20 +220,33 @@ struct load *load_start(struct shell *shell, const struct load_options *options)
     return load;
 }
 
-static void on_pause_closed(uv_handle_t *pause)
+static void close_one(struct load *load)
 {
-    free(pause->data);
+    if (--load->closing > 0) return;
+    free(load->times_ns);
+    free(load->again);
+    free(load->body);
+    free(load->to);
+    free(load);
 }
 
+static void on_pause_closed(uv_handle_t *pause)
+{
+    close_one(pause->data);
+}
+
+static void on_node_gone(void *user)
+{
+    close_one(user);
+}
+
+/* The node may still call until it is gone. */
 void load_free(struct load *load)
 {
     if (!load) return;
+    load->over = true;
+    load->closing = 2;
     node_observe(load->node, NULL, NULL, NULL);
-    struct seat *seat = seat_of(load->shell, load->node);
-    if (seat) seat_close(seat, NULL, NULL);
-    free(load->times_ns);
-    free(load->body);
-    free(load->to);
-    free(load->again);
     uv_close((uv_handle_t *)&load->pause, on_pause_closed);
+    seat_close(seat_of(load->shell, load->node), on_node_gone, load);
 }

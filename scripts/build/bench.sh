@@ -15,7 +15,7 @@ fi
 mkdir -p "$built/peers"
 cp -R "$harness/Makefile" "$harness/run.sh" "$harness/report.awk" "$harness/clients" "$harness/systems" \
     "$harness/phys" "$built/peers/"
-make -s -C "$built/peers"
+make -s -k -C "$built/peers" || echo "make bench: not every client of the harness could be built; its systems are left out" >&2
 cp -R "$here/spec/bench/agents" "$here/spec/bench/node.lua" "$built/"
 
 compile="${CC:-cc} -O2 -g -std=gnu11 -Wall -Wextra"
