@@ -5,6 +5,7 @@
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
 # make format     let clang-format decide
 # make functions  how long the C functions are
@@ -53,7 +54,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -128,6 +129,9 @@ asan tsan:
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+bench: all
+	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
 
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost

@@ -13,7 +13,7 @@ local agent = {}
 
 ---@class moonpost.Agent
 ---@field address string
----@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, any, any
+---@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg, method: string|false|nil): any, any, any
 ---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
 ---@field on_stop fun(ctx: moonpost.Ctx)|nil
 ---@field key (fun(msg: moonpost.Msg): string)|nil
@@ -85,9 +85,9 @@ end
 --- agent itself.
 local function dispatcher(own, message, by_method)
   local shown = public(by_method)
-  return function(ctx, msg)
-    local name = msg.method
-    if name == nil then
+  return function(ctx, msg, name)
+    if name == nil then name = msg.method end
+    if not name then
       if message then return message(ctx, msg) end
       return no_method(own, nil, shown)
     end

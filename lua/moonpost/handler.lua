@@ -79,6 +79,7 @@ local function acked(value)
 end
 
 local function ended(ok, value, reason, code)
+  if ok and value == nil and reason == nil then return "ack" end
   if not ok then return raised(value) end
   if is_outcome(value) then return of_outcome(value) end
   if value == nil and reason ~= nil then return of_answer(reason, code) end
@@ -89,6 +90,7 @@ end
 ---@param agent moonpost.Agent
 ---@param ctx moonpost.Ctx
 ---@param msg moonpost.Msg
+---@param method string|false|nil the message's; false: it has none, nil: look
 ---@return "ack"|"retry"|"defer"|"reject"|"skip" kind
 ---@return string|nil reason
 ---@return string|nil code
@@ -96,8 +98,8 @@ end
 ---@return string|nil result bytes
 ---@return "raw"|"json"|nil encoding of the result
 ---@return string|nil traceback
-function handler.run(agent, ctx, msg)
-  return ended(xpcall(agent.handle, on_error, ctx, msg))
+function handler.run(agent, ctx, msg, method)
+  return ended(xpcall(agent.handle, on_error, ctx, msg, method))
 end
 
 local function event(ok, value, reason, code)

@@ -1,5 +1,6 @@
 --- Iteration in a stable order: `pairs` has none.
 local errors = require "moonpost.errors"
+local iteration = require "moonpost.iteration"
 
 local function before(left, right)
   local left_type, right_type = type(left), type(right)
@@ -15,7 +16,7 @@ end
 local function sorted_pairs(map)
   if type(map) ~= "table" then errors.misuse("sorted_pairs: expected a table, got " .. type(map)) end
   local keys = {}
-  for key in pairs(map) do
+  for key in iteration.pairs(map) do
     if type(key) ~= "number" and type(key) ~= "string" then
       errors.misuse("sorted_pairs: a " .. type(key) .. " as a key has no order")
     end

@@ -1,6 +1,7 @@
 --- Environments of scripts: undeclared globals are errors that name them.
 local coroutines = require "moonpost.coroutines"
 local errors = require "moonpost.errors"
+local iteration = require "moonpost.iteration"
 local libraries = require "moonpost.libraries"
 local nearest = require "moonpost.nearest"
 local project = require "moonpost.project"
@@ -11,7 +12,7 @@ local strict = {}
 local KINDS = { agent = true, hook = true, policy = true, settings = true, program = true, spec = true }
 local PRINTS = { program = true, spec = true }
 
-local PLAIN = [[assert error ipairs next pairs rawequal rawget rawset select getmetatable setmetatable
+local PLAIN = [[assert error ipairs rawequal rawget rawset select getmetatable setmetatable
   tonumber tostring type unpack _VERSION]]
 
 local NOT_HERE = {
@@ -73,6 +74,7 @@ end
 local function build(kind)
   local environment = libraries.new(kind)
   for name in PLAIN:gmatch("%S+") do environment[name] = _G[name] end
+  environment.next, environment.pairs = iteration.next, iteration.pairs
   environment._G = environment
   environment.pcall, environment.xpcall = coroutines.pcall, coroutines.xpcall
   environment.print = PRINTS[kind] and not runtime.virtual and print or print_to_log

@@ -1,8 +1,14 @@
-/* ctx: what a delivery is and can do. A small token: after the delivery it finds nothing. */
+/* ctx: what a delivery is and can do. A small token: after the delivery it finds nothing.
+ *
+ * A small message travels in it: its msg then needs nothing of its own to read from, and nothing
+ * that the collector would have to finalize. */
 #include "script/host.h"
+
+enum { CTX_MESSAGE_MAX = 512 }; /* bytes of a frame that are copied rather than held on to */
 
 struct ctx {
     uint64_t token;
+    bool has_message; /* a block follows, of one reference that nobody releases */
 };
 
 enum field {
@@ -32,13 +38,7 @@ static const char *const field_names[FIELD_COUNT] = {
 struct task *ctx_check(lua_State *L, struct script *script, int index)
 {
     const struct ctx *ctx = lua_touserdata(L, index);
-    bool is_ctx = false;
-    if (ctx && lua_getmetatable(L, index)) {
-        push_ref(L, script, REF_CTX);
-        is_ctx = lua_rawequal(L, -1, -2);
-        lua_pop(L, 2);
-    }
-    if (!is_ctx)
+    if (!ctx || !has_metatable(L, script, index, REF_CTX))
         luaL_error(L, "a ctx is wanted, not a %s: call it with a colon", luaL_typename(L, index));
     struct task *task = slots_get(&script->deliveries, ctx->token);
     if (!task) error_raise(L, script, "GONE", "the delivery of this ctx has ended");
@@ -128,9 +128,29 @@ int ctx_field(lua_State *L)
     return 1;
 }
 
+static struct block *message_in(struct ctx *ctx)
+{
+    return (struct block *)(ctx + 1);
+}
+
+struct block *ctx_message(lua_State *L, const struct script *script, int index)
+{
+    struct ctx *ctx = lua_touserdata(L, index);
+    if (!ctx || !has_metatable(L, script, index, REF_CTX)) return NULL;
+    return ctx->has_message ? message_in(ctx) : NULL;
+}
+
 void ctx_push(lua_State *L, struct task *task)
 {
-    struct ctx *ctx = lua_newuserdata(L, sizeof *ctx);
+    const struct block *block = task->block;
+    bool small = block && block->size <= CTX_MESSAGE_MAX;
+    size_t room = small ? sizeof *block + block->size : 0;
+    struct ctx *ctx = lua_newuserdata(L, sizeof *ctx + room);
+    ctx->has_message = small;
+    if (small) {
+        *message_in(ctx) = (struct block){.references = 1, .size = block->size};
+        memcpy(message_in(ctx)->bytes, block->bytes, block->size);
+    }
     push_ref(L, task->script, REF_CTX);
     lua_setmetatable(L, -2);
     task->ctx = slots_add(&task->script->deliveries, task);
@@ -170,6 +190,6 @@ void ctx_register(lua_State *L, struct script *script)
     set_function(L, script, "__tostring", ctx_tostring);
     lua_pushliteral(L, "moonpost.ctx");
     lua_setfield(L, -2, "__metatable");
-    script->refs[REF_CTX] = luaL_ref(L, LUA_REGISTRYINDEX);
+    keep_metatable(L, script, REF_CTX);
     lua_pop(L, 2);
 }

@@ -1,8 +1,9 @@
 /* msg: what the sender made, as a table that decodes a field when it is first read.
  *
- * Its metatable is its own and holds, at [1], what it reads from: a block of which it keeps a
- * reference, so that a msg that outlives its delivery still reads true; or, in policies, a message
- * that is lent for the length of a question. */
+ * All of them share a metatable. At [0] a msg has what it reads from: the ctx of its delivery with
+ * a copy of a small message; or a holder of a block, so that a msg that outlives its delivery still
+ * reads true; or, in policies, a holder of a message that is lent for the length of a question.
+ * Once all fields are there, [0] is gone: scripts that list a msg (strict.lua) see fields only. */
 #include "script/host.h"
 
 struct message_holder {
@@ -75,30 +76,30 @@ static struct message message_held(lua_State *L, struct script *script,
     return holder->block ? message_of(holder->block) : *holder->lent;
 }
 
-/* What the table at `index` reads from; NULL when it is not a msg. */
-static struct message_holder *holder_at(lua_State *L, const struct script *script, int index)
+/* What the msg at index 1 reads from; false: nothing more. */
+static bool message_source(lua_State *L, struct script *script, struct message *message)
 {
-    if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return NULL;
-    lua_rawgeti(L, -1, 1);
-    struct message_holder *holder = NULL;
-    if (lua_type(L, -1) == LUA_TUSERDATA && lua_getmetatable(L, -1)) {
-        push_ref(L, script, REF_HOLDER);
-        if (lua_rawequal(L, -1, -2)) holder = lua_touserdata(L, -3);
-        lua_pop(L, 2);
-    }
-    lua_pop(L, 2);
-    return holder;
+    lua_rawgeti(L, 1, 0);
+    const struct block *block = ctx_message(L, script, -1);
+    const struct message_holder *holder =
+        !block && has_metatable(L, script, -1, REF_HOLDER) ? lua_touserdata(L, -1) : NULL;
+    if (block)
+        *message = message_of(block);
+    else if (holder)
+        *message = message_held(L, script, holder);
+    lua_pop(L, 1);
+    return block || holder;
 }
 
 /* Upvalues: script, table from names to fields. */
 static int message_index(lua_State *L)
 {
+    struct message message;
     struct script *script = lua_touserdata(L, lua_upvalueindex(1));
+    lua_settop(L, 2);
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(2));
-    const struct message_holder *holder = holder_at(L, script, 1);
-    if (!holder || lua_isnil(L, 3)) return 0;
-    struct message message = message_held(L, script, holder);
+    if (lua_isnil(L, 3) || !lua_istable(L, 1) || !message_source(L, script, &message)) return 0;
     push_field(L, script, &message, (enum field)lua_tointeger(L, 3));
     if (lua_isnil(L, -1)) return 1;
     lua_pushvalue(L, 2);
@@ -109,14 +110,26 @@ static int message_index(lua_State *L)
 
 bool message_complete(lua_State *L, int index)
 {
-    if (!lua_getmetatable(L, index)) return false;
+    if (!lua_istable(L, index) || !lua_getmetatable(L, index)) return false;
+    bool is_msg = lua_topointer(L, -1) == script_of(L)->tables[REF_MESSAGE];
     lua_pop(L, 1);
-    if (!holder_at(L, script_of(L), index)) return false;
+    if (!is_msg) return false;
     for (int i = FIELD_ID; i < FIELD_COUNT; i++) {
         lua_getfield(L, index, field_names[i]);
         lua_pop(L, 1);
     }
+    lua_pushvalue(L, index);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, 0);
+    lua_pop(L, 1);
     return true;
+}
+
+/* runtime.message_complete(msg): decode what is left of it, when it is one. */
+int runtime_message_complete(lua_State *L)
+{
+    message_complete(L, 1);
+    return 0;
 }
 
 static int holder_gc(lua_State *L)
@@ -127,31 +140,62 @@ static int holder_gc(lua_State *L)
     return 0;
 }
 
-static struct message_holder *push_msg(lua_State *L, const struct script *script)
+/* A msg without what it reads from; room for two fields. */
+static void push_msg(lua_State *L, const struct script *script)
 {
-    lua_createtable(L, 0, 4);
-    lua_createtable(L, 1, 1);
+    lua_createtable(L, 1, 2);
+    push_ref(L, script, REF_MESSAGE);
+    lua_setmetatable(L, -2);
+}
+
+static struct message_holder *push_held(lua_State *L, const struct script *script)
+{
+    push_msg(L, script);
     struct message_holder *holder = lua_newuserdata(L, sizeof *holder);
     *holder = (struct message_holder){0};
     push_ref(L, script, REF_HOLDER);
     lua_setmetatable(L, -2);
-    lua_rawseti(L, -2, 1);
-    push_ref(L, script, REF_MESSAGE);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
+    lua_rawseti(L, -2, 0);
     return holder;
 }
 
 void message_push(lua_State *L, const struct script *script, struct block *block)
 {
-    struct message_holder *holder = push_msg(L, script);
+    struct message_holder *holder = push_held(L, script);
     holder->block = block_retain(block);
+}
+
+/* A small body that needs no decoding is there from the start: most handlers read it. */
+static void push_small(lua_State *L, const struct task *task, const struct message *message,
+                       int ctx)
+{
+    push_msg(L, task->script);
+    lua_pushvalue(L, ctx);
+    lua_rawseti(L, -2, 0);
+    if (message->encoding == ENCODING_JSON) return;
+    push_ref(L, task->script, REF_BODY);
+    push_span(L, message->body);
+    lua_rawset(L, -3);
+}
+
+void message_push_delivered(lua_State *L, const struct task *task, int ctx)
+{
+    const struct block *small = ctx_message(L, task->script, ctx);
+    struct message message = message_of(task->block);
+    if (small)
+        push_small(L, task, &message, ctx);
+    else
+        message_push(L, task->script, task->block);
+    if (message.method.size > 0)
+        push_span(L, message.method);
+    else
+        lua_pushboolean(L, false);
 }
 
 struct message_holder *message_lend(lua_State *L, const struct script *script,
                                     const struct message *message)
 {
-    struct message_holder *holder = push_msg(L, script);
+    struct message_holder *holder = push_held(L, script);
     holder->lent = message;
     return holder;
 }
@@ -161,7 +205,7 @@ void message_let_go(struct message_holder *holder)
     holder->lent = NULL;
 }
 
-static void register_index(lua_State *L, struct script *script)
+static void push_index(lua_State *L, struct script *script)
 {
     lua_pushlightuserdata(L, script);
     lua_newtable(L);
@@ -170,14 +214,20 @@ static void register_index(lua_State *L, struct script *script)
         lua_setfield(L, -2, field_names[i]);
     }
     lua_pushcclosure(L, message_index, 2);
-    script->refs[REF_MESSAGE] = luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
 void message_register(lua_State *L, struct script *script)
 {
-    register_index(L, script);
+    lua_pushstring(L, field_names[FIELD_BODY]);
+    script->refs[REF_BODY] = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_createtable(L, 0, 2);
+    push_index(L, script);
+    lua_setfield(L, -2, "__index");
+    lua_pushliteral(L, "moonpost.msg");
+    lua_setfield(L, -2, "__metatable");
+    keep_metatable(L, script, REF_MESSAGE);
     lua_newtable(L);
     lua_pushcfunction(L, holder_gc);
     lua_setfield(L, -2, "__gc");
-    script->refs[REF_HOLDER] = luaL_ref(L, LUA_REGISTRYINDEX);
+    keep_metatable(L, script, REF_HOLDER);
 }

@@ -187,6 +187,7 @@ static const luaL_Reg functions[] = {
     {"getenv", runtime_getenv},
     {"ctx_send", runtime_ctx_send},
     {"ctx_field", ctx_field},
+    {"message_complete", runtime_message_complete},
     {NULL, NULL},
 };
 

@@ -48,17 +48,14 @@ static enum ref function_of(const struct task *task)
     return task->kind == TASK_DELIVERY ? REF_RUN : task->kind == TASK_START ? REF_START : REF_STOP;
 }
 
-int delivery_prepare(lua_State *L, struct task *task)
+int delivery_prepare(lua_State *co, struct task *task)
 {
-    push_ref(L, task->script, function_of(task));
-    lua_rawgeti(L, LUA_REGISTRYINDEX, task->agent->ref);
-    ctx_push(L, task);
-    if (task->kind == TASK_STOP) return 3;
-    if (task->kind == TASK_START)
-        lua_pushstring(L, task->why);
-    else
-        message_push(L, task->script, task->block);
-    return 4;
+    push_ref(co, task->script, function_of(task));
+    lua_rawgeti(co, LUA_REGISTRYINDEX, task->agent->ref);
+    ctx_push(co, task);
+    if (task->kind == TASK_START) lua_pushstring(co, task->why);
+    if (task->kind == TASK_DELIVERY) message_push_delivered(co, task, lua_gettop(co));
+    return lua_gettop(co);
 }
 
 /* ---- end ---- */
@@ -85,6 +82,10 @@ static uint8_t outcome_kind(struct span kind)
 static void read_outcome(lua_State *co, struct outcome *outcome)
 {
     outcome->kind = outcome_kind(text_at(co, AT_KIND));
+    if (lua_gettop(co) == AT_KIND && outcome->kind == OUTCOME_ACK) {
+        outcome->encoding = ENCODING_JSON;
+        return;
+    }
     outcome->reason = text_at(co, AT_REASON);
     code_take(text_at(co, AT_CODE), &outcome->code, &outcome->word);
     if (outcome->kind == OUTCOME_RETRY && outcome->code == CODE_NONE)

@@ -37,8 +37,9 @@ enum ref {
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */
-    REF_MESSAGE,     /* __index of msg */
-    REF_HOLDER,      /* metatable of what msg holds on to */
+    REF_MESSAGE,     /* metatable of msg */
+    REF_BODY,        /* the name of msg.body */
+    REF_HOLDER,      /* metatable of what a msg holds on to that has no ctx */
     REF_ENVELOPE,    /* metatable of envelopes and facts in hooks */
     REF_ARRAY,       /* metatable of moonpost.array */
     REF_COUNT,
@@ -71,6 +72,7 @@ struct script {
     struct slots deliveries; /* what ctx values point at: tasks */
     struct json_scratch json;
     int refs[REF_COUNT];
+    const void *tables[REF_COUNT]; /* of metatables: lua_topointer, to recognise them by */
 };
 
 /* One entry into Lua; lives on the C stack. */
@@ -95,6 +97,7 @@ struct guard {
     struct turn *volatile turn;  /* the innermost guarded one of this host */
     volatile int64_t expires_ns; /* when the timer goes off; 0: it is not armed */
     volatile bool hooked;        /* a debug hook is set in some state */
+    int64_t tick_ns;             /* how exactly turns are timed */
 };
 
 struct agent {
@@ -292,7 +295,7 @@ uint8_t profile_from(struct span name, uint8_t absent);
 uint8_t level_from(struct span name);
 void code_take(struct span name, uint8_t *code, struct span *word);
 
-/* ---- json.c, json_read.c ---- */
+/* ---- json.c, json_read.c, json_plain.c ---- */
 
 /* Encode the value at `index`; borrowed until the next use in this state. Raises BAD_VALUE. */
 struct span json_write(lua_State *L, struct script *script, int index);
@@ -300,6 +303,12 @@ struct span json_write(lua_State *L, struct script *script, int index);
 /* Push the value of a JSON text; NULL. Or push nothing and answer the reason (borrowed until the
  * next use in this state). */
 const char *json_push(lua_State *L, struct script *script, struct span text);
+
+/* The same for plain text; false: json_push must see for itself what is the matter. */
+bool json_push_plain(lua_State *L, struct script *script, struct span text);
+
+/* The length of the UTF-8 sequence at the start; 0: there is none. */
+size_t json_utf8_length(const unsigned char *at, size_t left);
 void json_deinit(struct json_scratch *scratch);
 
 /* ---- bind_*.c ---- */
@@ -313,8 +322,12 @@ void envelope_register(lua_State *L, struct script *script);
 /* runtime.ctx_field, with the script as its upvalue. */
 int ctx_field(lua_State *L);
 
-/* Push a ctx for the task, which becomes what it points at. May raise. */
+/* Push a ctx for the task, which becomes what it points at. It carries a copy of the message when
+ * that is small. May raise. */
 void ctx_push(lua_State *L, struct task *task);
+
+/* The copy of a message in the ctx at `index`; NULL: it is no ctx, or has none. */
+struct block *ctx_message(lua_State *L, const struct script *script, int index);
 
 /* The task of the ctx at `index`; raises GONE when its delivery has ended. */
 struct task *ctx_check(lua_State *L, struct script *script, int index);
@@ -322,14 +335,18 @@ struct task *ctx_check(lua_State *L, struct script *script, int index);
 /* Push a msg that holds on to the block. */
 void message_push(lua_State *L, const struct script *script, struct block *block);
 
+/* Push the msg of a delivery, whose ctx is at `ctx`, and then its method: a string, or false. */
+void message_push_delivered(lua_State *L, const struct task *task, int ctx);
+
 /* Push a msg for the length of a question: message_let_go ends it. */
 struct message_holder;
 struct message_holder *message_lend(lua_State *L, const struct script *script,
                                     const struct message *message);
 void message_let_go(struct message_holder *holder);
 
-/* Is the table at `index` a msg? Then decode what is left of it. */
+/* Is the value at `index` a msg? Then decode what is left of it. */
 bool message_complete(lua_State *L, int index);
+int runtime_message_complete(lua_State *L);
 
 void push_body(lua_State *L, struct script *script, uint8_t encoding, struct span bytes);
 void push_headers(lua_State *L, struct span headers);
@@ -429,8 +446,9 @@ struct program_result {
 struct program_result program_end(struct task *task, int status);
 void program_tell(struct program_result *result);
 
-/* Push the function that the coroutine runs and its arguments; answers how many. May raise. */
-int delivery_prepare(lua_State *L, struct task *task);
+/* Push the function that the coroutine runs and its arguments; answers how many in all. A program's
+ * may raise. */
+int delivery_prepare(lua_State *co, struct task *task);
 int program_prepare(lua_State *L, struct task *task);
 
 /* ---- agent.c, hook.c, settings.c ---- */
@@ -448,6 +466,22 @@ void settings_deinit(struct script_host *host);
 
 void host_log(struct script_host *host, enum log_level level, struct span agent, const char *format,
               ...) __attribute__((format(printf, 4, 5)));
+
+/* Keep the metatable on top of the stack, which is popped. */
+static inline void keep_metatable(lua_State *L, struct script *script, enum ref ref)
+{
+    script->tables[ref] = lua_topointer(L, -1);
+    script->refs[ref] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+/* Has the value at `index` this metatable? */
+static inline bool has_metatable(lua_State *L, const struct script *script, int index, enum ref ref)
+{
+    if (!lua_getmetatable(L, index)) return false;
+    bool same = lua_topointer(L, -1) == script->tables[ref];
+    lua_pop(L, 1);
+    return same;
+}
 
 static inline void push_ref(lua_State *L, const struct script *script, enum ref ref)
 {

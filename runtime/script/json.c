@@ -90,8 +90,7 @@ static void write_number(struct writer *writer, double number)
     put_text(writer, text);
 }
 
-/* The length of the UTF-8 sequence at the start; 0: there is none. */
-static size_t utf8_length(const unsigned char *at, size_t left)
+size_t json_utf8_length(const unsigned char *at, size_t left)
 {
     if (at[0] < 0x80) return 1;
     size_t length = at[0] >= 0xf0 ? 4 : at[0] >= 0xe0 ? 3 : 2;
@@ -134,7 +133,7 @@ static bool write_string(struct writer *writer, struct span text)
         while (at < end && is_plain(*at)) at++;
         buffer_put(writer->out, span_of((const char *)run, (size_t)(at - run)));
         if (at == end) break;
-        size_t length = utf8_length(at, (size_t)(end - at));
+        size_t length = json_utf8_length(at, (size_t)(end - at));
         if (length == 0) return false;
         if (length == 1)
             write_escape(writer, *at);

@@ -1,4 +1,5 @@
-/* JSON text to Lua values. Jansson reads; what Lua could not hold exactly is refused. */
+/* JSON text to Lua values. Plain text is read in json_plain.c; the rest, and all that is wrong, by
+ * jansson. What Lua could not hold exactly is refused. */
 #include "script/host.h"
 
 #include <stdio.h>
@@ -87,6 +88,7 @@ static const char *parse_error(struct script *script, const json_error_t *error)
 
 const char *json_push(lua_State *L, struct script *script, struct span text)
 {
+    if (json_push_plain(L, script, text)) return NULL;
     json_error_t error;
     json_t **parsed = &script->json.parsed; /* kept there: pushing may raise */
     if (*parsed) json_decref(*parsed);

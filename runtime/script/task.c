@@ -11,6 +11,8 @@
 
 #include <stdlib.h>
 
+enum { BEGIN = -1, WAIT = -2 }; /* instead of a count of values */
+
 /* ---- workers ---- */
 
 static int worker_make(lua_State *L, void *user)
@@ -144,11 +146,24 @@ static enum place task_place(const struct task *task)
     return task->script->kind == SCRIPT_SPEC ? PLACE_SPEC : PLACE_PROGRAM;
 }
 
+/* Push what the coroutine begins with; answers how many arguments there are. What a program needs
+ * may raise, so it is made inside. */
+static int task_push(struct task *task)
+{
+    lua_State *co = task->worker->co;
+    if (task->kind != TASK_PROGRAM) return delivery_prepare(co, task) - 1;
+    push_ref(co, task->script, REF_ENTRY);
+    lua_pushlightuserdata(co, task);
+    return 1;
+}
+
+/* One turn of the coroutine, with the `arguments` on its stack; its first, when they are BEGIN. */
 static int task_turn(struct task *task, int arguments, struct turn *turn)
 {
     turn_enter(turn, task->host, task->script, task_place(task), task,
                task->agent ? task->agent->budget_ms : 0);
     task->running = true;
+    if (arguments == BEGIN) arguments = task_push(task);
     int status = lua_resume(task->worker->co, arguments);
     task->running = false;
     turn_leave(turn);
@@ -196,8 +211,8 @@ static int task_invoke(struct task *task, turn_function *function, void *user, i
     return count;
 }
 
-/* The coroutine yielded: do what it waits for. Answers how many values it goes on with at once; -1:
- * it really waits. */
+/* The coroutine yielded: do what it waits for. Answers how many values it goes on with at once;
+ * WAIT: it really waits. */
 static int task_wait(struct task *task)
 {
     lua_State *L = task->script->L, *co = task->worker->co;
@@ -207,13 +222,13 @@ static int task_wait(struct task *task)
     int count = task_invoke(task, wait_begin, task, yielded);
     if (!task->waiter) return count;
     task->waited = true;
-    return -1;
+    return WAIT;
 }
 
 static void task_go(struct task *task, int arguments)
 {
     struct turn turn;
-    while (arguments >= 0) {
+    while (arguments != WAIT) {
         int status = task_turn(task, arguments, &turn);
         if (status != LUA_YIELD || turn.over || task->interrupted) {
             if (task->kind == TASK_PROGRAM)
@@ -229,10 +244,7 @@ static void task_go(struct task *task, int arguments)
 
 void task_start(struct task *task)
 {
-    lua_State *co = task->worker->co;
-    push_ref(co, task->script, REF_ENTRY);
-    lua_pushlightuserdata(co, task);
-    task_go(task, 1);
+    task_go(task, BEGIN);
 }
 
 void task_answer(struct task *task, turn_function *function, void *user)
@@ -241,13 +253,13 @@ void task_answer(struct task *task, turn_function *function, void *user)
     task_go(task, task_invoke(task, function, user, 0));
 }
 
-/* ---- entry ---- */
+/* ---- the entry of programs ---- */
 
 static int prepare(lua_State *L)
 {
     struct task *task = lua_touserdata(L, 1);
     lua_settop(L, 0);
-    return task->kind == TASK_PROGRAM ? program_prepare(L, task) : delivery_prepare(L, task);
+    return program_prepare(L, task);
 }
 
 /* In Lua, because a C function could not be yielded across. */

@@ -13,6 +13,7 @@
 #include "shell/files.h"
 #include "shell/guest.h"
 #include "shell/lines.h"
+#include "shell/load_wait.h"
 #include "shell/override.h"
 #include "shell/process.h"
 #include "shell/service.h"
@@ -37,6 +38,7 @@ struct front {
     struct guest child; /* of shell.exec or shell.spec: one in all */
     bool show_envelopes;
     uint64_t child_waiter;
+    struct load_wait *loads;
     char **folders; /* of shell.temp; owned */
     size_t folder_count, folder_capacity;
 };
@@ -258,6 +260,11 @@ static void wait_line(struct front *front, uint64_t waiter, lua_State *L, int fi
     shell_later(&front->shell, give_line, front);
 }
 
+static void wait_load(struct front *front, uint64_t waiter, lua_State *L, int first)
+{
+    load_wait_begin(front->loads, waiter, L, first);
+}
+
 static void wait_process(struct front *front, uint64_t waiter, lua_State *L, int first)
 {
     processes_wait(front->processes, waiter, L, first);
@@ -270,11 +277,8 @@ static bool front_wait(void *user, uint64_t waiter, const char *kind, lua_State 
     static const struct {
         const char *kind;
         void (*begin)(struct front *front, uint64_t waiter, lua_State *L, int first);
-    } waits[] = {{"node_run", wait_run},
-                 {"exec", wait_exec},
-                 {"spec", wait_spec},
-                 {"read_line", wait_line},
-                 {"process_event", wait_process}};
+    } waits[] = {{"node_run", wait_run},   {"exec", wait_exec}, {"spec", wait_spec},
+                 {"read_line", wait_line}, {"load", wait_load}, {"process_event", wait_process}};
     for (size_t i = 0; i < sizeof waits / sizeof *waits; i++) {
         if (strcmp(waits[i].kind, kind) != 0) continue;
         waits[i].begin(user, waiter, L, first);
@@ -343,8 +347,8 @@ static void front_preload(struct front *front, struct script *script)
                                          {"node", front_node},
                                          {"versions", front_versions},
                                          {NULL, NULL}};
-    static const char *const waits[] = {"run",  "node_run",  "exec",      "exec", "spec",
-                                        "spec", "read_line", "read_line", NULL};
+    static const char *const waits[] = {"run",       "node_run",  "exec", "exec", "spec", "spec",
+                                        "read_line", "read_line", "load", "load", NULL};
     static const struct bind_module module = {"moonpost.shell", functions, waits};
     bind_preload(script, &module, front);
 }
@@ -401,6 +405,7 @@ static void front_start(struct front *front, int argc, char *const *argv)
     guest_open(&front->guest, &front->shell, &options);
     struct script *script = program_script(front->guest.program);
     front->processes = processes_new(&front->shell.loop, program_host(front->guest.program));
+    front->loads = load_wait_new(&front->shell, program_host(front->guest.program));
     front_preload(front, script);
     processes_preload(front->processes, script);
     preload_all(front, script);
@@ -412,6 +417,7 @@ static void front_end(struct front *front)
 {
     processes_free(front->processes);
     if (front->service) service_stop(front->service);
+    load_wait_free(front->loads);
     shell_close_nodes(&front->shell);
     guest_free(&front->child);
     guest_free(&front->guest);

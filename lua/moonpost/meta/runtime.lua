@@ -56,6 +56,10 @@ function runtime.getenv(name) end
 ---@return any
 function runtime.ctx_field(ctx, name) end
 
+--- Decode what is left of a msg; other values are left alone.
+---@param value any
+function runtime.message_complete(value) end
+
 --- Buffer a send. Raises BUSY, TOO_LARGE, GONE.
 ---@param ctx moonpost.Ctx
 ---@param send moonpost.Send borrowed during the call
