@@ -13,7 +13,7 @@
 #include "shell/files.h"
 #include "shell/guest.h"
 #include "shell/lines.h"
-#include "shell/load_wait.h"
+#include "shell/producer_wait.h"
 #include "shell/override.h"
 #include "shell/process.h"
 #include "shell/service.h"
@@ -38,7 +38,7 @@ struct front {
     struct guest child; /* of shell.exec or shell.spec: one in all */
     bool show_envelopes;
     uint64_t child_waiter;
-    struct load_wait *loads;
+    struct producer_wait *loads;
     char **folders; /* of shell.temp; owned */
     size_t folder_count, folder_capacity;
 };
@@ -262,7 +262,7 @@ static void wait_line(struct front *front, uint64_t waiter, lua_State *L, int fi
 
 static void wait_load(struct front *front, uint64_t waiter, lua_State *L, int first)
 {
-    load_wait_begin(front->loads, waiter, L, first);
+    producer_wait_begin(front->loads, waiter, L, first);
 }
 
 static void wait_process(struct front *front, uint64_t waiter, lua_State *L, int first)
@@ -405,7 +405,7 @@ static void front_start(struct front *front, int argc, char *const *argv)
     guest_open(&front->guest, &front->shell, &options);
     struct script *script = program_script(front->guest.program);
     front->processes = processes_new(&front->shell.loop, program_host(front->guest.program));
-    front->loads = load_wait_new(&front->shell, program_host(front->guest.program));
+    front->loads = producer_wait_new(&front->shell, program_host(front->guest.program));
     front_preload(front, script);
     processes_preload(front->processes, script);
     preload_all(front, script);
@@ -417,7 +417,7 @@ static void front_end(struct front *front)
 {
     processes_free(front->processes);
     if (front->service) service_stop(front->service);
-    load_wait_free(front->loads);
+    producer_wait_free(front->loads);
     shell_close_nodes(&front->shell);
     guest_free(&front->child);
     guest_free(&front->guest);

@@ -9,7 +9,7 @@
  *   shell.spec { args = { ... }, seed = "7" }
  *       -> the same, for the embedded module moonpost.cli.specs
  *   shell.read_line() -> a line of standard input, or false at its end; waits
- *   shell.load { ... }, see load_wait.h
+ *   shell.load { ... }, see producer_wait.h
  *   shell.temp() -> a new folder that is gone when this process is
  *   shell.quiet()  no log lines, unless MOONPOST_LOG asks for them
  *   shell.node(address or nil) -> the address of the node to speak to

@@ -1,18 +1,18 @@
-/* A program waits for what a load has to say: at ticks, and at its end. */
-#include "shell/load_wait.h"
+/* A program waits for what a producer has to say: at ticks, and at its end. */
+#include "shell/producer_wait.h"
 
 #include <lauxlib.h>
 #include <stdlib.h>
 #include "core/ensure.h"
 #include "shell/bind.h"
-#include "shell/load.h"
+#include "shell/producer.h"
 
 enum { TICK_MS = 100 };
 
-struct load_wait {
+struct producer_wait {
     struct shell *shell;
     struct script_host *host;
-    struct load *load; /* NULL: nobody has asked for one */
+    struct producer *producer; /* NULL: nobody has asked for one */
     uv_timer_t tick;
     uint64_t waiter; /* 0: nobody waits */
     bool done;
@@ -28,9 +28,9 @@ static void set(lua_State *L, const char *name, double number)
 
 static int push_report(lua_State *L, void *user)
 {
-    const struct load_wait *wait = user;
-    struct load_report report;
-    load_look(wait->load, &report);
+    const struct producer_wait *wait = user;
+    struct producer_report report;
+    producer_look(wait->producer, &report);
     lua_createtable(L, 0, 10);
     lua_pushboolean(L, wait->done);
     lua_setfield(L, -2, "done");
@@ -47,7 +47,7 @@ static int push_report(lua_State *L, void *user)
     return 1;
 }
 
-static void tell(struct load_wait *wait)
+static void tell(struct producer_wait *wait)
 {
     uint64_t waiter = wait->waiter;
     wait->waiter = 0;
@@ -61,7 +61,7 @@ static void on_tick(uv_timer_t *tick)
 
 static void on_done(void *user)
 {
-    struct load_wait *wait = user;
+    struct producer_wait *wait = user;
     wait->done = true;
     uv_timer_stop(&wait->tick);
     tell(wait);
@@ -85,11 +85,11 @@ static uint8_t choice_at(lua_State *L, int table, const char *name, const char *
     return (uint8_t)luaL_error(L, "%s is none of the words for it", name);
 }
 
-static void start(struct load_wait *wait, lua_State *L, int table)
+static void start(struct producer_wait *wait, lua_State *L, int table)
 {
     static const char *const profiles[] = {"at-most-once", "at-least-once", "exactly-once", NULL};
     static const char *const levels[] = {"none", "sent", "stored", "handled", NULL};
-    struct load_options options = {
+    struct producer_options options = {
         .link = span_text(bind_field(L, table, "link")),
         .to = span_text(bind_field(L, table, "to")),
         .count = number_at(L, table, "count"),
@@ -100,21 +100,21 @@ static void start(struct load_wait *wait, lua_State *L, int table)
         .done = on_done,
         .user = wait,
     };
-    wait->load = load_start(wait->shell, &options);
+    wait->producer = producer_start(wait->shell, &options);
 }
 
-void load_wait_begin(struct load_wait *wait, uint64_t waiter, lua_State *L, int first)
+void producer_wait_begin(struct producer_wait *wait, uint64_t waiter, lua_State *L, int first)
 {
-    if (!wait->load) start(wait, L, first);
+    if (!wait->producer) start(wait, L, first);
     wait->waiter = waiter;
     uv_timer_start(&wait->tick, on_tick, wait->done ? 0 : TICK_MS, 0);
 }
 
 /* ---- life ---- */
 
-struct load_wait *load_wait_new(struct shell *shell, struct script_host *host)
+struct producer_wait *producer_wait_new(struct shell *shell, struct script_host *host)
 {
-    struct load_wait *wait = calloc(1, sizeof *wait);
+    struct producer_wait *wait = calloc(1, sizeof *wait);
     ensure(wait != NULL);
     wait->shell = shell;
     wait->host = host;
@@ -128,8 +128,8 @@ static void on_closed(uv_handle_t *tick)
     free(tick->data);
 }
 
-void load_wait_free(struct load_wait *wait)
+void producer_wait_free(struct producer_wait *wait)
 {
-    load_free(wait->load);
+    producer_free(wait->producer);
     uv_close((uv_handle_t *)&wait->tick, on_closed);
 }
