@@ -63,18 +63,20 @@ local function died(child)
   return ("the %s ended: %s"):format(child.name, child.said or "it said nothing")
 end
 
-local function wait_for(self, awaited, text)
+-- What the pattern captures in a line of the child, or true.
+local function wait_for(self, awaited, pattern)
   while true do
     local event, child = next_event(self, READY_WITHIN)
     if event == nil then return nil, child end
     if child.ended then return nil, died(child) end
-    if event.type == "line" and child == awaited and event.line:find(text, 1, true) then return true end
+    local found = event.type == "line" and child == awaited and event.line:match(pattern)
+    if found then return found end
   end
 end
 
 local function start_sentinel(self)
   local child = spawn(self, "sentinel", { "sentinel", "--listen", "unix:" .. self.folder .. "/hub.sock" })
-  return wait_for(self, child, "hub.sock")
+  return wait_for(self, child, "hub%.sock")
 end
 
 -- The sentinel serves data/ of the folder, so the node has a folder of its own: where its settings are.
@@ -86,7 +88,9 @@ local function start_node(self)
   local words = { "run", "node/node.lua" }
   if self.options.store then words[3], words[4] = "--store", self.options.store end
   local child = spawn(self, "node", words)
-  return wait_for(self, child, hub and "attached bench@local" or "listening unix:")
+  local door, reason = wait_for(self, child, hub and "attached bench@local" or "listening (unix:%S+)")
+  if not hub then self.door = door end
+  return door and true, reason
 end
 
 --- Start the nodes.
@@ -102,7 +106,9 @@ function Stage:start()
 end
 
 local function link(self)
-  return "unix:" .. self.folder .. (self.options.via_sentinel and "/data" or "/node/data") .. "/moonpost.sock"
+  if self.options.via_sentinel then return "unix:" .. self.folder .. "/data/moonpost.sock" end
+  local path = self.door:match "^unix:(.*)$"
+  return "unix:" .. (path:sub(1, 1) == "/" and path or self.folder .. "/" .. path)
 end
 
 --- Run the client to its end, telling how many messages were answered.
