@@ -32,7 +32,7 @@ void link_rename(struct link *link, struct span name)
 void link_part(struct link *link, struct span reason)
 {
     free((char *)link->parting.bytes);
-    link->parting = reason.size > 0 ? text_copy(reason) : reason;
+    link->parting = reason.size > 0 ? text_copy(reason) : span_of(NULL, 0);
 }
 
 struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial)

@@ -87,3 +87,15 @@ describe("a peer that does not read", function()
     assert.is_true(slow.unwritten < 9 * LINK_OUT_BYTES_MAX)
   end)
 end)
+
+describe("a peer that says bye without a reason", function()
+  -- Was: the empty reason was kept where the shell had read it, and freed there.
+  it("is let go", function()
+    local hub = engine.new { name = "hub" }
+    local guest = hub:guest("guest", ("g"):rep(16), PLENTY)
+    guest:say(wire.bye())
+    assert.is_true(guest.closing)
+    guest:hang_up()
+    assert.equal(0, tonumber(hub:counts().links_up))
+  end)
+end)
