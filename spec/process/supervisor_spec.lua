@@ -36,8 +36,8 @@ describe("a supervised node", function()
 
   it("is started again when it crashes, and answers again", function()
     start()
-    kill("SEGV", child())
-    running:wait_for("the node was ended by signal 11 (Segmentation fault); it is started again (1 of 5 times within 60 s)")
+    kill("ABRT", child())
+    running:wait_for("the node was ended by signal 6 (Aborted); it is started again (1 of 5 times within 60 s)")
     running:wait_for("listening unix:")
     local output = node.run({ "send", "echo@local", "hello", "--await", "handled" }, folder)
     assert.truthy(output:find('result="hello"', 1, true), output)
@@ -87,7 +87,7 @@ describe("a supervised node", function()
 
   it("is alone with --no-respawn", function()
     start { "run", "--no-respawn" }
-    local said = running:stop("SEGV")
+    local said = running:stop("ABRT")
     running = nil
     assert.is_nil(said:find("started again", 1, true))
   end)
