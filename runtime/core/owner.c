@@ -232,7 +232,7 @@ static void refuse(struct engine *engine, struct link *from, const struct messag
                    enum code code, struct span reason)
 {
     struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = reason};
-    if (code == CODE_BUSY) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
+    if (code == CODE_BUSY || code == CODE_STORE_FULL) end.retry_after_ms = BUSY_RETRY_AFTER_MS;
     answer_now(engine, from, message, &end);
 }
 
@@ -330,6 +330,8 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     else if (!lane_has_room(lane))
         refuse(engine, from, message, CODE_BUSY,
                span_text("too many numbers of this lane are open"));
+    else if (engine->store_full)
+        refuse(engine, from, message, CODE_STORE_FULL, span_text(STORE_FULL_TEXT));
     else if (mailbox_is_full(engine, mailbox))
         refuse(engine, from, message, CODE_BUSY, full_reason(engine, mailbox));
     else
@@ -689,6 +691,10 @@ enum code owner_refusal(const struct engine *engine, const struct queue *mailbox
     if (engine->settings.strict && message->profile < mailbox->agent.profile) {
         *reason = "the agent asks for a stronger profile";
         return CODE_PROFILE_MISMATCH;
+    }
+    if (engine->store_full) {
+        *reason = STORE_FULL_TEXT;
+        return CODE_STORE_FULL;
     }
     if (!mailbox_is_full(engine, mailbox)) return CODE_NONE;
     *reason = "the mailbox is at its limit";

@@ -125,6 +125,8 @@ struct policy_node {
     struct retry_policy policy;
 };
 
+#define STORE_FULL_TEXT "the store is full: what room is left is for settling what is there"
+
 struct engine {
     struct engine_settings settings;
     struct policies policies;

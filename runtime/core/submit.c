@@ -67,10 +67,16 @@ static enum code fault_of(struct engine *engine, const struct message *message, 
 
 static bool outbox_is_full(const struct engine *engine)
 {
-    return engine->outbox.count + engine->outbox_reserved.count >=
+    return engine->store_full ||
+           engine->outbox.count + engine->outbox_reserved.count >=
                engine->settings.outbox_count_max ||
            engine->outbox.bytes + engine->outbox_reserved.bytes >=
                engine->settings.outbox_bytes_max;
+}
+
+static const char *outbox_reason(const struct engine *engine)
+{
+    return engine->store_full ? STORE_FULL_TEXT : "the outbox is at its limit";
 }
 
 static bool is_idle(const struct queue *outbox)
@@ -176,7 +182,7 @@ void sender_submit(struct engine *engine, const struct submit *submit)
     if (mailbox)
         owner_put(engine, mailbox, submit, &message, false);
     else if (outbox_is_full(engine))
-        refuse(engine, submit, &message, CODE_STORE_FULL, "the outbox is at its limit");
+        refuse(engine, submit, &message, CODE_STORE_FULL, outbox_reason(engine));
     else if (!has_outbox(engine, message.to))
         refuse(engine, submit, &message, CODE_STORE_FULL,
                "messages wait for more destinations than a node can hold");
@@ -243,8 +249,8 @@ static struct queue_total *room_for(struct engine *engine, const struct message 
     bool full = outbox_is_full(engine);
     if (!full && has_outbox(engine, message->to)) return &engine->outbox_reserved;
     *code = CODE_STORE_FULL;
-    *reason = full ? "the outbox is at its limit"
-                   : "messages wait for more destinations than a node can hold";
+    *reason =
+        full ? outbox_reason(engine) : "messages wait for more destinations than a node can hold";
     return NULL;
 }
 

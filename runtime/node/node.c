@@ -354,10 +354,10 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 
 /* ---- effects ---- */
 
-void node_committed(struct node *node, struct batch *batch, struct store_room room)
+void node_committed(struct node *node, struct batch *batch, bool store_full)
 {
     node_post(node,
-              &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room.full});
+              &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = store_full});
 }
 
 static void commit(struct node *node, struct batch *batch)
@@ -369,7 +369,7 @@ static void commit(struct node *node, struct batch *batch)
     }
     enum status status = engine->commit(node->store, batch->ops, batch->op_count);
     ensure(status == STATUS_OK);
-    node_committed(node, batch, engine->room(node->store));
+    node_committed(node, batch, engine->room(node->store).full);
 }
 
 void node_loaded(struct node *node, struct load *load)

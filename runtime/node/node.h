@@ -70,8 +70,8 @@ void node_free(struct node *node);
  * (STORE_ERROR_BYTES) says why; the store is the node's all the same. */
 bool node_use_store(struct node *node, struct store *store, struct span name, char *error);
 
-/* A batch of io->commit is durable. */
-void node_committed(struct node *node, struct batch *batch, struct store_room room);
+/* A batch of io->commit is durable; `store_full` as store_room has it. */
+void node_committed(struct node *node, struct batch *batch, bool store_full);
 
 /* A page of io->load has its values. */
 void node_loaded(struct node *node, struct load *load);

@@ -14,9 +14,9 @@
 
 struct job {
     struct job *next;
-    struct batch *batch;    /* to be committed ... */
-    struct load *load;      /* ... or to be read */
-    struct store_room room; /* after the commit */
+    struct batch *batch; /* to be committed ... */
+    struct load *load;   /* ... or to be read */
+    bool full;           /* after the commit */
 };
 
 struct jobs {
@@ -102,7 +102,7 @@ static bool do_commit(struct disk *disk, struct job *job)
         say_failed(disk, status);
         return false;
     }
-    job->room = store->engine->room(store);
+    job->full = store->engine->room(store).full;
     hand_over(disk, job);
     store->engine->tend(store);
     return true;
@@ -145,7 +145,7 @@ static void tell(struct disk *disk, const struct job *job)
         return;
     }
     disk->committing = false;
-    disk->calls.committed(disk->calls.user, job->batch, job->room);
+    disk->calls.committed(disk->calls.user, job->batch, job->full);
 }
 
 static void on_closed(uv_handle_t *handle)

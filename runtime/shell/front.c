@@ -17,6 +17,7 @@
 #include "shell/override.h"
 #include "shell/process.h"
 #include "shell/service.h"
+#include "shell/supervisor.h"
 
 enum {
     EXIT_FAILED = 1,
@@ -33,6 +34,7 @@ struct front {
     const struct preload *preloads;
     struct lines lines;
     uint64_t line_waiter;
+    long supervisor;         /* its process number, 0: there is none */
     struct service *service; /* of shell.run */
     uint64_t service_waiter;
     struct guest child; /* of shell.exec or shell.spec: one in all */
@@ -127,7 +129,11 @@ static void read_flags(lua_State *L, int table, struct service_options *options)
 static void wait_run(struct front *front, uint64_t waiter, lua_State *L, int first)
 {
     struct complaint complaint;
-    struct service_options options = {.stopped = on_stopped, .user = front};
+    struct service_options options = {
+        .holder = front->supervisor ? front->supervisor : (long)getpid(),
+        .stopped = on_stopped,
+        .user = front,
+    };
     read_files(L, first, &options);
     read_flags(L, first, &options);
     lua_getfield(L, first, "sentinel");
@@ -440,20 +446,30 @@ static bool read_environment(struct front *front, struct complaint *complaint)
     return valid;
 }
 
-int front_run(int argc, char *const *argv, const struct preload *preloads)
+/* In the process that the command line runs in. */
+static int run_here(struct front *front, int argc, char *const *argv)
 {
     struct complaint complaint;
-    struct front front = {.preloads = preloads};
     setvbuf(stdout, NULL, _IOLBF,
             BUFSIZ); /* whoever reads through a pipe sees whole lines at once */
-    shell_init(&front.shell);
-    if (!read_environment(&front, &complaint)) {
+    shell_init(&front->shell);
+    if (!read_environment(front, &complaint)) {
         fprintf(stderr, "moonpost: %s\n", complaint.text);
-        shell_deinit(&front.shell);
+        shell_deinit(&front->shell);
         return EXIT_USAGE;
     }
-    front_start(&front, argc, argv);
-    int exit_code = shell_run(&front.shell);
-    front_end(&front);
+    front_start(front, argc, argv);
+    int exit_code = shell_run(&front->shell);
+    front_end(front);
     return exit_code;
+}
+
+int front_run(int argc, char *const *argv, const struct preload *preloads)
+{
+    int exit_code;
+    struct front front = {.preloads = preloads};
+    bool supervised = supervisor_wanted(argc, argv);
+    if (supervised) front.supervisor = supervisor_start(&exit_code);
+    if (supervised && !front.supervisor) return exit_code;
+    return run_here(&front, argc, argv);
 }

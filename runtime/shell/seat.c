@@ -8,9 +8,9 @@
 #include "shell/connection.h"
 #include "shell/disk.h"
 #include "shell/door.h"
+#include "shell/supervisor.h"
 
 enum {
-    EXIT_STORE_FAILED = 74,
     STOP_WAIT_MS = 3000, /* how long links may take to say bye */
     SWEEP_MS = 200,      /* how exactly time limits of connections are kept */
     SLEEP_MS_MAX =
@@ -134,10 +134,10 @@ void seat_turn(struct seat *seat)
 
 /* ---- the store ---- */
 
-static void on_committed(void *user, struct batch *batch, struct store_room room)
+static void on_committed(void *user, struct batch *batch, bool full)
 {
     struct seat *seat = user;
-    node_committed(seat->node, batch, room);
+    node_committed(seat->node, batch, full);
 }
 
 static void on_loaded(void *user, struct load *load)

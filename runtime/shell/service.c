@@ -139,7 +139,8 @@ static bool take_folder(struct service *service, struct complaint *complaint)
     bool as_it_is = strcmp(root, ".") == 0 || path.bytes[0] == '/';
     snprintf(service->folder, sizeof service->folder, "%s%s%.*s", as_it_is ? "" : root,
              as_it_is ? "" : "/", SPAN_ARGS(path));
-    service->seat->folder = folder_lock(service->folder, (long)getpid(), error, sizeof error);
+    service->seat->folder =
+        folder_lock(service->folder, service->options->holder, error, sizeof error);
     return service->seat->folder >= 0 || complain(complaint, "%s", error);
 }
 

@@ -61,8 +61,10 @@ end
 
 --- Start `moonpost` with these words; it is there once it has said `ready`.
 ---@param ready string a plain text
-function node.start(words, folder, ready, variables)
-  local line = command(words, folder, variables):gsub(" && ", " && echo $$ && exec env ", 1)
+---@param before string|nil shell text to run first, in the same process
+function node.start(words, folder, ready, variables, before)
+  local first = (" && echo $$ && %s exec env "):format(before and before .. " &&" or "")
+  local line = command(words, folder, variables):gsub(" && ", (first:gsub("%%", "%%%%")), 1)
   local self = setmetatable({ pipe = assert(io.popen(line .. " 2>&1")), said = {} }, Node)
   self.pid = self.pipe:read("*l")
   self:wait_for(ready)
@@ -78,12 +80,22 @@ function Node:wait_for(text)
   error(("it never said %q, but:\n%s"):format(text, table.concat(self.said, "\n")), 2)
 end
 
---- End it, and answer everything it said.
-function Node:stop(signal)
-  os.execute(("kill -%s %s 2>/dev/null"):format(signal or "TERM", self.pid))
+--- Send it a signal.
+function Node:signal(signal)
+  os.execute(("kill -%s %s 2>/dev/null"):format(signal, self.pid))
+end
+
+--- Wait for its end; answers everything it said.
+function Node:finish()
   for line in self.pipe:lines() do self.said[#self.said + 1] = line end
   self.pipe:close()
   return table.concat(self.said, "\n")
+end
+
+--- End it, and answer everything it said.
+function Node:stop(signal)
+  self:signal(signal or "TERM")
+  return self:finish()
 end
 
 return node

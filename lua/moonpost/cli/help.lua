@@ -12,6 +12,7 @@ local EXIT_CODES = {
   { "4", "refused (nack)" },
   { "5", "outcome unknown (timed out)" },
   { "70", "a bug of ours" },
+  { "74", "the store failed: nothing of the last commit was confirmed" },
 }
 
 local function section(title, text)

@@ -13,7 +13,7 @@ node.FLAGS = {
   { name = "show-envelopes", help = "log each envelope that passes" },
   { name = "store", value = "STORE", help = "memory, or the folder of a store on disk" },
   { name = "sync", value = "SYNC", help = "commit, or relaxed: a power cut may undo the last commits" },
-  { name = "no-respawn", help = "", not_yet = true },
+  { name = "no-respawn", help = "do not start the node again when it crashes or its store fails" },
   { name = "watch", help = "", not_yet = true },
   { name = "fault", value = "FAULT", help = "", not_yet = true },
 }

@@ -103,8 +103,10 @@ end
 local function start(self, cast)
   self.folder = self.folder or stage.open(self.scenario)
   local folder, file = (self.folder .. "/" .. (cast.run or cast.exec)):match("^(.*)/([^/]+)$")
+  -- What a scenario kills stays dead until it is started again, so nodes run without a supervisor.
+  local args = cast.run and { shell.exe(), "run", "--no-respawn", file } or { shell.exe(), "exec", file }
   return self:spawn(cast.name, {
-    args = { shell.exe(), cast.run and "run" or "exec", file },
+    args = args,
     env = environment(self, cast),
     cwd = folder,
   }, function(event) return record.of_child(cast.name, event.stream, event.line) end)
