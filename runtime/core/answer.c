@@ -161,7 +161,7 @@ void answer_later(struct engine *engine, struct entry *entry, const struct end *
     if (!end_is_wanted(entry, end)) return;
     engine_changes(engine, true);
     struct after *after = after_for(engine, entry);
-    *after = end_noted(engine, message_of(entry->block).id, end);
+    *after = end_noted(engine, message_id(entry->block), end);
     after->kind = entry->lane ? AFTER_RECEIPT : AFTER_ANSWER;
     after->handle = entry->lane ? entry->lane : entry->waiter->token;
     after->number = entry->number;

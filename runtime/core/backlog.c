@@ -30,9 +30,9 @@ static bool window_is_full(const struct engine *engine, const struct queue *mail
 /* ---- out of memory ---- */
 
 bool backlog_wants(const struct engine *engine, const struct queue *mailbox,
-                   const struct message *message)
+                   const struct entry *entry)
 {
-    if (message->due_ms > 0) return false;
+    if (message_due_ms(entry->block) > 0) return false;
     return mailbox->tail.count > 0 || mailbox->loading > 0 || window_is_full(engine, mailbox);
 }
 

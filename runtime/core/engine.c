@@ -403,7 +403,7 @@ struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct s
 struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struct entry *entry)
 {
     if (!engine_wants_fact(engine, kind)) return NULL;
-    struct fact *fact = engine_fact_of(engine, kind, message_of(entry->block).id);
+    struct fact *fact = engine_fact_of(engine, kind, message_id(entry->block));
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
     fact->transmission =
@@ -546,7 +546,7 @@ static size_t pending_in(const struct queue *queue, enum entry_state state,
     for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
         struct pending pending = {
             .address = queue->name,
-            .id = message_of(entry->block).id,
+            .id = message_id(entry->block),
             .state = entry_state_name(state),
             .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
         };

@@ -48,8 +48,17 @@ static void lanes_expire(struct engine *engine)
     }
 }
 
+static bool is_of_lane(const struct lane *lane, const struct message *message)
+{
+    return lane->epoch == message->lane_epoch && span_equal(lane_origin(lane), message->origin) &&
+           span_equal(lane_destination(lane), message->to);
+}
+
+/* Mostly it is the one that was used last. */
 struct lane *lanes_find(const struct engine *engine, const struct message *message)
 {
+    struct lane *last = engine->lane_newest;
+    if (last && is_of_lane(last, message)) return last;
     char key[LANE_KEY_MAX];
     return map_find(&engine->lanes,
                     lane_key(key, message->origin, message->lane_epoch, message->to));
@@ -75,8 +84,10 @@ struct lane *lanes_of(struct engine *engine, const struct message *message)
 {
     struct lane *lane = lanes_find(engine, message);
     if (!lane) lane = lane_make(engine, message);
-    lane_unlink(engine, lane);
-    lane_link(engine, lane);
+    if (lane != engine->lane_newest) {
+        lane_unlink(engine, lane);
+        lane_link(engine, lane);
+    }
     lane->used_ms = engine->now_ms;
     lane_advance(lane, message->base);
     return lane;

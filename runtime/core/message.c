@@ -145,22 +145,60 @@ static struct message message_fixed(const char *at)
     };
 }
 
-static const char *take_span(const char *at, size_t size, struct span *span)
+static inline struct span take_span(const char **from, size_t size)
 {
-    *span = span_of(at, size);
-    return at + size;
+    struct span span = span_of(*from, size);
+    *from += size;
+    return span;
 }
 
 /* The strings behind the fixed part; the caller has checked that they are there. */
 static void message_strings(const char *at, struct message *m)
 {
     const char *from = at + DATA_FIXED;
-    struct span *names[DATA_NAMES] = {&m->id,       &m->origin, &m->to,     &m->from,
-                                      &m->reply_to, &m->key,    &m->method, &m->topic};
-    for (int i = 0; i < DATA_NAMES; i++)
-        from = take_span(from, get_u8(at + DATA_SIZES + i), names[i]);
-    from = take_span(from, get_u32(at + DATA_HEADERS_SIZE), &m->headers);
-    take_span(from, get_u32(at + DATA_BODY_SIZE), &m->body);
+    m->id = take_span(&from, get_u8(at + DATA_SIZES));
+    m->origin = take_span(&from, get_u8(at + DATA_SIZES + 1));
+    m->to = take_span(&from, get_u8(at + DATA_SIZES + 2));
+    m->from = take_span(&from, get_u8(at + DATA_SIZES + 3));
+    m->reply_to = take_span(&from, get_u8(at + DATA_SIZES + 4));
+    m->key = take_span(&from, get_u8(at + DATA_SIZES + 5));
+    m->method = take_span(&from, get_u8(at + DATA_SIZES + 6));
+    m->topic = take_span(&from, get_u8(at + DATA_SIZES + 7));
+    m->headers = take_span(&from, get_u32(at + DATA_HEADERS_SIZE));
+    m->body = take_span(&from, get_u32(at + DATA_BODY_SIZE));
+}
+
+/* The short string at this place in wire order. */
+static struct span message_name(const struct block *block, int place)
+{
+    const char *from = block->bytes + DATA_FIXED;
+    for (int i = 0; i < place; i++) from += get_u8(block->bytes + DATA_SIZES + i);
+    return span_of(from, get_u8(block->bytes + DATA_SIZES + place));
+}
+
+struct span message_id(const struct block *block)
+{
+    return message_name(block, 0);
+}
+
+struct span message_to(const struct block *block)
+{
+    return message_name(block, 2);
+}
+
+struct span message_key(const struct block *block)
+{
+    return message_name(block, 5);
+}
+
+uint64_t message_due_ms(const struct block *block)
+{
+    return get_u64(block->bytes + DATA_DUE);
+}
+
+uint16_t message_requeues(const struct block *block)
+{
+    return get_u16(block->bytes + DATA_REQUEUES);
 }
 
 static bool message_adds_up(struct span frame)

@@ -67,6 +67,13 @@ enum status message_decode_kept(struct span frame, struct message *message);
 /* The same for bytes that message_encode made: cannot fail. */
 struct message message_of(const struct block *block);
 
+/* Single fields of such bytes, where the rest is not looked at. */
+struct span message_id(const struct block *block);
+struct span message_to(const struct block *block);
+struct span message_key(const struct block *block);
+uint64_t message_due_ms(const struct block *block);
+uint16_t message_requeues(const struct block *block);
+
 /* The fields of one transmission. */
 struct transmission {
     uint8_t flags, hops;

@@ -40,10 +40,11 @@ static struct span dedup_key(struct engine *engine, const struct queue *mailbox,
 }
 
 /* The message is, or waits for, the holder of its dedup key. */
-static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, struct entry *entry,
-                                  const struct message *message)
+static enum entry_state claim_key(struct engine *engine, struct queue *mailbox, struct entry *entry)
 {
-    struct span key = dedup_key(engine, mailbox, message);
+    if (mailbox->agent.dedup == DEDUP_NONE) return ENTRY_WAITING;
+    struct message message = message_of(entry->block); /* as the store hook left it */
+    struct span key = dedup_key(engine, mailbox, &message);
     if (key.size == 0) return ENTRY_WAITING;
     struct seen *seen = seen_find(mailbox, key, engine->now_ms);
     bool first = !seen;
@@ -114,7 +115,7 @@ static void key_handled(struct engine *engine, struct queue *mailbox, struct see
 
 static void start_waiting(struct engine *engine, struct entry *entry)
 {
-    uint64_t due_ms = message_of(entry->block).due_ms;
+    uint64_t due_ms = message_due_ms(entry->block);
     int64_t due = after_ms(entry->first_ms, due_ms);
     bool later = due_ms > 0 && due > engine->now_ms;
     queue_move(entry, later ? ENTRY_DEFERRED : ENTRY_WAITING);
@@ -161,8 +162,7 @@ static void describe(struct engine *engine, struct entry *entry, const struct me
 /* It is in no list yet. */
 static void enter(struct engine *engine, struct queue *mailbox, struct entry *entry)
 {
-    struct message kept = message_of(entry->block); /* as the store hook left it */
-    enum entry_state state = claim_key(engine, mailbox, entry, &kept);
+    enum entry_state state = claim_key(engine, mailbox, entry);
     queue_insert(mailbox, entry, state);
     if (state == ENTRY_WAITING)
         start_waiting(engine, entry);
@@ -190,8 +190,7 @@ static bool settle_duplicate(struct engine *engine, struct entry *entry)
 /* Into the mailbox, or behind what of it is not in memory. */
 static void place_stored(struct engine *engine, struct queue *mailbox, struct entry *entry)
 {
-    struct message kept = message_of(entry->block);
-    if (backlog_wants(engine, mailbox, &kept)) {
+    if (backlog_wants(engine, mailbox, entry)) {
         queue_insert(mailbox, entry, ENTRY_WAITING);
         store(engine, entry);
         backlog_admit(engine, entry);
@@ -389,10 +388,17 @@ void owner_receive(struct engine *engine, struct link *from, const struct messag
 
 /* ---- delivering ---- */
 
+static void ask_key(struct engine *engine, const struct queue *mailbox, struct run *run)
+{
+    struct message message = message_of(run->block);
+    if (engine->policies.key(engine->policies.user, mailbox->agent.agent, &message, &run->key) ==
+        POLICY_ANSWERED)
+        run->key = arena_copy(&engine->effects->arena, run->key);
+}
+
 static void run(struct engine *engine, struct entry *entry)
 {
     struct queue *mailbox = entry->queue;
-    struct message message = message_of(entry->block);
     struct run *run = &effects_add(engine->effects, EFFECT_RUN)->run;
     *run = (struct run){
         .delivery = entry->delivery,
@@ -400,18 +406,15 @@ static void run(struct engine *engine, struct entry *entry)
         .attempt = entry->attempt,
         .last = entry->settled_first || engine_is_last(&mailbox->agent.retry, entry->attempt),
         .transmission = entry->transmission,
-        .requeues = message.requeues,
+        .requeues = message_requeues(entry->block),
         .profile = entry->settled_first ? AT_MOST_ONCE : entry->profile,
         .timeout_ms = mailbox->agent.timeout_ms,
         .remaining_ms =
             entry->expires_ms == INT64_MAX ? DURATION_FOREVER : entry->expires_ms - engine->now_ms,
-        .key = message.key,
+        .key = message_key(entry->block),
         .block = entry->block,
     };
-    if (mailbox->agent.asks_key && engine->policies.key &&
-        engine->policies.key(engine->policies.user, mailbox->agent.agent, &message, &run->key) ==
-            POLICY_ANSWERED)
-        run->key = arena_copy(&engine->effects->arena, run->key);
+    if (mailbox->agent.asks_key && engine->policies.key) ask_key(engine, mailbox, run);
     engine->ran = true;
     engine_fact(engine, FACT_DELIVERED, entry);
 }
@@ -784,8 +787,7 @@ static void claim_all(struct engine *engine, struct queue *mailbox, enum entry_s
     struct entry *next;
     for (struct entry *entry = mailbox->lists[state].head; entry; entry = next) {
         next = entry->next;
-        struct message message = message_of(entry->block);
-        if (entry->seen || claim_key(engine, mailbox, entry, &message) != ENTRY_BLOCKED) continue;
+        if (entry->seen || claim_key(engine, mailbox, entry) != ENTRY_BLOCKED) continue;
         queue_move(entry, ENTRY_BLOCKED);
         engine_entry_deadline(engine, entry, INT64_MAX);
         settle_duplicate(engine, entry);

@@ -473,9 +473,9 @@ void lanes_add(struct engine *engine, struct lane *lane);
 
 /* ---- backlog.c ---- */
 
-/* Whether a message that comes now stands behind what is not in memory. */
+/* Whether an entry that comes now stands behind what is not in memory. */
 bool backlog_wants(const struct engine *engine, const struct queue *mailbox,
-                   const struct message *message);
+                   const struct entry *entry);
 
 /* The entry was put: only its sequence stays. Nobody here may wait for its end. */
 void backlog_admit(struct engine *engine, struct entry *entry);

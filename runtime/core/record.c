@@ -84,7 +84,7 @@ static void put_policy(struct buffer *out, const struct retry_policy *policy)
 void record_message_head(const struct entry *entry, const struct retry_policy *policy,
                          int64_t wall_ms, struct buffer *out)
 {
-    bool named = !span_equal(message_of(entry->block).to, entry->queue->name);
+    bool named = !span_equal(message_to(entry->block), entry->queue->name);
     char *at = buffer_extend(out, 10);
     at[0] = (char)entry->queue->kind;
     at[1] = (char)((entry->fail_fast ? HEAD_FAIL_FAST : 0) | (policy ? HEAD_POLICY : 0) |

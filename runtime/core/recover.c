@@ -127,7 +127,7 @@ static void restore_dead(struct engine *engine, struct entry *entry, struct span
 static void restore_mailbox(struct engine *engine, struct entry *entry,
                             const struct record_facts *facts)
 {
-    int64_t due_ms = after_ms(entry->first_ms, message_of(entry->block).due_ms);
+    int64_t due_ms = after_ms(entry->first_ms, message_due_ms(entry->block));
     if (facts) due_ms = due_again_ms(engine, facts);
     queue_insert(entry->queue, entry, ENTRY_DEFERRED);
     if (facts) restore_facts(engine, entry, facts);

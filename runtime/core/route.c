@@ -108,7 +108,8 @@ static bool may_teach(const struct engine *engine, const struct origin_route *kn
 
 void route_learn(struct engine *engine, struct span origin, struct link *link)
 {
-    struct origin_route *known = map_find(&engine->origins, origin);
+    struct origin_route *known = engine->origin_newest; /* mostly the same as before */
+    if (!known || !span_equal(known->origin, origin)) known = map_find(&engine->origins, origin);
     if (!known) known = origin_new(engine, origin);
     if (!may_teach(engine, known, link)) return;
     unlist(engine, known);

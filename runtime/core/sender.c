@@ -562,7 +562,7 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
         struct entry *entry = queue_numbered(outbox, n);
         if (!entry || entry->state == ENTRY_COMMITTING) continue;
         struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
-        if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_of(entry->block).id, &hop))
+        if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop))
             take_receipt(engine, entry, receipt);
     }
 }

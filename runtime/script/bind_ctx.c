@@ -65,7 +65,7 @@ static void push_delivery_field(lua_State *L, const struct task *task, enum fiel
     case FIELD_PROFILE: lua_pushstring(L, profile_name(run->profile)); break;
     case FIELD_EXPIRES: push_expires(L, task); break;
     case FIELD_REQUEUES: lua_pushnumber(L, run->requeues); break;
-    case FIELD_ID: push_span(L, message_of(task->block).id); break;
+    case FIELD_ID: push_span(L, message_id(task->block)); break;
     default: lua_pushnil(L);
     }
 }

@@ -55,7 +55,7 @@ static void name_source(const struct script *script, struct log_record *record)
     if (!task || !task->agent) return;
     record->agent = span_text(task->agent->address);
     record->generation = task->agent->generation;
-    if (task->block) record->id = message_of(task->block).id;
+    if (task->block) record->id = message_id(task->block);
 }
 
 static int runtime_log(lua_State *L)

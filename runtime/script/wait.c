@@ -44,7 +44,7 @@ static void name_call(struct task *task, struct submit *submit)
 {
     task->calls++;
     if (!task->block) return;
-    struct span id = message_of(task->block).id;
+    struct span id = message_id(task->block);
     char *text = arena_take(&task->host->scratch, id.size + 32);
     int size = snprintf(text, id.size + 32, "%.*s/call-%u", SPAN_ARGS(id), task->calls);
     if (size <= ID_BYTES_MAX) submit->message.id = span_of(text, (size_t)size);

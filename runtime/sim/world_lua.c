@@ -364,8 +364,7 @@ static int get_received(lua_State *L)
     lua_newtable(L);
     for (size_t i = 0; i < state->fact_count; i++) {
         struct kept_fact *fact = &state->facts[i];
-        if (fact->kind != FACT_DELIVERED || !span_equal(message_of(fact->block).to, address))
-            continue;
+        if (fact->kind != FACT_DELIVERED || !span_equal(message_to(fact->block), address)) continue;
         message_push(L, script_of(L), fact->block);
         lua_rawseti(L, -2, ++index);
     }
