@@ -20,7 +20,7 @@ end
 
 -- ---- what a key means ----
 
-local KINDS = { m = "message", f = "facts of message", d = "dead letter", l = "lane", o = "outbox", e = "epoch",
+local KINDS = { m = "message", f = "facts of message", d = "dead letter", l = "lane", b = "outbox", e = "epoch",
   i = "identity" }
 
 local function sequence(key)
