@@ -5,10 +5,11 @@
  *   'f' sequence                  delivery facts, only when something happened
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
- *   'o' address                   an outbox: its lane's epoch, and numbers that may have been used
+ *   'b' address                   an outbox: its lane's epoch, and numbers that may have been used
  *   'e' store id                  the highest epoch seen of it
  *   'i'                           who this node is (store/identity.h)
  *
+ * Messages have the last letter: a store on disk fills its pages when keys are behind all others.
  * What can be computed from the data frame (queue, number, due, expiry) is not written again. */
 #ifndef MOONPOST_RECORD_H
 #define MOONPOST_RECORD_H
@@ -23,7 +24,7 @@ enum record_kind {
     RECORD_FACTS = 'f',
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
-    RECORD_OUTBOX = 'o',
+    RECORD_OUTBOX = 'b',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
 };

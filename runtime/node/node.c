@@ -258,19 +258,11 @@ static void recover_record(struct node *node, const struct store_record *record,
                            struct node_found *found)
 {
     char kind = record->key.bytes[0];
-    if (kind == RECORD_MESSAGE) found->messages++;
-    if (kind == RECORD_DEAD) found->dead++;
     bool good = !record->damaged &&
                 engine_recover(node->engine, record->key, block_span(record->value)) == STATUS_OK;
-    if (!good) found->damaged++;
-}
-
-/* The key behind this one. */
-static struct span key_behind(struct span key, char *buffer)
-{
-    memcpy(buffer, key.bytes, key.size);
-    buffer[key.size] = 0;
-    return span_of(buffer, key.size + 1);
+    found->damaged += !good;
+    found->messages += good && kind == RECORD_MESSAGE;
+    found->dead += good && kind == RECORD_DEAD;
 }
 
 static enum status recover_kind(struct node *node, struct span kind, struct store_page *page,
@@ -282,7 +274,7 @@ static enum status recover_kind(struct node *node, struct span kind, struct stor
     do {
         status = node->store->engine->scan(node->store, kind, from, page);
         for (size_t i = 0; i < page->count; i++) recover_record(node, &page->records[i], found);
-        if (page->count) from = key_behind(page->records[page->count - 1].key, buffer);
+        if (page->count) from = store_key_behind(page->records[page->count - 1].key, buffer);
         store_page_release(page);
     } while (status == STATUS_OK && page->more);
     return status;

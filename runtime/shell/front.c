@@ -18,6 +18,7 @@
 #include "shell/process.h"
 #include "shell/service.h"
 #include "shell/supervisor.h"
+#include "shell/upkeep.h"
 
 enum {
     EXIT_FAILED = 1,
@@ -414,6 +415,7 @@ static void front_start(struct front *front, int argc, char *const *argv)
     front->loads = producer_wait_new(&front->shell, program_host(front->guest.program));
     front_preload(front, script);
     processes_preload(front->processes, script);
+    upkeep_preload(script);
     preload_all(front, script);
     set_main(script, "program", "moonpost.cli");
     program_start(front->guest.program, "moonpost", "return main(...)\n", argc, argv);

@@ -252,12 +252,13 @@ static void describe_store(const struct service *service, char *text, size_t siz
 static void say_damage(struct service *service)
 {
     const struct node_found *found = &service->found;
+    bool one = found->damaged == 1;
     if (found->damaged == 0) return;
     log_say(
         &service->shell->log, LOG_ERROR, node_name(service->seat->node),
-        "%zu records of the store %s are damaged and set aside; look with: moonpost store check "
+        "%zu record%s of the store %s %s damaged and set aside; look with: moonpost store check "
         "--store %s",
-        found->damaged, service->folder, service->folder);
+        found->damaged, one ? "" : "s", service->folder, one ? "is" : "are", service->folder);
 }
 
 static void say_up(struct service *service)

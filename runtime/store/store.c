@@ -7,6 +7,13 @@ void store_page_release(struct store_page *page)
     page->count = 0;
 }
 
+struct span store_key_behind(struct span key, char *buffer)
+{
+    memcpy(buffer, key.bytes, key.size);
+    buffer[key.size] = 0;
+    return span_of(buffer, key.size + 1);
+}
+
 enum status store_load(struct store *store, struct load *load)
 {
     struct store_record records[LOAD_MAX];

@@ -95,6 +95,10 @@ enum status store_load(struct store *store, struct load *load);
 /* A store that lives as long as its process. */
 struct store *store_memory_open(void);
 
+/* The key right behind this one, in `buffer` (STORE_KEY_MAX + 1 bytes): where the next page begins.
+ */
+struct span store_key_behind(struct span key, char *buffer);
+
 /* Release what a page holds. */
 void store_page_release(struct store_page *page);
 

@@ -51,8 +51,10 @@ struct lmdb {
     uint64_t file; /* bytes the file has on disk */
     uint64_t used; /* pages in use */
     uint64_t records, commits;
-    uint64_t touched; /* bytes read or written through the map since it was given back */
-    char *base;       /* of the map; NULL: not known */
+    uint64_t touched;         /* bytes read or written through the map since it was given back */
+    char *base;               /* of the map; NULL: not known */
+    char last[STORE_KEY_MAX]; /* no key is behind this one */
+    size_t last_size;
     bool read_only, disk_full;
     time_t readers_checked;
     char error[STORE_ERROR_BYTES];
@@ -245,10 +247,27 @@ static uint32_t checksum(struct span key, struct span head, struct span value)
     return value.size > 0 ? crc32c(crc, value.bytes, value.size) : crc;
 }
 
-static int put(MDB_txn *txn, MDB_dbi dbi, struct span key, struct span head, struct span value)
+static int order(struct span a, struct span b)
+{
+    size_t shorter = a.size < b.size ? a.size : b.size;
+    int bytes = shorter > 0 ? memcmp(a.bytes, b.bytes, shorter) : 0;
+    return bytes != 0 ? bytes : (a.size > b.size) - (a.size < b.size);
+}
+
+/* A key behind all others is appended: pages are filled up then instead of halved. */
+static unsigned how_to_put(struct lmdb *lmdb, struct span key)
+{
+    if (order(key, span_of(lmdb->last, lmdb->last_size)) <= 0) return MDB_RESERVE;
+    memcpy(lmdb->last, key.bytes, key.size);
+    lmdb->last_size = key.size;
+    return MDB_RESERVE | MDB_APPEND;
+}
+
+static int put(struct lmdb *lmdb, MDB_txn *txn, struct span key, struct span head,
+               struct span value)
 {
     MDB_val name = val_of(key), room = {CRC_BYTES + head.size + value.size, NULL};
-    int code = mdb_put(txn, dbi, &name, &room, MDB_RESERVE);
+    int code = mdb_put(txn, lmdb->dbi, &name, &room, how_to_put(lmdb, key));
     if (code != 0) return code;
     char *at = room.mv_data;
     put_u32(at, checksum(key, head, value));
@@ -261,7 +280,7 @@ static int change(struct lmdb *lmdb, MDB_txn *txn, const struct op *op)
 {
     if (op->kind == OP_NOTHING) return 0;
     ensure(op->key.size > 0 && op->key.size <= STORE_KEY_MAX);
-    if (op->kind == OP_PUT) return put(txn, lmdb->dbi, op->key, op->head, block_span(op->value));
+    if (op->kind == OP_PUT) return put(lmdb, txn, op->key, op->head, block_span(op->value));
     MDB_val key = val_of(op->key);
     int code = mdb_del(txn, lmdb->dbi, &key, NULL);
     return code == MDB_NOTFOUND ? 0 : code;
@@ -397,14 +416,6 @@ static bool is_format(struct span key)
     return span_equal(key, span_of(format_key, sizeof format_key - 1));
 }
 
-/* The later of the two. */
-static struct span start_of(struct span prefix, struct span from)
-{
-    size_t shorter = prefix.size < from.size ? prefix.size : from.size;
-    int order = shorter > 0 ? memcmp(from.bytes, prefix.bytes, shorter) : 0;
-    return order > 0 || (order == 0 && from.size > prefix.size) ? from : prefix;
-}
-
 static int fill_page(struct lmdb *lmdb, MDB_cursor *cursor, struct span prefix, struct span start,
                      struct store_page *page)
 {
@@ -434,7 +445,7 @@ static enum status lmdb_scan(struct store *store, struct span prefix, struct spa
     if (code != 0) return fail(lmdb, "read", code);
     code = mdb_cursor_open(txn, lmdb->dbi, &cursor);
     if (code == 0) {
-        code = fill_page(lmdb, cursor, prefix, start_of(prefix, from), page);
+        code = fill_page(lmdb, cursor, prefix, order(from, prefix) > 0 ? from : prefix, page);
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
@@ -560,12 +571,28 @@ static int open_env(struct lmdb *lmdb)
                         0600);
 }
 
+static int find_last(struct lmdb *lmdb, MDB_txn *txn)
+{
+    MDB_cursor *cursor;
+    MDB_val key, val;
+    int code = mdb_cursor_open(txn, lmdb->dbi, &cursor);
+    if (code != 0) return code;
+    code = mdb_cursor_get(cursor, &key, &val, MDB_LAST);
+    if (code == 0 && key.mv_size <= sizeof lmdb->last) {
+        memcpy(lmdb->last, key.mv_data, key.mv_size);
+        lmdb->last_size = key.mv_size;
+    }
+    mdb_cursor_close(cursor);
+    return code == MDB_NOTFOUND ? 0 : code;
+}
+
 static int open_records(struct lmdb *lmdb)
 {
     MDB_txn *txn;
     int code = begin(lmdb, MDB_RDONLY, &txn);
     if (code != 0) return code;
     code = mdb_dbi_open(txn, NULL, 0, &lmdb->dbi);
+    if (code == 0) code = find_last(lmdb, txn);
     if (code == 0) return mdb_txn_commit(txn); /* of a reader: keeps the handle */
     mdb_txn_abort(txn);
     return code;
@@ -578,7 +605,7 @@ static int write_format(struct lmdb *lmdb)
     int code = begin(lmdb, 0, &txn);
     if (code != 0) return code;
     put_u32(number, STORE_FORMAT);
-    code = put(txn, lmdb->dbi, span_of(format_key, sizeof format_key - 1), span_of(number, 4),
+    code = put(lmdb, txn, span_of(format_key, sizeof format_key - 1), span_of(number, 4),
                span_of(NULL, 0));
     if (code == 0) return mdb_txn_commit(txn);
     mdb_txn_abort(txn);

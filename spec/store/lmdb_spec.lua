@@ -203,6 +203,18 @@ describe("a store on disk", function()
     other.engine.close(other)
   end)
 
+  it("fills its pages when keys come in order, also after it was opened again", function()
+    open()
+    local body = ("x"):rep(1190)
+    for n = 1, 150 do
+      if n == 75 then reopen() end
+      disk.commit(store, { ("m%06d"):format(n), body }, { ("a%06d"):format(n) })
+    end
+    assert.is_true(disk.stat(store).used_pages < 150 / 3 + 10)
+    disk.commit(store, { "m000150" }, { "m000000", "before all" }, { "m000149" }, { "m000149x", "last" })
+    assert.are.same({ "m000148=" .. body, "m000149x=last" }, (disk.scan(store, "m", "m000148")))
+  end)
+
   it("grows before it is full, and when one batch is more than there is", function()
     open()
     local before = disk.stat(store).map_bytes

@@ -16,13 +16,14 @@ local COMMANDS = {
   require "moonpost.cli.test",
   require "moonpost.cli.example",
   require "moonpost.cli.bench",
+  require "moonpost.cli.store",
   require "moonpost.cli.version",
 }
 
 -- Names of the API that this version refuses.
 local LATER = {}
 for name in ([[new sim check doctor publish call stream status metrics queue dlq trace tail reload generations
-  policy config choose store completion]]):gmatch("%S+") do
+  policy config choose completion]]):gmatch("%S+") do
   LATER[name] = true
 end
 
