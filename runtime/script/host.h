@@ -54,9 +54,11 @@ struct worker {
     struct worker *next;
 };
 
-/* What the JSON writer needs; kept between uses, so that a raised error leaks nothing. */
+/* What JSON needs; kept between uses, so that a raised error leaks nothing. Writing a msg reads its
+ * body, so the two share nothing. */
 struct json_scratch {
-    struct buffer out;
+    struct buffer out;  /* written */
+    struct buffer text; /* read: a string without its escapes */
     struct arena keys;
     json_t *parsed;
 };

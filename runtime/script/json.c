@@ -73,6 +73,17 @@ static void put_text(struct writer *writer, const char *text)
     buffer_put(writer->out, span_text(text));
 }
 
+static void write_whole(struct writer *writer, int64_t number)
+{
+    char text[24], *end = text + sizeof text, *at = end;
+    bool negative = number < 0;
+    uint64_t left = (uint64_t)(negative ? -number : number);
+    do *--at = (char)('0' + left % 10);
+    while ((left /= 10) > 0);
+    if (negative) *--at = '-';
+    buffer_put(writer->out, span_of(at, (size_t)(end - at)));
+}
+
 static void write_number(struct writer *writer, double number)
 {
     char text[40];
@@ -80,12 +91,12 @@ static void write_number(struct writer *writer, double number)
     if (isinf(number)) refuse(writer, "is an infinite number");
     if (number == floor(number)) {
         if (fabs(number) > WHOLE_MAX) refuse(writer, "is a whole number beyond 2^53");
-        snprintf(text, sizeof text, "%lld", (long long)number);
-    } else {
-        for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back the same */
-            snprintf(text, sizeof text, "%.*g", digits, number);
-            if (strtod(text, NULL) == number) break;
-        }
+        write_whole(writer, (int64_t)number);
+        return;
+    }
+    for (int digits = 15; digits <= 17; digits++) { /* the shortest that reads back the same */
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number) break;
     }
     put_text(writer, text);
 }
@@ -301,6 +312,7 @@ struct span json_write(lua_State *L, struct script *script, int index)
 void json_deinit(struct json_scratch *scratch)
 {
     buffer_deinit(&scratch->out);
+    buffer_deinit(&scratch->text);
     arena_deinit(&scratch->keys);
     if (scratch->parsed) json_decref(scratch->parsed);
     *scratch = (struct json_scratch){0};

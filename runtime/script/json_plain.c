@@ -104,7 +104,7 @@ static size_t plain_length(const char *at, const char *end)
 /* The rest of a string that has an escape; `first` is what comes before it. */
 static bool read_escaped(struct reader *reader, struct span first)
 {
-    struct buffer *out = &reader->script->json.out;
+    struct buffer *out = &reader->script->json.text;
     out->used = 0;
     buffer_put(out, first);
     while (reader->end - reader->at >= 2 && *reader->at == '\\') {

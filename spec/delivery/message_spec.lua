@@ -47,6 +47,15 @@ describe("the msg of a delivery", function()
     end)
   end
 
+  it("can be passed on whole, as the body of another", function()
+    delivery.agent(world, function() end, { address = "b@x" })
+    delivery.agent(world, function(ctx, msg) ctx:send("b@x", { about = "it", original = msg }) end)
+    delivery.send(world, { text = 'a "quoted"\nline' }, { id = "an id" })
+    world:settle()
+    local passed = world:received("b@x")[1].body
+    assert.are.same({ "it", "an id", 'a "quoted"\nline' }, { passed.about, passed.original.id, passed.original.body.text })
+  end)
+
   it("shows pairs the fields that nobody has read", function()
     local seen = {}
     delivery.agent(world, function(_, msg)

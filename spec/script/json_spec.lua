@@ -47,6 +47,11 @@ describe("a JSON text", function()
     assert.equal('{"list":[],"map":{}}', json.encode((json.decode '{"list":[],"map":{}}')))
   end)
 
+  it("has whole numbers in full and others as short as they can be", function()
+    assert.equal("[0,-1,9007199254740992,-9007199254740992,0.1,-2.5]",
+      json.encode { 0, -1, 2 ^ 53, -2 ^ 53, 0.1, -2.5 })
+  end)
+
   it("is refused when its tables are nested too deeply", function()
     assert.truthy((json.decode(("["):rep(64) .. ("]"):rep(64))))
     local _, reason = json.decode(("["):rep(65) .. ("]"):rep(65))
