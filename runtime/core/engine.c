@@ -11,10 +11,44 @@
 #include <stdio.h>
 
 enum {
-    COMMIT_HOLD_MS = 2,     /* how long started handlers may hold a batch */
-    COMMIT_HOLD_OPS = 8192, /* ... and how large it may grow meanwhile */
+    COMMIT_HOLD_MS = 2,       /* how long started handlers may hold a batch */
+    SPARE_ENTRIES_MAX = 4096, /* kept for the next messages */
+    COMMIT_HOLD_OPS = 8192,   /* ... and how large it may grow meanwhile */
     FORMAT_MAX = 1024,
 };
+
+/* ---- memory of entries ---- */
+
+/* Zeroed memory for one, mostly of one that is gone. */
+static struct entry *spare_entry(struct engine *engine)
+{
+    struct entry *entry = engine->spare_entries;
+    if (!entry) {
+        entry = calloc(1, sizeof *entry);
+        ensure(entry != NULL);
+        return entry;
+    }
+    engine->spare_entries = entry->next;
+    engine->spare_entry_count--;
+    memset(entry, 0, sizeof *entry);
+    return entry;
+}
+
+static void keep_spare(struct engine *engine, struct entry *entry)
+{
+    if (engine->spare_entry_count >= SPARE_ENTRIES_MAX) {
+        free(entry);
+        return;
+    }
+    entry->next = engine->spare_entries;
+    engine->spare_entries = entry;
+    engine->spare_entry_count++;
+}
+
+static void free_spares(struct engine *engine)
+{
+    while (engine->spare_entries) free(spare_entry(engine));
+}
 
 /* ---- life ---- */
 
@@ -116,6 +150,7 @@ void engine_free(struct engine *engine)
     if (!engine) return;
     engine_recovered(engine);
     free_queues(engine);
+    free_spares(engine);
     free_waiters(engine);
     free_lanes(engine);
     route_free(engine);
@@ -152,7 +187,7 @@ void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps)
 struct queue *engine_queue(struct engine *engine, enum queue_kind kind, struct span name)
 {
     struct map *map = kind == QUEUE_MAILBOX ? &engine->mailboxes : &engine->outboxes;
-    struct queue *queue = map_find(map, name);
+    struct queue *queue = map_find_again(map, name);
     if (queue) return queue;
     queue = queue_new(kind, name, random_next(&engine->random));
     queue->lane_epoch = random_next(&engine->random);
@@ -189,8 +224,7 @@ void engine_ready(struct engine *engine, struct queue *queue)
 
 struct entry *engine_entry(struct engine *engine, struct block *block)
 {
-    struct entry *entry = calloc(1, sizeof *entry);
-    ensure(entry != NULL);
+    struct entry *entry = spare_entry(engine);
     entry->deadline.kind = DEADLINE_ENTRY;
     entry->block = block;
     entry->handle = slots_add(&engine->entries, entry);
@@ -211,7 +245,7 @@ void engine_drop(struct engine *engine, struct entry *entry)
     reservations_release(entry);
     policy_release(engine, entry->policy);
     block_release(entry->block);
-    free(entry);
+    keep_spare(engine, entry);
 }
 
 void engine_entry_deadline(struct engine *engine, struct entry *entry, int64_t at_ms)

@@ -37,6 +37,7 @@ static void pass_on(struct engine *engine, struct link *from, struct link *to,
     if (!ask && !hook_message(engine, HOOK_FORWARD, message, &hop, &altered)) return;
     struct message next = altered ? message_of(altered) : *message;
     next.hops++;
+    next.frame = span_of(NULL, 0);
     message_write(&next, &to->out);
     to->sent++;
     block_release(altered);
@@ -77,13 +78,21 @@ static void deliver(struct engine *engine, struct link *from, const struct messa
         find_way(engine, from, message);
 }
 
+static void stamp_from(struct engine *engine, const struct link *link, struct message *message)
+{
+    struct span believed = believed_from(engine, link, message->from);
+    if (span_equal(believed, message->from)) return;
+    message->from = believed;
+    message->frame = span_of(NULL, 0);
+}
+
 void forward_message(struct engine *engine, struct link *from, const struct message *message)
 {
     struct message stamped = *message;
     struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
     struct block *altered = NULL;
     bool ask = message->flags != 0;
-    stamped.from = believed_from(engine, from, message->from);
+    stamp_from(engine, from, &stamped);
     if (stamped.seq != 0) route_learn(engine, stamped.origin, from);
     if (!ask && !hook_message(engine, HOOK_RECEIVE, &stamped, &hop, &altered)) return;
     if (altered) stamped = message_of(altered);

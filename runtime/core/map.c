@@ -47,6 +47,14 @@ void *map_find(const struct map *map, struct span key)
     return map->slots[map_probe(map, key, map_hash(map, key))].value;
 }
 
+void *map_find_again(struct map *map, struct span key)
+{
+    if (map->count == 0) return NULL;
+    if (map->last.value && span_equal(map->last.key, key)) return map->last.value;
+    map->last = map->slots[map_probe(map, key, map_hash(map, key))];
+    return map->last.value;
+}
+
 static void map_grow(struct map *map)
 {
     struct map old = *map;
@@ -86,6 +94,7 @@ static void map_shift(struct map *map, size_t hole)
 void *map_remove(struct map *map, struct span key)
 {
     if (map->count == 0) return NULL;
+    map->last.value = NULL;
     size_t at = map_probe(map, key, map_hash(map, key));
     void *value = map->slots[at].value;
     if (!value) return NULL;

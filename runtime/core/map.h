@@ -16,10 +16,14 @@ struct map {
     struct map_slot *slots;
     size_t count, capacity; /* capacity is 0 or a power of two */
     uint64_t seed;          /* of the hash; set before the first use */
+    struct map_slot last;   /* a copy of what was found last: it is often asked for again */
 };
 
 /* The value of the key, or NULL. */
 void *map_find(const struct map *map, struct span key);
+
+/* The same for a key that is often asked for twice in a row: the map remembers what it found. */
+void *map_find_again(struct map *map, struct span key);
 
 /* Add a key that is not there yet; value is not NULL. */
 void map_add(struct map *map, struct span key, void *value);

@@ -232,6 +232,7 @@ enum status message_decode(struct span frame, struct message *message)
 {
     struct message m;
     if (message_decode_kept(frame, &m) != STATUS_OK || !numbers_fit(&m)) return STATUS_BAD_FRAME;
+    m.frame = frame;
     *message = m;
     return STATUS_OK;
 }

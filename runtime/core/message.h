@@ -49,6 +49,7 @@ struct message {
     struct span id, origin, to, from, reply_to, key, method, topic;
     struct span headers; /* encoded, see headers_next */
     struct span body;
+    struct span frame; /* the bytes it was decoded from while it is what they say, else empty */
 };
 
 /* The whole message as a data frame. The block is given to the caller. */

@@ -18,9 +18,9 @@ static struct span no_text(void)
     return span_of(NULL, 0);
 }
 
-struct queue *owner_mailbox(const struct engine *engine, struct span address)
+struct queue *owner_mailbox(struct engine *engine, struct span address)
 {
-    struct queue *mailbox = map_find(&engine->mailboxes, address);
+    struct queue *mailbox = map_find_again(&engine->mailboxes, address);
     return mailbox && mailbox->agent.agent ? mailbox : NULL;
 }
 
@@ -208,7 +208,8 @@ static struct block *through_hook(struct engine *engine, const struct message *m
                       from ? from->name : engine->settings.name};
     struct block *altered;
     if (!hook_message(engine, HOOK_STORE, message, &hop, &altered)) return NULL;
-    return altered ? altered : message_encode(message);
+    if (altered) return altered;
+    return message->frame.size > 0 ? block_copy(message->frame) : message_encode(message);
 }
 
 static void accept_stored(struct engine *engine, struct link *from, const struct message *message,
@@ -438,7 +439,8 @@ void owner_run_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->state != ENTRY_LEASED) return;
-    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + entry->queue->agent.timeout_ms);
+    heap_set(&engine->deadlines, &entry->deadline,
+             after_ms(engine->now_ms, (uint64_t)entry->queue->agent.timeout_ms));
     run(engine, entry);
 }
 
@@ -449,7 +451,8 @@ static void deliver(struct engine *engine, struct entry *entry)
     entry->delivery = slots_add(&engine->leases, entry);
     mailbox->running++;
     queue_move(entry, ENTRY_LEASED);
-    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + mailbox->agent.timeout_ms);
+    heap_set(&engine->deadlines, &entry->deadline,
+             after_ms(engine->now_ms, (uint64_t)mailbox->agent.timeout_ms));
     if (entry->profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
         settle_first(engine, entry);
     else
@@ -545,7 +548,7 @@ static void defer(struct engine *engine, struct entry *entry, enum fact_kind kin
                   const struct outcome *outcome, int64_t delay_ms)
 {
     queue_move(entry, ENTRY_DEFERRED);
-    engine_entry_deadline(engine, entry, engine->now_ms + delay_ms);
+    engine_entry_deadline(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
     engine_put_facts(engine, entry);
     struct fact *fact = engine_fact(engine, kind, entry);
     if (!fact) return;

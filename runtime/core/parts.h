@@ -139,6 +139,8 @@ struct engine {
 
     struct heap deadlines;
     struct slots entries, leases, lane_handles;
+    struct entry *spare_entries; /* memory for the next ones, by `next` */
+    size_t spare_entry_count;
     uint64_t sequence;         /* of the youngest message */
     uint64_t sealed;           /* of the youngest that was handed to the store */
     bool unsealed;             /* a mailbox waits for younger ones */
@@ -512,7 +514,7 @@ void owner_put(struct engine *engine, struct queue *mailbox, const struct submit
                const struct message *message, bool forced);
 
 /* The mailbox of an address with an agent behind it, or NULL. */
-struct queue *owner_mailbox(const struct engine *engine, struct span address);
+struct queue *owner_mailbox(struct engine *engine, struct span address);
 
 /* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
 enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,

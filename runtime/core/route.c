@@ -120,7 +120,7 @@ void route_learn(struct engine *engine, struct span origin, struct link *link)
 
 struct link *route_back(struct engine *engine, struct span origin)
 {
-    struct origin_route *known = map_find(&engine->origins, origin);
+    struct origin_route *known = map_find_again(&engine->origins, origin);
     return known && known->link->state == LINK_UP ? known->link : NULL;
 }
 

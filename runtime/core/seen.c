@@ -52,7 +52,7 @@ void seen_settle(struct queue *mailbox, struct seen *seen, struct block *result,
     seen->holder = NULL;
     seen->result = block_retain(result);
     seen->result_encoding = encoding;
-    seen->forget_ms = ttl == DURATION_FOREVER ? INT64_MAX : now_ms + ttl;
+    seen->forget_ms = ttl == DURATION_FOREVER ? INT64_MAX : after_ms(now_ms, (uint64_t)ttl);
     *(mailbox->seen_newest ? &mailbox->seen_newest->newer : &mailbox->seen_oldest) = seen;
     mailbox->seen_newest = seen;
 }

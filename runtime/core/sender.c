@@ -210,7 +210,7 @@ static void transmit(struct engine *engine, struct entry *entry, struct link *li
     queue_move(entry, ENTRY_LEASED);
     write_data(engine, entry, link);
     entry->sent_ms = engine->now_ms;
-    entry->timer_ms = engine->now_ms + ack_delay(engine, entry);
+    entry->timer_ms = after_ms(engine->now_ms, (uint64_t)ack_delay(engine, entry));
     heap_set(&engine->deadlines, &entry->deadline, earlier(entry->timer_ms, entry->give_up_ms));
     note_sent(engine, entry, link);
 }
@@ -241,7 +241,7 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
                                                                    random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
-    wait_until(engine, entry, engine->now_ms + delay_ms);
+    wait_until(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
     if (!fact) return;
@@ -555,7 +555,7 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
 
 void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt)
 {
-    struct queue *outbox = map_find(&engine->outboxes, receipt->destination);
+    struct queue *outbox = map_find_again(&engine->outboxes, receipt->destination);
     if (!outbox || outbox->lane_epoch != receipt->lane_epoch) return;
     uint64_t first = receipt->first < outbox->base ? outbox->base : receipt->first;
     for (uint64_t n = first; n <= receipt->last && n < outbox->next_number; n++) {

@@ -22,7 +22,8 @@ struct waiter *waiter_new(struct engine *engine, uint64_t token, struct entry *e
     waiter->block = entry ? block_retain(entry->block) : NULL;
     map_add(&engine->waiters, waiter_key(waiter), waiter);
     if (timeout_ms > 0 || !entry)
-        heap_set(&engine->deadlines, &waiter->deadline, engine->now_ms + timeout_ms);
+        heap_set(&engine->deadlines, &waiter->deadline,
+                 after_ms(engine->now_ms, (uint64_t)timeout_ms));
     if (entry) entry->waiter = waiter;
     return waiter;
 }
