@@ -33,6 +33,7 @@ struct node {
     struct post posts[2];
     unsigned filling; /* which of the two takes events now */
     struct effects effects;
+    struct shown *shown; /* frames that leave with this step, not shown yet */
     bool stepping;
     bool told_ready;
     uint32_t *agents;
@@ -105,12 +106,46 @@ static struct script_host *make_host(struct node *node)
 
 /* ---- making and configuring ---- */
 
+/* A frame that leaves with this step, to be shown behind the facts that led to it. */
+struct shown {
+    struct shown *next;
+    struct log_record record;
+    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX], id[ID_BYTES_MAX];
+};
+
+static void show_later(struct node *node, struct shown *shown)
+{
+    struct span id = shown->record.id;
+    struct shown **end = &node->shown;
+    if (id.size > 0) memcpy(shown->id, id.bytes, id.size);
+    shown->record.id = span_of(shown->id, id.size);
+    while (*end) end = &(*end)->next;
+    *end = shown;
+}
+
+static void show_outgoing(struct node *node)
+{
+    while (node->shown) {
+        struct shown *first = node->shown;
+        node->shown = first->next;
+        host_log(node, &first->record);
+        free(first);
+    }
+}
+
 static void see_frame(void *user, bool outgoing, struct span peer, const struct frame *frame,
                       size_t bytes)
 {
-    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
-    struct log_record record;
-    if (journal_frame(outgoing, peer, frame, bytes, &record, text, fields)) host_log(user, &record);
+    struct shown *shown = calloc(1, sizeof *shown);
+    ensure(shown != NULL);
+    bool any =
+        journal_frame(outgoing, peer, frame, bytes, &shown->record, shown->text, shown->fields);
+    if (any && outgoing) {
+        show_later(user, shown);
+        return;
+    }
+    if (any) host_log(user, &shown->record);
+    free(shown);
 }
 
 static struct span make_name(struct node *node, char *made)
@@ -428,6 +463,7 @@ static void carry_out(struct node *node, struct effect *effect)
 {
     switch (effect->kind) {
     case EFFECT_WRITE:
+        show_outgoing(node);
         node->io.write(node->io.user, effect->connection, effect->block);
         effect->block = NULL;
         return;
