@@ -11,8 +11,8 @@ return moonpost.node {
   -- agents = { "agents/*.lua" },
   -- hooks = { "hooks/*.lua" },
   -- policies = { "policies/*.lua" },
-  -- store = "memory",           -- nothing survives the process; or in a folder, flushed before anything is confirmed:
-  --   { path = "data", sync = "commit", max = "8G" },    -- sync = "relaxed": a power cut may undo the last commits
+  -- store = { path = "data", sync = "commit", max = "8G" },
+  --   sync = "relaxed": a power cut may undo the last commits; store = "memory": nothing survives the process
   -- send = { attempts = 6, first = "1s", factor = 2, cap = "60s", jitter = 0.1 },
   -- handle = { attempts = 5, first = "1s", factor = 2, cap = "60s", jitter = 0.1 },
   -- outbox = { max = 100000, max_bytes = "256M" },

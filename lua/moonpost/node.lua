@@ -148,7 +148,7 @@ local FIELDS = {
   agents = { read = shape.list(file_or(agent.is, "an agent"), LIST_MAX) },
   hooks = { read = shape.list(file_or(hook.is, "a hook"), LIST_MAX) },
   policies = { read = shape.list(policy, LIST_MAX), default = { "policies/*.lua" } },
-  store = { read = store, default = "memory" },
+  store = { read = store, default = shape.read(STORE, {}) },
   send = { read = send },
   handle = { read = handle },
   outbox = bounds(100000, 256 * 1024 ^ 2),

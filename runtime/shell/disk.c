@@ -84,8 +84,10 @@ static void hand_over(struct disk *disk, struct job *job)
     uv_async_send(&disk->async);
 }
 
-static void say_failed(struct disk *disk, enum status status)
+/* The job is over; what it was about stays with whoever handed it in. */
+static void fail(struct disk *disk, struct job *job, enum status status)
 {
+    free(job);
     const char *error = disk->store->engine->error(disk->store);
     uv_mutex_lock(&disk->mutex);
     disk->failed = true;
@@ -99,7 +101,7 @@ static bool do_commit(struct disk *disk, struct job *job)
     struct store *store = disk->store;
     enum status status = store->engine->commit(store, job->batch->ops, job->batch->op_count);
     if (status != STATUS_OK) {
-        say_failed(disk, status);
+        fail(disk, job, status);
         return false;
     }
     job->full = store->engine->room(store).full;
@@ -112,7 +114,7 @@ static bool do_load(struct disk *disk, struct job *job)
 {
     enum status status = store_load(disk->store, job->load);
     if (status != STATUS_OK) {
-        say_failed(disk, status);
+        fail(disk, job, status);
         return false;
     }
     hand_over(disk, job);

@@ -19,8 +19,8 @@ struct disk_calls {
     /* The page (given back) has its values. */
     void (*loaded)(void *user, struct load *load);
 
-    /* A commit or a read failed: what is on disk is unknown, and nothing is done any more. `reason`
-     * is borrowed. */
+    /* A commit or a read failed: what is on disk is unknown, nothing is done any more, and what
+     * was handed in is not given back. `reason` is borrowed. */
     void (*failed)(void *user, const char *reason);
 };
 

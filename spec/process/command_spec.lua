@@ -76,8 +76,8 @@ describe("the command line", function()
     says({ "send", "greeter@local", "function", "--await", "handled" }, "BAD_VALUE: result.callback is a function", 4)
   end)
 
-  it("says that guarantees are those of a memory store", function()
-    says({ "send", "greeter@local", "{}", "--json" }, "possible if the owner's process ends first: its store is memory", 0)
+  it("says what its store is worth", function()
+    says({ "send", "greeter@local", "{}", "--json" }, "none: it is on the owner's disk", 0)
   end)
 
   it("ends with 3 and the fix when no node is there", function()
@@ -153,8 +153,8 @@ describe("the command line", function()
     assert.is_nil(socket)
   end)
 
-  it("says at start that the store is memory", function()
-    assert.truthy(table.concat(running.said, "\n"):find("store memory (nothing survives this process)", 1, true))
+  it("says at start where its store is", function()
+    assert.truthy(table.concat(running.said, "\n"):find("store data  sync commit  messages 0  dead 0", 1, true))
   end)
 
   it("runs a program with a client", function()

@@ -94,6 +94,7 @@ describe("the store thread", function()
       page.count = index
     end
     shell.disk_load(thread, page)
+    return page
   end
 
   before_each(function() folder = disk.folder() end)
@@ -139,11 +140,12 @@ describe("the store thread", function()
   it("says once that a commit failed, and does nothing more", function()
     open { max = 1024 ^ 2 }
     local batch = commit(1, { key(1), ("x"):rep(2000000) })
-    load(1)
+    local page = load(1)
     local reason = wait_for(1)[1]
     assert.truthy(reason:find("^failed the store .* is full: it has all 1 MiB of store.max"), reason)
     close()
     assert.equal(1, #told)
     core.batch_free(batch)
+    core.load_free(page)
   end)
 end)

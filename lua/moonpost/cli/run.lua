@@ -6,8 +6,9 @@ return {
   usage = "run [FILE...]",
   summary = "a node from node.lua, a settings file, or agent files without settings",
   details = [[
-  Without FILE: node.lua of this folder, else the agents in agents/*.lua. The node serves
-  data/moonpost.sock beside its settings file, so that `moonpost send` finds it. Ctrl-C stops it.]],
+  Without FILE: node.lua of this folder, else the agents in agents/*.lua. The node keeps
+  what it has in data/ beside its settings file and serves data/moonpost.sock, so that `moonpost send` finds
+  it. When it crashes or its store fails it is started again, at most 5 times in 60 s. Ctrl-C stops it.]],
   flags = node.FLAGS,
   at_most = 64,
   examples = {
