@@ -90,9 +90,9 @@ void backlog_pump(struct engine *engine, struct queue *mailbox)
     effects_add(engine->effects, EFFECT_LOAD)->load = load;
 }
 
-void backlog_sealed(struct engine *engine)
+void backlog_sealed(struct engine *engine, uint64_t sequence)
 {
-    engine->sealed = engine->sequence;
+    engine->sealed = sequence;
     if (!engine->unsealed) return;
     engine->unsealed = false;
     for (struct queue *queue = engine->queues; queue; queue = queue->next)

@@ -21,7 +21,9 @@ struct op {
 struct after; /* the engine's own list of what follows the commit */
 
 struct batch {
-    uint64_t number; /* 1, 2, 3 ... in commit order */
+    struct batch *next; /* the engine's: which is handed out after this one */
+    uint64_t number;    /* 1, 2, 3 ... in commit order */
+    uint64_t sequence;  /* of the youngest message when it was closed */
     struct arena arena;
     struct op *ops;
     size_t op_count, op_capacity;

@@ -1,19 +1,13 @@
 /* The step: take the events, do what is due, look at the queues that have something to do, and hand
  * out what has gathered.
- *
- * Group commit. Changes gather in the open batch while another batch is with the store. It is
- * handed out as soon as the store is free, with two exceptions: a step that started handlers holds
- * it for a moment, so that a message handled at once is put and settled in one commit; and changes
- * that nobody waits for stay up to LAZY_COMMIT_MS for company. */
+ */
 #include "core/parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 
 enum {
-    COMMIT_HOLD_MS = 2,       /* how long started handlers may hold a batch */
     SPARE_ENTRIES_MAX = 4096, /* kept for the next messages */
-    COMMIT_HOLD_OPS = 8192,   /* ... and how large it may grow meanwhile */
     FORMAT_MAX = 1024,
 };
 
@@ -95,8 +89,7 @@ struct engine *engine_new(const struct engine_settings *settings, const struct p
     engine->queues_tail = &engine->queues;
     engine->links_tail = &engine->links;
     engine->ready_tail = &engine->ready;
-    engine->open = batch_new();
-    engine->batches = engine->open->number = 1;
+    commit_init(engine);
     engine_seed(engine);
     return engine;
 }
@@ -164,8 +157,7 @@ void engine_free(struct engine *engine)
     slots_deinit(&engine->lane_handles);
     heap_deinit(&engine->deadlines);
     buffer_deinit(&engine->scratch);
-    batch_free(engine->open);
-    batch_free(engine->spare);
+    commit_free(engine);
     free(engine->touched);
     free(engine);
 }
@@ -259,13 +251,6 @@ void engine_entry_deadline(struct engine *engine, struct entry *entry, int64_t a
 
 /* ---- the open batch ---- */
 
-void engine_changes(struct engine *engine, bool urgent)
-{
-    if (engine->open->op_count == 0 && engine->open->after_count == 0)
-        engine->opened_ms = engine->now_ms;
-    engine->urgent |= urgent;
-}
-
 static struct span scratch_taken(struct engine *engine)
 {
     return buffer_span(&engine->scratch);
@@ -343,80 +328,6 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
               NULL);
 }
 
-/* Lanes that changed are written once a batch. */
-static void write_lanes(struct engine *engine)
-{
-    char key[RECORD_KEY_MAX];
-    for (size_t i = 0; i < engine->touched_count; i++) {
-        engine->scratch.used = 0;
-        record_lane(engine->touched[i], &engine->scratch);
-        batch_put(engine->open, record_lane_key(key, engine->touched[i]), scratch_taken(engine),
-                  NULL);
-    }
-    engine->touched_count = 0;
-}
-
-/* When the links' frames in this batch are dealt with, their senders get credit again. */
-static void note_credits(struct engine *engine)
-{
-    for (struct link *link = engine->links; link; link = link->next) {
-        if (link->open_puts == 0) continue;
-        struct after *after = batch_after(engine->open, AFTER_CREDIT);
-        after->connection = link->connection;
-        after->handle = link->session;
-        after->count = link->open_puts;
-        link->open_puts = 0;
-    }
-}
-
-static bool batch_is_empty(const struct engine *engine)
-{
-    return engine->open->op_count == 0 && engine->open->after_count == 0;
-}
-
-static int64_t commit_due_ms(const struct engine *engine)
-{
-    if (engine->committing || batch_is_empty(engine)) return INT64_MAX;
-    return engine->urgent ? engine->opened_ms : engine->opened_ms + LAZY_COMMIT_MS;
-}
-
-static bool commit_is_held(const struct engine *engine)
-{
-    return engine->ran && engine->now_ms - engine->opened_ms < COMMIT_HOLD_MS &&
-           engine->open->op_count < COMMIT_HOLD_OPS;
-}
-
-static void flush_batch(struct engine *engine)
-{
-    if (commit_due_ms(engine) > engine->now_ms || commit_is_held(engine)) return;
-    write_lanes(engine);
-    note_credits(engine);
-    backlog_sealed(engine);
-    effects_add(engine->effects, EFFECT_COMMIT)->batch = engine->open;
-    engine->committing = true;
-    engine->urgent = false;
-    engine->open = engine->spare ? engine->spare : batch_new();
-    engine->spare = NULL;
-    engine->open->number = ++engine->batches;
-}
-
-bool engine_settled(const struct engine *engine)
-{
-    return !engine->committing && batch_is_empty(engine);
-}
-
-static void take_committed(struct engine *engine, struct batch *batch)
-{
-    ensure(engine->committing && batch->number + 1 == engine->batches);
-    engine->committing = false;
-    answer_committed(engine, batch);
-    batch_reset(batch);
-    if (engine->spare)
-        batch_free(batch);
-    else
-        engine->spare = batch;
-}
-
 /* ---- facts, texts ---- */
 
 bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
@@ -480,6 +391,7 @@ static void take_stop(struct engine *engine)
 
 static void take_event(struct engine *engine, const struct event *event)
 {
+    commit_bound(engine);
     switch (event->kind) {
     case EVENT_START: session_start(engine); return;
     case EVENT_ACCEPTED: session_accepted(engine, event->connection); return;
@@ -490,7 +402,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_CLOSED: session_closed(engine, event->connection, event->reason); return;
     case EVENT_COMMITTED:
         engine->store_full = event->store_full;
-        take_committed(engine, event->batch);
+        commit_done(engine, event->batch);
         return;
     case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
@@ -558,7 +470,7 @@ void engine_step(struct engine *engine, const struct event *events, size_t count
     for (size_t i = 0; i < count; i++) take_event(engine, &events[i]);
     take_deadlines(engine);
     pump(engine);
-    flush_batch(engine);
+    commit_flush(engine);
     session_flush(engine);
     engine->effects = NULL;
 }

@@ -1,6 +1,7 @@
 /* The parts of an engine, shared by the files that make it up; private to the core.
  *
  *   engine.c   the step: events in, deadlines, what is flushed at the end
+ *   commit.c   group commit: batches filled, closed, handed out and back
  *   session.c  what happens on links: connections, frames, heartbeats
  *   link.c     the life of a link
  *   hello.c    who a peer is: hello, welcome, bye, names, fencing
@@ -168,14 +169,16 @@ struct engine {
     struct origin_route *origin_oldest, *origin_newest;
     struct store_epoch *epoch_oldest, *epoch_newest;
 
-    struct batch *open;    /* never NULL */
-    struct batch *spare;   /* given back and empty, or NULL */
-    bool committing;       /* a batch is out */
-    bool store_full;       /* as of the last commit */
-    bool urgent;           /* somebody waits for the open batch */
-    int64_t opened_ms;     /* when the open batch got its first change */
-    uint64_t batches;      /* number of the open batch */
-    struct lane **touched; /* lanes whose record the open batch must write */
+    struct batch *open;                  /* never NULL */
+    struct batch *spare;                 /* given back and empty, or NULL */
+    struct batch *closed, **closed_tail; /* full ones that wait until the store is free */
+    bool committing;                     /* a batch is out */
+    uint64_t committed;                  /* number of the last one that came back */
+    bool store_full;                     /* as of the last commit */
+    bool urgent;                         /* somebody waits for the open batch */
+    int64_t opened_ms;                   /* when the open batch got its first change */
+    uint64_t batches;                    /* number of the open batch */
+    struct lane **touched;               /* lanes whose record the open batch must write */
     size_t touched_count, touched_capacity;
 
     struct effects *effects; /* of the running step */
@@ -187,9 +190,6 @@ struct engine {
 };
 
 /* ---- engine.c ---- */
-
-/* A change is coming into the open batch: note when, and whether somebody waits for it. */
-void engine_changes(struct engine *engine, bool urgent);
 
 /* Look at this queue before the step ends. */
 void engine_ready(struct engine *engine, struct queue *queue);
@@ -230,6 +230,22 @@ struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct s
 /* A text in the effects' arena, valid until the effects are reset. */
 struct span engine_format(struct engine *engine, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/* ---- commit.c ---- */
+
+void commit_init(struct engine *engine);
+void commit_free(struct engine *engine);
+
+/* A change is coming into the open batch: note when, and whether somebody waits for it. */
+void engine_changes(struct engine *engine, bool urgent);
+
+/* Between two transactions: an open batch that is large enough is closed. */
+void commit_bound(struct engine *engine);
+
+/* When the next batch is to be handed out; INT64_MAX: there is none, or one is out. */
+int64_t commit_due_ms(const struct engine *engine);
+void commit_flush(struct engine *engine);
+void commit_done(struct engine *engine, struct batch *batch);
 
 /* ---- waiter.c ---- */
 
@@ -488,8 +504,8 @@ void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequ
 /* Ask for the next page when the window has room. */
 void backlog_pump(struct engine *engine, struct queue *mailbox);
 
-/* The open batch was handed out: what was put so far can be asked for. */
-void backlog_sealed(struct engine *engine);
+/* Everything up to this sequence was handed to the store: it can be asked for. */
+void backlog_sealed(struct engine *engine, uint64_t sequence);
 void backlog_loaded(struct engine *engine, struct load *load);
 
 /* ---- recover.c ---- */

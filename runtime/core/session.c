@@ -119,6 +119,7 @@ static void take_data(struct engine *engine, struct link *link, const struct mes
 static void take_frame(struct engine *engine, struct link *link, const struct frame *frame)
 {
     if (link->successor && frame->type != FRAME_BYE) hello_succeed(engine, link);
+    commit_bound(engine);
     switch (frame->type) {
     case FRAME_ATTACH: attach_take(engine, link, &frame->attach); return;
     case FRAME_DETACH: attach_take_detach(engine, link, &frame->attach); return;

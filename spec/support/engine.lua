@@ -28,7 +28,7 @@ local function settings_of(options)
   settings.epoch, settings.seed, settings.profile, settings.window = 1, 1, 1, 64
   settings.send, settings.handle = core.retry_default_send(), core.retry_default_handle()
   settings.outbox_count_max, settings.outbox_bytes_max = 10000, 1e9
-  settings.mailbox_count_max, settings.mailbox_bytes_max = 10000, 1e9
+  settings.mailbox_count_max, settings.mailbox_bytes_max = 100000, 1e9
   settings.body_max, settings.heartbeat_ms = 1048576, 15000
   settings.links, settings.link_count = links, #options.links
   return settings, links
@@ -53,12 +53,12 @@ end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
 --- wall clock in milliseconds at the start.
----@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil }
+---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil, slow: boolean|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
   local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, loads = {}, runs = {}, answers = {},
-    damaged = {}, store = options.store or {}, options = options, anchor = links }, Engine)
+    damaged = {}, slow = options.slow, store = options.store or {}, options = options, anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
@@ -85,8 +85,23 @@ local function change(self, op)
 end
 
 local function commit(self, batch)
+  self.largest = math.max(self.largest or 0, tonumber(batch.op_count))
+  if self.slow then
+    self.out = batch
+    return
+  end
   for index = 0, tonumber(batch.op_count) - 1 do change(self, batch.ops[index]) end
   table.insert(self.batches, batch)
+end
+
+--- Of a slow store: the batch that is out is durable now. False: none is out.
+function Engine:commit()
+  local batch = self.out
+  if not batch then return false end
+  self.out = nil
+  for index = 0, tonumber(batch.op_count) - 1 do change(self, batch.ops[index]) end
+  self:step { kind = "COMMITTED", batch = batch }
+  return true
 end
 
 local function load(self, page)
