@@ -9,7 +9,7 @@ local units = require "moonpost.units"
 
 local node = {}
 
-local LIST_MAX = 64
+local LIST_MAX, AGENTS_MAX = 64, 4096
 local metatable = { __name = "moonpost.node" }
 
 --- "tcp://host:port" or "unix://path".
@@ -145,7 +145,7 @@ local FIELDS = {
   listen = { read = shape.list(endpoint, LIST_MAX), default = {} },
   insecure = FLAG,
   links = { read = shape.list(link, LIST_MAX), default = {} },
-  agents = { read = shape.list(file_or(agent.is, "an agent"), LIST_MAX) },
+  agents = { read = shape.list(file_or(agent.is, "an agent"), AGENTS_MAX) },
   hooks = { read = shape.list(file_or(hook.is, "a hook"), LIST_MAX) },
   policies = { read = shape.list(policy, LIST_MAX), default = { "policies/*.lua" } },
   store = { read = store, default = shape.read(STORE, {}) },

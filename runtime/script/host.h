@@ -193,7 +193,7 @@ struct script_host {
     struct buffer headers;
     struct settings *settings;
     struct arena settings_memory;
-    struct settings_value agents_given[SETTINGS_LIST_MAX], hooks_given[SETTINGS_LIST_MAX];
+    struct settings_value agents_given[SETTINGS_AGENTS_MAX], hooks_given[SETTINGS_LIST_MAX];
     struct span policies[SETTINGS_LIST_MAX]; /* files and globs of named policies */
     size_t policy_count;
     uint64_t policy_failures;

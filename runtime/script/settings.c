@@ -12,18 +12,17 @@ struct reading {
 
 /* ---- lists ---- */
 
-static size_t list_length(lua_State *L)
+static size_t list_length(lua_State *L, int limit)
 {
     size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
-    if (count > SETTINGS_LIST_MAX)
-        luaL_error(L, "a list has at most %d entries", SETTINGS_LIST_MAX);
+    if (count > (size_t)limit) luaL_error(L, "a list has at most %d entries", limit);
     return count;
 }
 
 static size_t read_spans(lua_State *L, const char *name, struct arena *arena, struct span *spans)
 {
     lua_getfield(L, 1, name);
-    size_t count = list_length(L);
+    size_t count = list_length(L, SETTINGS_LIST_MAX);
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
         spans[i] = arena_copy(arena, span_at(L, -1));
@@ -47,12 +46,12 @@ static void read_entry(lua_State *L, struct reading *reading, struct span *span,
     }
 }
 
-static size_t read_entries(lua_State *L, struct reading *reading, const char *name, bool *given,
-                           struct span *spans, struct settings_value *values)
+static size_t read_entries(lua_State *L, struct reading *reading, const char *name, int limit,
+                           bool *given, struct span *spans, struct settings_value *values)
 {
     lua_getfield(L, 1, name);
     *given = lua_istable(L, -1);
-    size_t count = list_length(L);
+    size_t count = list_length(L, limit);
     for (size_t i = 0; i < count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
         read_entry(L, reading, &spans[i], &values[i]);
@@ -83,7 +82,7 @@ static void read_links(lua_State *L, struct reading *reading)
 {
     struct settings *settings = reading->settings;
     lua_getfield(L, 1, "links");
-    settings->link_count = list_length(L);
+    settings->link_count = list_length(L, SETTINGS_LIST_MAX);
     settings->link_window = settings->link_count > 0 ? UINT32_MAX : WINDOW_DEFAULT;
     for (size_t i = 0; i < settings->link_count; i++) {
         lua_rawgeti(L, -1, (int)i + 1);
@@ -177,10 +176,11 @@ static void read_all(lua_State *L, struct reading *reading)
     settings->listen_count = read_spans(L, "listen", reading->arena, settings->listen);
     settings->insecure = field_true(L, 1, "insecure");
     read_links(L, reading);
-    settings->agent_count = read_entries(L, reading, "agents", &settings->agents_given,
-                                         settings->agents, host->agents_given);
-    settings->hook_count = read_entries(L, reading, "hooks", &settings->hooks_given,
-                                        settings->hooks, host->hooks_given);
+    settings->agent_count =
+        read_entries(L, reading, "agents", SETTINGS_AGENTS_MAX, &settings->agents_given,
+                     settings->agents, host->agents_given);
+    settings->hook_count = read_entries(L, reading, "hooks", SETTINGS_LIST_MAX,
+                                        &settings->hooks_given, settings->hooks, host->hooks_given);
     host->policy_count = read_spans(L, "policies", reading->arena, host->policies);
     read_send(L, reading);
     read_handle(L, reading);

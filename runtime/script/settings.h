@@ -4,7 +4,7 @@
 
 #include "core/engine.h"
 
-enum { SETTINGS_LIST_MAX = 64 };
+enum { SETTINGS_LIST_MAX = 64, SETTINGS_AGENTS_MAX = 4096 };
 
 struct settings {
     struct span file; /* "" without one */
@@ -18,7 +18,7 @@ struct settings {
     uint32_t link_window; /* the smallest `window` of the links, or WINDOW_DEFAULT */
     /* Agents and hooks are files or globs (relative to root) or values: a value's span is empty and
      * its place in the list is kept in the host (script_settings_agent). */
-    struct span agents[SETTINGS_LIST_MAX];
+    struct span agents[SETTINGS_AGENTS_MAX];
     size_t agent_count;
     bool agents_given; /* false: the default glob, which may match nothing */
     struct span hooks[SETTINGS_LIST_MAX];
