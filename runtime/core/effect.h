@@ -99,6 +99,7 @@ struct fact {
     uint8_t level;       /* enum level, of acked */
     uint8_t role;        /* enum role, of a link's peer, as it says */
     bool dup;
+    bool again; /* of a sender's retrying: the one before to this address said the same */
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */
     int64_t delay_ms;      /* until the next try; -1: there is none */

@@ -244,7 +244,10 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
     wait_until(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
+    bool again = entry->queue->told_code == code;
+    entry->queue->told_code = (uint8_t)code;
     if (!fact) return;
+    fact->again = again;
     fact->code = (uint8_t)code;
     fact->delay_ms = delay_ms;
     fact->reason = arena_copy(&engine->effects->arena, reason);
@@ -479,6 +482,7 @@ static struct end end_of(const struct receipt *receipt)
 
 static void acknowledged(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
+    entry->queue->told_code = CODE_NONE;
     if (receipt->level >= entry->level) {
         struct end end = end_of(receipt);
         finish_and_drop(engine, entry, &end, receipt);

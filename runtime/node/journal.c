@@ -102,7 +102,10 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
         else
             say(text, "no ack after %s, the last of %u attempts", when, fact->attempt);
         return true;
-    case FACT_RETRYING: *level = say_retrying(fact, text); return true;
+    case FACT_RETRYING:
+        if (fact->again) return false; /* one line for a destination, not one for each message */
+        *level = say_retrying(fact, text);
+        return true;
     case FACT_DEFERRED:
         say(text, "deferred: %.*s; again in %s", SPAN_ARGS(reason), duration(when, fact->delay_ms));
         return true;

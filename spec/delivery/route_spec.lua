@@ -270,3 +270,30 @@ describe("a message to an agent of the same node", function()
     assert.are.equal("NO_ROUTE", world:receipt(id).code)
   end)
 end)
+
+describe("a log about messages that cannot go", function()
+  local world
+
+  local function complaints()
+    local count = 0
+    for _, line in ipairs(world:log()) do
+      if line.node == "client" and line.text:find("cannot be sent now", 1, true) then count = count + 1 end
+    end
+    return count
+  end
+
+  -- Was: a line for each message, and again for each of its tries.
+  it("has one line for a destination, and another one after messages have gone meanwhile", function()
+    world = delivery.chain()
+    for n = 1, 10 do delivery.send(world, n) end
+    world:advance(20)
+    assert.are.equal(1, complaints())
+    delivery.agent(world, noop)
+    world:settle()
+    assert.are.equal(10, #world:received("a@x"))
+    world:cut("owner", "hub")
+    delivery.send(world, 11)
+    world:advance(20)
+    assert.are.equal(1, complaints())
+  end)
+end)
