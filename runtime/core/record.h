@@ -5,6 +5,7 @@
  *   'f' sequence                  delivery facts, only when something happened
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
+ *   'p' address                   a mailbox that is paused, and since when
  *   'o' address                   an outbox: its lane's epoch, and numbers that may have been used
  *   'e' store id                  the highest epoch seen of it
  *   'i'                           who this node is (store/identity.h)
@@ -23,6 +24,7 @@ enum record_kind {
     RECORD_FACTS = 'f',
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
+    RECORD_PAUSE = 'p',
     RECORD_OUTBOX = 'o',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
@@ -34,6 +36,7 @@ enum { RECORD_KEY_MAX = 1 + LANE_KEY_MAX };
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence);
 struct span record_lane_key(char *buffer, const struct lane *lane);
 struct span record_outbox_key(char *buffer, struct span address);
+struct span record_pause_key(char *buffer, struct span address);
 struct span record_epoch_key(char *buffer, struct span store_id);
 
 /* The sequence in a key of a message, facts or dead letter; 0: it is none. */
@@ -94,5 +97,8 @@ struct record_outbox {
 
 void record_outbox(const struct queue *outbox, struct buffer *out);
 enum status record_outbox_read(struct span value, struct record_outbox *record);
+
+void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out);
+enum status record_pause_read(struct span value, int64_t *since_wall_ms);
 
 #endif

@@ -35,6 +35,8 @@ struct node {
     struct effects effects;
     bool stepping;
     bool told_ready;
+    int64_t started_ms;
+    struct store_room room; /* as of the last commit, when the store is on disk */
     uint32_t *agents;
     size_t agent_count, agent_capacity;
     uint32_t hook_facts, hook_steps;
@@ -87,6 +89,30 @@ static const char *host_getenv(void *user, const char *name)
     return node->io.getenv(node->io.user, name);
 }
 
+static struct engine *host_engine(void *user)
+{
+    return ((struct node *)user)->engine;
+}
+
+static uint64_t epoch_of(const struct node *node);
+
+static void host_describe(void *user, struct node_facts *facts)
+{
+    struct node *node = user;
+    const struct store_engine *engine = node->store->engine;
+    *facts = (struct node_facts){
+        .role = node->options.role,
+        .on_disk = engine->durable,
+        .relaxed = engine->relaxed,
+        .store_full = node->room.full,
+        .epoch = epoch_of(node),
+        .started_ms = node->started_ms,
+        .body_max = node->settings.body_max,
+        .store_used = node->room.used_bytes,
+        .store_max = node->room.max_bytes,
+    };
+}
+
 static struct script_host *make_host(struct node *node)
 {
     struct script_env env = {
@@ -98,6 +124,8 @@ static struct script_host *make_host(struct node *node)
         .log = host_log,
         .post = host_post,
         .reserve = host_reserve,
+        .engine = host_engine,
+        .describe = host_describe,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);
@@ -298,6 +326,7 @@ bool node_recover(struct node *node, struct node_found *found, char *error)
     for (const char *kind = engine_recovery_order(); *kind && status == STATUS_OK; kind++)
         status = recover_kind(node, span_of(kind, 1), page, found);
     engine_recovered(node->engine);
+    node->room = node->store->engine->room(node->store);
     free(page);
     return status == STATUS_OK || say_store(node, "cannot read the store", error);
 }
@@ -356,6 +385,7 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 
 void node_committed(struct node *node, struct batch *batch, struct store_room room)
 {
+    node->room = room;
     node_post(node,
               &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room.full});
 }
@@ -450,6 +480,7 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_RESUME: script_resume(node->host, effect->waiter); return;
     case EFFECT_RECEIPT: take_receipt(node, effect->waiter, &effect->answer); return;
     case EFFECT_FACT: take_fact(node, &effect->fact); return;
+    case EFFECT_ADMIN: script_admin(node->host, effect->waiter, effect->block); return;
     }
 }
 
@@ -515,6 +546,7 @@ int64_t node_deadline_ms(const struct node *node)
 
 void node_start(struct node *node)
 {
+    node->started_ms = host_now_ms(node);
     node_post(node, &(struct event){.kind = EVENT_START});
 }
 

@@ -105,6 +105,7 @@ static void open_state(struct script *script)
     turn_register(L, script);
     add_searcher(L);
     script_preload(script, "moonpost.runtime", open_runtime);
+    if (script->kind == SCRIPT_NODE) script_preload(script, "moonpost.inside", open_inside);
 }
 
 struct script *script_new(struct script_host *host, enum script_kind kind, const char *root)

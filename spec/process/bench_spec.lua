@@ -62,7 +62,7 @@ describe("moonpost bench", function()
   end)
 
   it("ends with 1 and the node's own words when the node cannot start", function()
-    says("the node ended: moonpost run: UNSUPPORTED: --store: floppy", 1, "--store", "floppy")
+    says("the node ended: moonpost run: cannot use the folder /dev/null/x: Not a directory", 1, "--store", "/dev/null/x")
   end)
 
   it("counts how often the node asks the disk to be safe", function()
