@@ -17,6 +17,9 @@ local REASON_SHOWN = 256
 local ATTACHED_SHOWN = 1000
 local NEAREST_IDS = 1000
 local RESULT_MAX = 1024 * 1024
+local PAGE_BYTES = 256 * 1024 -- of texts in a page
+local CHANGE_BYTES = 16 * 1024 * 1024 -- of bodies that go back at once: all of them are one batch
+local QUEUES_SHOWN = 1000
 
 -- Methods of the API that this version refuses.
 local LATER = {}
@@ -110,6 +113,13 @@ local function queues()
   return mailboxes, outboxes
 end
 
+--- An answer has an end: how many of a list are left out.
+local function shorten(list)
+  local left_out = math.max(0, #list - QUEUES_SHOWN)
+  for index = #list, QUEUES_SHOWN + 1, -1 do list[index] = nil end
+  return left_out
+end
+
 local function status(_, given)
   read("status", {}, given)
   local node = inside.node()
@@ -117,8 +127,15 @@ local function status(_, given)
   node.version = require("moonpost").VERSION
   local mailboxes, outboxes = queues()
   local links, attached = with_addresses(inside.links())
-  return { node = node, counts = inside.counts(), mailboxes = mailboxes, outboxes = outboxes, links = links,
-    attached = attached }
+  return {
+    node = node,
+    counts = inside.counts(),
+    left_out = { mailboxes = shorten(mailboxes), outboxes = shorten(outboxes), links = shorten(links) },
+    mailboxes = mailboxes,
+    outboxes = outboxes,
+    links = links,
+    attached = attached,
+  }
 end
 
 -- ---- dead letters ----
@@ -128,12 +145,33 @@ local function query_of(taken)
     ["until"] = taken["until"], after = taken.after, limit = taken.limit }
 end
 
+local function size_of(item)
+  local size = 0
+  for _, value in pairs(item) do size = size + (type(value) == "string" and #value or 8) end
+  return size
+end
+
+--- The letters up to some measure of them all, and where to go on.
+local function bounded(letters, after, most, measure)
+  local sum = 0
+  for index, letter in ipairs(letters) do
+    sum = sum + measure(letter)
+    if sum > most and index < #letters then
+      after = letter.sequence
+      for behind = #letters, index + 1, -1 do letters[behind] = nil end
+      break
+    end
+  end
+  return letters, after
+end
+
 local function dead_list(_, given)
   local items, after = inside.letters(query_of(read("dead.list", LIST, given)))
   for _, item in ipairs(items) do
-    item.handle = nil
     item.reason = #item.reason > REASON_SHOWN and item.reason:sub(1, REASON_SHOWN - 3) .. "..." or item.reason
   end
+  items, after = bounded(items, after, PAGE_BYTES, size_of)
+  for _, item in ipairs(items) do item.handle, item.sequence = nil, nil end
   return { items = items, after = after }
 end
 
@@ -160,7 +198,7 @@ end
 --- Plain data instead of the msg that a handler gets; without the body when that is too much.
 local function plain(letter)
   local msg = letter.message
-  letter.handle, letter.message = nil, nil
+  letter.handle, letter.sequence, letter.message = nil, nil, nil
   letter.headers, letter.sent_at = msg.headers, msg.sent_at
   letter.body = msg.body
   local ok, text = pcall(body_of.json, letter, "letter")
@@ -196,7 +234,8 @@ local function chosen(taken)
   if not filtered and not taken.all then
     errors.raise("BAD_VALUE", "dead.requeue: which? id, a filter (agent, code, reason, since, until), or all = true")
   end
-  return inside.letters(query_of(taken))
+  local letters, after = inside.letters(query_of(taken))
+  return bounded(letters, after, CHANGE_BYTES, function(letter) return letter.bytes end)
 end
 
 local function new_body(value)

@@ -151,7 +151,8 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
 static void hold_number(struct entry *entry)
 {
     struct queue *queue = entry->queue;
-    bool doubted = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_IN_DOUBT;
+    bool doubted = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_IN_DOUBT &&
+                   message_of(entry->block).lane_epoch == queue->lane_epoch;
     if (doubted && queue->ceiling - entry->number < NUMBERS_HELD) queue_renumber(queue, entry);
 }
 

@@ -220,6 +220,7 @@ static void add_letter(void *user, const struct dead_letter *letter)
     dead_push(list->L, list->script, letter, list->wall_ms, list->whole);
     lua_pushlstring(list->L, (const char *)&letter->handle, sizeof letter->handle);
     lua_setfield(list->L, -2, "handle");
+    set_number(list->L, "sequence", (double)letter->sequence);
     list_add(list);
 }
 

@@ -153,6 +153,15 @@ describe("dead letters, as $node tells of them", function()
     assert.is_nil(answer.after)
   end)
 
+  it("go back in batches that are not too large", function()
+    local big = ("x"):rep(2 ^ 20 - 10)
+    for _ = 1, 20 do delivery.send(world, big) end
+    world:settle()
+    local answer = ask("owner", "dead.requeue", { code = "DEAD" })
+    assert.equal(18, answer.requeued)
+    assert.equal(3, ask("owner", "dead.requeue", { code = "DEAD", after = answer.after }).requeued)
+  end)
+
   it("tell their handler how often they came back", function()
     local requeues = {}
     world:load(moonpost.agent {

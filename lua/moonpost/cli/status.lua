@@ -79,6 +79,10 @@ local function show(status)
   end
   local others = clients - 1 -- this command is one
   if others > 0 then term.out(("\nand %s"):format(words.of(others, "client"))) end
+  for _, name in ipairs { "mailboxes", "outboxes", "links" } do
+    local more = status.left_out[name]
+    if more > 0 then term.note(("%s more %s are left out"):format(words.count(more), name)) end
+  end
 end
 
 local function hint(status)
