@@ -5,7 +5,7 @@
  *   'f' sequence                  delivery facts, only when something happened
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
- *   'p' address                   a mailbox that is paused, and since when
+ *   'h' address                   a mailbox that is held, which is paused: since when
  *   'o' address                   an outbox: its lane's epoch, and numbers that may have been used
  *   'e' store id                  the highest epoch seen of it
  *   'i'                           who this node is (store/identity.h)
@@ -24,7 +24,7 @@ enum record_kind {
     RECORD_FACTS = 'f',
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
-    RECORD_PAUSE = 'p',
+    RECORD_PAUSE = 'h',
     RECORD_OUTBOX = 'o',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
