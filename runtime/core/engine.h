@@ -162,6 +162,7 @@ size_t engine_attached(const struct engine *engine, size_t limit,
 struct engine_counts {
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
         lost, damaged, requeued;
+    bool store_full; /* nothing new is accepted */
     size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };
 

@@ -246,6 +246,7 @@ void engine_count(const struct engine *engine, struct engine_counts *counts)
         counts->awaiting += queue->lists[ENTRY_AWAITING].count;
         counts->dead_now += queue->lists[ENTRY_DEAD].count;
     }
+    counts->store_full = engine->store_full;
     counts->lanes = engine->lanes.count;
     for (const struct link *link = engine->links; link; link = link->next)
         counts->links_up += link->state == LINK_UP;

@@ -36,7 +36,6 @@ struct node {
     bool stepping;
     bool told_ready;
     int64_t started_ms;
-    struct store_room room; /* as of the last commit, when the store is on disk */
     uint32_t *agents;
     size_t agent_count, agent_capacity;
     uint32_t hook_facts, hook_steps;
@@ -104,12 +103,9 @@ static void host_describe(void *user, struct node_facts *facts)
         .role = node->options.role,
         .on_disk = engine->durable,
         .relaxed = engine->relaxed,
-        .store_full = node->room.full,
         .epoch = epoch_of(node),
         .started_ms = node->started_ms,
         .body_max = node->settings.body_max,
-        .store_used = node->room.used_bytes,
-        .store_max = node->room.max_bytes,
     };
 }
 
@@ -326,7 +322,6 @@ bool node_recover(struct node *node, struct node_found *found, char *error)
     for (const char *kind = engine_recovery_order(); *kind && status == STATUS_OK; kind++)
         status = recover_kind(node, span_of(kind, 1), page, found);
     engine_recovered(node->engine);
-    node->room = node->store->engine->room(node->store);
     free(page);
     return status == STATUS_OK || say_store(node, "cannot read the store", error);
 }
@@ -385,7 +380,6 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 
 void node_committed(struct node *node, struct batch *batch, struct store_room room)
 {
-    node->room = room;
     node_post(node,
               &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room.full});
 }

@@ -61,15 +61,13 @@ static const char *role_name(uint8_t role)
 
 /* ---- the node ---- */
 
-static void set_store(lua_State *L, const struct node_facts *facts)
+static void set_store(lua_State *L, const struct node_facts *facts, bool full)
 {
-    lua_createtable(L, 0, 5);
+    lua_createtable(L, 0, 3);
     set_span(L, "kind", span_text(facts->on_disk ? "disk" : "memory"));
     if (facts->on_disk) {
         set_span(L, "sync", span_text(facts->relaxed ? "relaxed" : "commit"));
-        set_number(L, "used", (double)facts->store_used);
-        set_number(L, "max", (double)facts->store_max);
-        set_boolean(L, "full", facts->store_full);
+        set_boolean(L, "full", full);
     }
     lua_setfield(L, -2, "store");
 }
@@ -78,15 +76,17 @@ static void set_store(lua_State *L, const struct node_facts *facts)
 static int inside_node(lua_State *L)
 {
     struct node_facts facts = {0};
+    struct engine_counts counts;
     struct script_host *host = own_host(L);
     if (host->env.describe) host->env.describe(host->env.user, &facts);
+    engine_count(own_engine(L), &counts);
     lua_createtable(L, 0, 6);
     set_span(L, "name", span_text(host->name));
     set_span(L, "role", span_text(role_name(facts.role)));
     set_number(L, "epoch", (double)facts.epoch);
     set_number(L, "body_max", (double)facts.body_max);
     set_number(L, "started_at", (double)(facts.started_ms + wall_offset_ms(L)) / 1000);
-    set_store(L, &facts);
+    set_store(L, &facts, counts.store_full);
     return 1;
 }
 

@@ -40,11 +40,9 @@ struct client_options {
 struct node_facts {
     uint8_t role; /* enum role */
     bool on_disk, relaxed;
-    bool store_full;                /* it accepts nothing new */
-    uint64_t epoch;                 /* which start of its store this is */
-    int64_t started_ms;             /* monotonic */
-    size_t body_max;                /* bytes */
-    uint64_t store_used, store_max; /* bytes; UINT64_MAX: no bound */
+    uint64_t epoch;     /* which start of its store this is */
+    int64_t started_ms; /* monotonic */
+    size_t body_max;    /* bytes */
 };
 
 /* What a host needs of the world around it. Everything is borrowed for the host's life. */

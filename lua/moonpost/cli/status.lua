@@ -21,7 +21,7 @@ local LINKS = {
 local function store_text(store)
   if store.kind == "memory" then return "store memory (nothing survives its process)" end
   local full = store.full and ", FULL: it accepts nothing new" or ""
-  return ("store on disk (sync %s, %s of %s)%s"):format(store.sync, words.size(store.used), words.size(store.max), full)
+  return ("store on disk, sync %s%s"):format(store.sync, full)
 end
 
 local function node_line(node)
