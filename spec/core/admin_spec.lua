@@ -13,6 +13,12 @@ local function kept(node)
   return node:kept()
 end
 
+-- Records of messages, their facts and their deaths; an outbox has one of its own that stays.
+local function messages_kept(node)
+  local records = kept(node)
+  return (records.m or 0) + (records.f or 0) + (records.d or 0)
+end
+
 describe("a request of $node", function()
   local node
 
@@ -331,7 +337,7 @@ describe("a dead letter of an outbox that goes back", function()
     assert.equal(first.seq, again.seq)
     assert.equal(first.lane, again.lane)
     stored(again)
-    assert.same({ o = 1 }, kept(node))
+    assert.equal(0, messages_kept(node))
     node:send("a@x", "m3")
     assert.equal(frames()[1].seq, 3)
   end)
@@ -366,7 +372,7 @@ describe("a dead letter of an outbox that goes back", function()
     assert.same({ 2, 3 }, { both[1].seq, both[2].seq })
     stored(both[1])
     stored(both[2])
-    assert.same({ o = 1 }, kept(node))
+    assert.equal(0, messages_kept(node))
   end)
 
   it("tries as long as a new message would", function()
