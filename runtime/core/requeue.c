@@ -129,6 +129,10 @@ static enum code refusal(struct engine *engine, const struct entry *entry,
         *reason = "it has expired: its sender said that nobody wants it any more";
         return CODE_EXPIRED;
     }
+    if (engine->store_full) {
+        *reason = "the store is full: what room is left is for settling what is there";
+        return CODE_STORE_FULL;
+    }
     if (elsewhere) return submit_refusal(engine, message, reason);
     if (message->body.size <= engine->settings.body_max) return CODE_NONE;
     *reason = "the body is larger than body_max";

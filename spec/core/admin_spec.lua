@@ -277,6 +277,18 @@ describe("a dead letter of a mailbox that goes back", function()
     assert.equal(1, #node:letters "a@x")
   end)
 
+  it("stays when the store is full: what room is left is for settling", function()
+    node:hold(true)
+    node:send("a@x", "m2")
+    node:advance(5)
+    node:step { kind = "COMMITTED", batch = table.remove(node.batches, 1), store_full = true }
+    node:requeue "a@x"
+    local answer = node.answers[#node.answers]
+    assert.equal(tonumber(CODE.CODE_REJECTED), answer.code)
+    assert.equal("the store is full: what room is left is for settling what is there", answer.reason)
+    assert.equal(1, #node:letters "a@x")
+  end)
+
   it("is not delayed a second time", function()
     node:send("a@x", "m2", { due_ms = 1000 })
     node:advance(1000)
