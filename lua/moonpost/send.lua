@@ -116,7 +116,14 @@ local function take(message, options, fields)
   return message
 end
 
-local function check_address(to)
+-- The node itself answers programs, not agents.
+local TO_NODE = { ["client:send"] = true, ["client:call"] = true, ["world:send"] = true }
+
+local function check_address(to, verb)
+  if to == "$node" then
+    if TO_NODE[verb] then return end
+    shape.refuse("to", '"$node" answers programs (moonpost.client), not agents', "DENIED")
+  end
   local valid, reason, code = address.read(to)
   if not valid then shape.refuse("to", reason --[[@as string]], code) end
 end
@@ -142,7 +149,7 @@ end
 ---@param verb string "ctx:send", "ctx:call", "client:send", "client:call"; another takes all options
 ---@return moonpost.Send
 function send.normalise(to, body, options, verb)
-  check_address(to)
+  check_address(to, verb)
   local bytes, encoding = body_of.encode(body, "body")
   local message = { to = to, body = bytes, encoding = encoding }
   if options == nil then return message end

@@ -10,6 +10,7 @@ enum after_kind {
     AFTER_RELEASE, /* a message of the outbox may leave now */
     AFTER_RUN,     /* an at-most-once delivery may begin */
     AFTER_CREDIT,  /* `count` data frames of a link are dealt with */
+    AFTER_ADMIN,   /* answer a request of $node; `handle` is its token */
 };
 
 struct after {

@@ -28,7 +28,8 @@ void effects_reset(struct effects *effects)
 {
     for (size_t i = 0; i < effects->count; i++) {
         struct effect *effect = &effects->items[i];
-        if (effect->kind == EFFECT_WRITE) block_release(effect->block);
+        if (effect->kind == EFFECT_WRITE || effect->kind == EFFECT_ADMIN)
+            block_release(effect->block);
         if (effect->kind == EFFECT_FACT) block_release(effect->fact.block);
     }
     effects->count = 0;

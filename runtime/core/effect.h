@@ -20,6 +20,8 @@ enum effect_kind {
     EFFECT_RESUME,    /* `waiter`: its delay is over */
     EFFECT_RECEIPT,   /* `waiter`, `answer` */
     EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
+    EFFECT_ADMIN,     /* `waiter`: a request of $node, the message `block`; look, post what is to
+                       * change, then EVENT_ADMINISTERED */
 };
 
 /* One delivery to a handler. */
@@ -54,8 +56,8 @@ struct answer {
     struct span ref, word, reason, result;
 };
 
-/* Names as in API.md section 6, and three more of our own: `sent` (each transmission), `attached`
- * and `refused` (of an address). */
+/* Names as in API.md section 6, and four more of our own: `sent` (each transmission), `attached`
+ * and `refused` (of an address), `requeued`. */
 #define FACT_MAP(X)                                                                                \
     X(SENT, "sent")                                                                                \
     X(STORED, "stored")                                                                            \
@@ -79,7 +81,8 @@ struct answer {
     X(LINK_FAILED, "link_failed")                                                                  \
     X(RELOADED, "reloaded")                                                                        \
     X(ATTACHED, "attached")                                                                        \
-    X(REFUSED, "refused")
+    X(REFUSED, "refused")                                                                          \
+    X(REQUEUED, "requeued")
 
 enum fact_kind {
 #define X(name, text) FACT_##name,

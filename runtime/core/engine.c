@@ -90,6 +90,7 @@ struct engine *engine_new(const struct engine_settings *settings, const struct p
     engine->links_tail = &engine->links;
     engine->ready_tail = &engine->ready;
     commit_init(engine);
+    engine->requests_tail = &engine->requests;
     engine_seed(engine);
     return engine;
 }
@@ -149,6 +150,7 @@ void engine_free(struct engine *engine)
     route_free(engine);
     session_free(engine);
     epoch_free(engine);
+    admin_free(engine);
     free_settings(engine);
     map_deinit(&engine->mailboxes);
     map_deinit(&engine->outboxes);
@@ -394,7 +396,7 @@ static void take_event(struct engine *engine, const struct event *event)
     commit_bound(engine);
     switch (event->kind) {
     case EVENT_START: session_start(engine); return;
-    case EVENT_ACCEPTED: session_accepted(engine, event->connection); return;
+    case EVENT_ACCEPTED: session_accepted(engine, event->connection, event->own); return;
     case EVENT_CONNECTED: session_connected(engine, event->dial, event->connection); return;
     case EVENT_DIAL_FAILED: session_dial_failed(engine, event->dial, event->reason); return;
     case EVENT_BYTES: session_bytes(engine, event->connection, event->bytes); return;
@@ -411,6 +413,10 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_OUTCOME: owner_outcome(engine, event->outcome); return;
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
+    case EVENT_REQUEUE: admin_requeue(engine, event->waiter, event->requeue); return;
+    case EVENT_PAUSE: admin_pause(engine, event->waiter, event->address, true); return;
+    case EVENT_RESUME: admin_pause(engine, event->waiter, event->address, false); return;
+    case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
     case EVENT_STOP: take_stop(engine); return;
     }
 }
@@ -480,84 +486,4 @@ int64_t engine_deadline_ms(const struct engine *engine)
     const struct deadline *first = heap_first(&engine->deadlines);
     int64_t commit_ms = commit_due_ms(engine);
     return first && first->at_ms < commit_ms ? first->at_ms : commit_ms;
-}
-
-/* ---- looking in ---- */
-
-static size_t pending_in(const struct queue *queue, enum entry_state state,
-                         void (*each)(void *, const struct pending *), void *user)
-{
-    size_t elsewhere = state == ENTRY_WAITING ? queue->tail.count + queue->loading : 0;
-    if (!each) return queue->lists[state].count + elsewhere;
-    for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
-        struct pending pending = {
-            .address = queue->name,
-            .id = message_id(entry->block),
-            .state = entry_state_name(state),
-            .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
-        };
-        each(user, &pending);
-    }
-    return queue->lists[state].count + elsewhere;
-}
-
-size_t engine_pending(const struct engine *engine, void (*each)(void *, const struct pending *),
-                      void *user)
-{
-    size_t count = 0;
-    for (const struct queue *queue = engine->queues; queue; queue = queue->next)
-        for (int state = 0; state < ENTRY_DEAD; state++)
-            count += pending_in(queue, (enum entry_state)state, each, user);
-    return count;
-}
-
-/* The letter's notes, oldest first. The newest note tells why it died and is not an attempt. */
-static void dead_letter(const struct entry *entry, void (*each)(void *, const struct dead_letter *),
-                        void *user)
-{
-    struct dead_failure failures[FAILURES_KEPT];
-    size_t first = FAILURES_KEPT;
-    const struct failure_note *why = entry->failures;
-    for (const struct failure_note *note = why->older; note && first > 0; note = note->older)
-        failures[--first] = (struct dead_failure){note->attempt, note->at_ms,  note->code,
-                                                  note->word,    note->reason, note->traceback};
-    struct dead_letter letter = {
-        .block = entry->block,
-        .code = why->code,
-        .word = why->word,
-        .reason = why->reason,
-        .attempts = entry->queue->kind == QUEUE_MAILBOX ? entry->attempt : entry->spent,
-        .first_ms = entry->first_ms,
-        .last_ms = why->at_ms,
-        .failures = failures + first,
-        .failure_count = FAILURES_KEPT - first,
-    };
-    each(user, &letter);
-}
-
-void engine_dead(const struct engine *engine, struct span address,
-                 void (*each)(void *, const struct dead_letter *), void *user)
-{
-    const struct map *maps[] = {&engine->mailboxes, &engine->outboxes};
-    for (int i = 0; i < 2; i++) {
-        const struct queue *queue = map_find(maps[i], address);
-        if (!queue) continue;
-        for (const struct entry *entry = queue->lists[ENTRY_DEAD].head; entry; entry = entry->next)
-            dead_letter(entry, each, user);
-    }
-}
-
-void engine_count(const struct engine *engine, struct engine_counts *counts)
-{
-    *counts = engine->counts;
-    for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
-        counts->waiting += queue->lists[ENTRY_WAITING].count + queue->tail.count + queue->loading;
-        counts->leased += queue->lists[ENTRY_LEASED].count;
-        counts->deferred += queue->lists[ENTRY_DEFERRED].count;
-        counts->awaiting += queue->lists[ENTRY_AWAITING].count;
-        counts->dead_now += queue->lists[ENTRY_DEAD].count;
-    }
-    counts->lanes = engine->lanes.count;
-    for (const struct link *link = engine->links; link; link = link->next)
-        counts->links_up += link->state == LINK_UP;
 }

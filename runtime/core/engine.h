@@ -97,11 +97,15 @@ struct dead_failure {
 };
 
 struct dead_letter {
+    uint64_t handle;   /* for EVENT_REQUEUE */
+    uint64_t sequence; /* node-wide, grows with age: where a page goes on */
+    bool outbox;       /* this node could not send it, or cannot know */
     struct block *block;
     uint8_t code; /* why it died */
     struct span word, reason;
     uint32_t attempts;
     int64_t first_ms, last_ms;
+    int64_t expires_ms; /* nobody wants it from then on; INT64_MAX */
     const struct dead_failure *failures;
     size_t failure_count;
 };
@@ -111,9 +115,54 @@ struct dead_letter {
 void engine_dead(const struct engine *engine, struct span address,
                  void (*each)(void *, const struct dead_letter *), void *user);
 
+/* Which dead letters are wanted; what is empty or 0 chooses all. */
+struct dead_query {
+    struct span address, id, code; /* the code's word */
+    struct span reason;            /* a part of why it died */
+    int64_t since_ms, until_ms;    /* when it died */
+    uint64_t after;                /* only those with a later sequence */
+    size_t limit;
+};
+
+/* Call `each` for them, oldest first over all queues; answers the sequence to go on after, or 0
+ * when those were all. */
+uint64_t engine_letters(const struct engine *engine, const struct dead_query *query,
+                        void (*each)(void *, const struct dead_letter *), void *user);
+
+/* A mailbox, or an outbox: an address that this node sends to. */
+struct queue_view {
+    struct span address;
+    bool outbox, served, paused;
+    int64_t paused_ms, oldest_ms; /* since when; when its oldest waiting message came; INT64_MAX */
+    size_t waiting, leased, deferred, awaiting, dead, bytes;
+    struct agent_declaration agent; /* when served */
+};
+
+/* Call `each` for all of them, in the order in which they were made. */
+void engine_queues(const struct engine *engine, void (*each)(void *, const struct queue_view *),
+                   void *user);
+
+struct link_view {
+    struct span name, address; /* of the peer; where it was dialled, or empty */
+    const char *state;         /* "up", "down", "dialing", "greeting", "closing", "failed" */
+    uint8_t role;              /* enum role of the peer, as it says */
+    int64_t up_ms, next_ms;    /* since when it is up, or 0; the next dial, or INT64_MAX */
+    uint32_t dials;            /* since it was last up */
+    size_t unwritten;          /* bytes */
+};
+
+void engine_links(const struct engine *engine, void (*each)(void *, const struct link_view *),
+                  void *user);
+
+/* Call `each` for at most `limit` addresses that were attached over links, newest first. Answers
+ * how many there are. */
+size_t engine_attached(const struct engine *engine, size_t limit,
+                       void (*each)(void *, struct span address, struct span link), void *user);
+
 struct engine_counts {
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
-        lost, damaged;
+        lost, damaged, requeued;
+    bool store_full; /* nothing new is accepted */
     size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };
 

@@ -10,7 +10,7 @@
 
 enum event_kind {
     EVENT_START,       /* once, first: dial the links */
-    EVENT_ACCEPTED,    /* somebody connected to one of our doors; `connection` */
+    EVENT_ACCEPTED,    /* somebody connected to one of our doors; `connection`, `own` */
     EVENT_CONNECTED,   /* a dial succeeded; `dial`, `connection` */
     EVENT_DIAL_FAILED, /* a dial failed; `dial`, `reason` */
     EVENT_BYTES,       /* `connection`, `bytes`: any number of frames, or parts of them */
@@ -24,7 +24,11 @@ enum event_kind {
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
     EVENT_WAIT,        /* `waiter` wants EFFECT_RESUME after `delay_ms` */
     EVENT_FORGET,      /* `waiter` is gone: no effect for it any more */
-    EVENT_STOP,        /* no new deliveries; say bye on every link */
+    EVENT_REQUEUE,     /* `requeue`: a dead letter goes back, as asked by the request `waiter` */
+    EVENT_PAUSE,  /* the mailbox `address` delivers nothing, as asked by the request `waiter` */
+    EVENT_RESUME, /* ... and delivers again */
+    EVENT_ADMINISTERED, /* `administered`: what the request `waiter` of EFFECT_ADMIN comes to */
+    EVENT_STOP,         /* no new deliveries; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };
@@ -39,6 +43,7 @@ struct submit {
     uint64_t waiter;                  /* gets one EFFECT_RECEIPT; 0: nobody waits */
     int64_t timeout_ms; /* how long the waiter waits, then TIMEOUT; 0: until the message ends */
     bool fail_fast;     /* the first answer that costs time is final for it (NO_ROUTE ...) */
+    bool own;           /* by the node's own user: it may be for $node */
 };
 
 enum outcome_kind { OUTCOME_ACK, OUTCOME_RETRY, OUTCOME_DEFER, OUTCOME_REJECT, OUTCOME_SKIP };
@@ -58,10 +63,28 @@ struct outcome {
     size_t send_count;
 };
 
+/* A dead letter that goes back to where it died, or elsewhere. */
+struct requeue {
+    uint64_t letter;  /* dead_letter.handle */
+    bool has_body;    /* `body` instead of its own */
+    uint8_t encoding; /* enum encoding, of that body */
+    struct span body;
+    struct span to; /* another address; empty: its own */
+};
+
+/* The answer to a request of $node. */
+struct administered {
+    uint8_t code;     /* enum code; CODE_NONE: done */
+    uint8_t encoding; /* enum encoding, of the result */
+    struct span word; /* with CODE_OTHER */
+    struct span reason, result;
+};
+
 struct event {
     enum event_kind kind;
+    bool own; /* by a program of the node's own user, over the node's own socket */
     uint32_t connection, dial;
-    struct span bytes, reason;
+    struct span bytes, reason, address;
     size_t size;
     uint64_t waiter;
     int64_t delay_ms;
@@ -71,6 +94,8 @@ struct event {
     const struct agent_declaration *agent;
     const struct submit *submit;
     const struct outcome *outcome;
+    const struct requeue *requeue;
+    const struct administered *administered;
 };
 
 #endif

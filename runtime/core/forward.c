@@ -70,8 +70,7 @@ static void deliver(struct engine *engine, struct link *from, const struct messa
                              engine->settings.body_max),
                0);
     else if (message->to.bytes[0] == '$')
-        refuse(engine, from, message, CODE_DENIED, span_text("node addresses are not open here"),
-               0);
+        admin_receive(engine, from, message);
     else if (mailbox)
         owner_receive(engine, from, message, mailbox);
     else

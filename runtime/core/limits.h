@@ -37,10 +37,12 @@ enum {
     WINDOW_BYTES = 8 << 20, /* and their bytes */
     WINDOW_SMALL = 64,      /* ... when all mailboxes together hold RESIDENT_BYTES in memory */
     RESIDENT_BYTES = 64 << 20,
-    NUMBERS_AHEAD = 1024,         /* numbers of an outbox that one record lets be used */
-    OUTBOXES_MAX = 65536,         /* destinations a node holds messages for; more are refused */
-    OUTBOXES_LOOKED_AT = 8,       /* for each new one, when half of that are there: idle ones go */
-    FAILURES_KEPT = 32,           /* notes of one message: its first, then the newest */
+    NUMBERS_AHEAD = 1024,   /* numbers of an outbox that one record lets be used */
+    OUTBOXES_MAX = 65536,   /* destinations a node holds messages for; more are refused */
+    OUTBOXES_LOOKED_AT = 8, /* for each new one, when half of that are there: idle ones go */
+    NUMBERS_HELD = 65536, /* numbers of an outbox since the oldest that an IN_DOUBT letter holds */
+    REQUESTS_MAX = 64,    /* requests of $node that wait for their answer; a further one is BUSY */
+    FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
     ASK_INTERVAL_MS = 30000,      /* how often a sender asks for an awaited `handled` */

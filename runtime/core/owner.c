@@ -461,6 +461,7 @@ static void deliver(struct engine *engine, struct entry *entry)
 
 void owner_pump(struct engine *engine, struct queue *mailbox)
 {
+    if (mailbox->paused) return;
     while (mailbox->agent.agent && !engine->stopping && mailbox->lists[ENTRY_WAITING].head &&
            mailbox->running < mailbox->agent.concurrency)
         deliver(engine, mailbox->lists[ENTRY_WAITING].head);

@@ -18,6 +18,9 @@
  *   answer.c   receipts on their way out, and answers to those who wait here
  *   waiter.c   those who wait here
  *   policy.c   retry policies: kept while they are used, and asked
+ *   admin.c    $node: requests of this node's user, and their answers
+ *   requeue.c  dead letters that go back
+ *   look.c     what a person may want to know of all this
  */
 #ifndef MOONPOST_PARTS_H
 #define MOONPOST_PARTS_H
@@ -58,6 +61,7 @@ struct link {
     uint8_t state;
     uint8_t role;                          /* enum role of the peer, as it says */
     bool refused;                          /* by a bye with a final code: never dial again */
+    bool own;                              /* a program of this node's user: may ask $node */
     uint32_t dials;                        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
@@ -128,6 +132,22 @@ struct policy_node {
 
 #define STORE_FULL_TEXT "the store is full: what room is left is for settling what is there"
 
+/* What a program of this node's user asked of $node; it lives until it is answered. */
+struct request {
+    struct request *next; /* all of them, the oldest first */
+    uint64_t token;
+    struct block *block; /* the message that asks */
+    uint64_t waiter;     /* who asked in this engine; or 0, and ... */
+    uint32_t connection; /* ... the link that it came over */
+    uint64_t session;
+    bool changed;            /* it changed something in the store */
+    uint32_t taken, refused; /* dead letters that went back, and that could not */
+    uint8_t refusal;         /* enum code of the last of these */
+    struct block *why;       /* ... and its reason */
+    uint8_t code, encoding;  /* of the answer, with ... */
+    struct block *word, *reason, *result;
+};
+
 struct engine {
     struct engine_settings settings;
     struct policies policies;
@@ -180,6 +200,11 @@ struct engine {
     uint64_t batches;                    /* number of the open batch */
     struct lane **touched;               /* lanes whose record the open batch must write */
     size_t touched_count, touched_capacity;
+
+    struct request *requests, **requests_tail;
+    struct request *asked; /* the one at work, or NULL */
+    size_t request_count, requests_committing;
+    uint64_t request_tokens;
 
     struct effects *effects; /* of the running step */
     bool ran;                /* the running step started a handler */
@@ -280,7 +305,7 @@ bool engine_retry(struct engine *engine, const struct retry_policy *policy,
 /* ---- session.c ---- */
 
 void session_start(struct engine *engine);
-void session_accepted(struct engine *engine, uint32_t connection);
+void session_accepted(struct engine *engine, uint32_t connection, bool own);
 void session_connected(struct engine *engine, uint32_t dial, uint32_t connection);
 void session_dial_failed(struct engine *engine, uint32_t dial, struct span reason);
 void session_bytes(struct engine *engine, uint32_t connection, struct span bytes);
@@ -439,6 +464,9 @@ void sender_submit_effect(struct engine *engine, const struct submit *submit);
 /* The delivery has ended: what was kept for its sends is free again. */
 void reservations_release(struct entry *lease);
 
+/* Why this node takes no such message now; CODE_NONE: it does. */
+enum code submit_refusal(struct engine *engine, const struct message *message, const char **reason);
+
 /* When the sending ends of a message of an outbox that was accepted at this moment. */
 int64_t submit_ends_ms(const struct engine *engine, const struct retry_policy *policy,
                        int64_t first_ms);
@@ -507,6 +535,32 @@ void backlog_pump(struct engine *engine, struct queue *mailbox);
 /* Everything up to this sequence was handed to the store: it can be asked for. */
 void backlog_sealed(struct engine *engine, uint64_t sequence);
 void backlog_loaded(struct engine *engine, struct load *load);
+
+/* ---- admin.c ---- */
+
+/* A data frame of a peer for a node address: a request, when the peer may ask. */
+void admin_receive(struct engine *engine, struct link *from, const struct message *message);
+
+/* A message of the node's own user in this engine. False: it is not for $node. */
+bool admin_submit(struct engine *engine, const struct submit *submit,
+                  const struct message *message);
+
+/* What the request comes to; tokens that are not at work are ignored. */
+void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);
+void admin_pause(struct engine *engine, uint64_t token, struct span address, bool paused);
+void admin_answer(struct engine *engine, uint64_t token, const struct administered *answer);
+
+/* Its changes are durable. */
+void admin_committed(struct engine *engine, uint64_t token);
+void admin_free(struct engine *engine);
+
+/* ---- requeue.c ---- */
+
+/* A dead letter goes back: to its mailbox or outbox under its id, its failures forgotten, with all
+ * attempts anew; or to another address. CODE_NONE, or why it stays where it is, with `*reason`
+ * (valid during the step): EXPIRED, TOO_LARGE, BUSY, STORE_FULL, PROFILE_MISMATCH, UNSUPPORTED;
+ * BAD_VALUE: it is no dead letter. */
+enum code requeue_letter(struct engine *engine, const struct requeue *requeue, const char **reason);
 
 /* ---- recover.c ---- */
 

@@ -137,8 +137,18 @@ void queue_renumber(struct queue *queue, struct entry *entry)
     queue->numbers[entry->number & (queue->numbers_capacity - 1)] = entry;
 }
 
+static void let_go_of_old(struct queue *queue)
+{
+    while (queue->next_number - queue->base >= NUMBERS_HELD) {
+        struct entry *oldest = queue_numbered(queue, queue->base);
+        if (!oldest || oldest->state != ENTRY_DEAD) return;
+        queue_close_number(queue, queue->base);
+    }
+}
+
 void queue_number(struct queue *queue, struct entry *entry)
 {
+    let_go_of_old(queue);
     if (queue->next_number - queue->base >= queue->numbers_capacity) numbers_grow(queue);
     entry->number = queue->next_number++;
     queue->numbers[entry->number & (queue->numbers_capacity - 1)] = entry;

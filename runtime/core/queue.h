@@ -117,6 +117,8 @@ struct queue {
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
+    bool paused;           /* accepts and stores, delivers nothing */
+    int64_t paused_ms;     /* since when */
     uint32_t running;      /* deliveries in handlers' hands */
     struct sequences tail; /* waiting ones that are not in memory, behind the list */
     size_t tail_bytes;     /* of all that are not in memory */
@@ -160,7 +162,8 @@ struct entry *queue_numbered(const struct queue *queue, uint64_t number);
 /* An entry of an earlier life takes its place again by its number, which is below next_number. */
 void queue_renumber(struct queue *queue, struct entry *entry);
 
-/* Give the entry the next number of the lane. */
+/* Give the entry the next number of the lane. The numbers of dead letters are let go of when the
+ * lane has come NUMBERS_HELD further. */
 void queue_number(struct queue *queue, struct entry *entry);
 
 /* The number needs no further receipt: base moves over closed ones. */

@@ -32,6 +32,11 @@ struct span record_outbox_key(char *buffer, struct span address)
     return record_long_key(buffer, RECORD_OUTBOX, address);
 }
 
+struct span record_pause_key(char *buffer, struct span address)
+{
+    return record_long_key(buffer, RECORD_PAUSE, address);
+}
+
 struct span record_epoch_key(char *buffer, struct span store_id)
 {
     return record_long_key(buffer, RECORD_EPOCH, store_id);
@@ -282,4 +287,18 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
+}
+
+/* ---- paused mailboxes ---- */
+
+void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out)
+{
+    put_i64(out, mailbox->paused_ms + wall_ms);
+}
+
+enum status record_pause_read(struct span value, int64_t *since_wall_ms)
+{
+    struct reader reader = reader_of(value);
+    *since_wall_ms = (int64_t)read_u64(&reader);
+    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
 }

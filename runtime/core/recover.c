@@ -7,8 +7,8 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {
-        RECORD_EPOCH, RECORD_OUTBOX, RECORD_LANE, RECORD_DEAD, RECORD_FACTS, RECORD_MESSAGE, 0};
+    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX, RECORD_PAUSE,   RECORD_LANE,
+                                 RECORD_DEAD,  RECORD_FACTS,  RECORD_MESSAGE, 0};
     return order;
 }
 
@@ -146,6 +146,16 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
+/* The owner may have a letter that is in doubt: its number stays its own, unless the lane has let
+ * go of it. */
+static void hold_number(struct entry *entry)
+{
+    struct queue *queue = entry->queue;
+    bool doubted = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_IN_DOUBT &&
+                   message_of(entry->block).lane_epoch == queue->lane_epoch;
+    if (doubted && queue->ceiling - entry->number < NUMBERS_HELD) queue_renumber(queue, entry);
+}
+
 static void restore_letter(struct engine *engine, struct entry *entry,
                            const struct record_message *record, const struct record_facts *facts,
                            struct span why)
@@ -154,6 +164,7 @@ static void restore_letter(struct engine *engine, struct entry *entry,
     entry->policy = policy_keep(engine, record->has_policy ? &record->policy : NULL);
     if (facts) restore_facts(engine, entry, facts);
     restore_dead(engine, entry, why);
+    hold_number(entry);
 }
 
 static void restore_message(struct engine *engine, uint64_t sequence,
@@ -206,6 +217,18 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
     return STATUS_OK;
 }
 
+static enum status recover_pause(struct engine *engine, struct span key, struct span value)
+{
+    int64_t since_wall_ms;
+    struct span address = span_of(key.bytes + 1, key.size - 1);
+    if (address.size > ADDRESS_BYTES_MAX || record_pause_read(value, &since_wall_ms) != STATUS_OK)
+        return STATUS_DAMAGED;
+    struct queue *mailbox = engine_queue(engine, QUEUE_MAILBOX, address);
+    mailbox->paused = true;
+    mailbox->paused_ms = since_wall_ms - engine->wall_ms;
+    return STATUS_OK;
+}
+
 static enum status recover_lane(struct engine *engine, struct span key, struct span value)
 {
     struct lane *lane = record_lane_read(key, value);
@@ -224,6 +247,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     switch (key.bytes[0]) {
     case RECORD_EPOCH: return epoch_recover(engine, key, value);
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
+    case RECORD_PAUSE: return recover_pause(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;

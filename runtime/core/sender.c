@@ -59,7 +59,6 @@ static void finish(struct engine *engine, struct entry *entry, const struct end 
     }
     answer_waiter(engine, entry->waiter, receipt ? receipt->transmission : entry->transmissions,
                   receipt ? receipt->facts : 0, end);
-    if (entry->number) queue_close_number(entry->queue, entry->number);
 }
 
 /* Nothing more will come of it here: the owner has settled it, or holds it as a dead letter. */
@@ -68,12 +67,14 @@ static void finish_and_drop(struct engine *engine, struct entry *entry, const st
 {
     struct queue *outbox = entry->queue;
     finish(engine, entry, end, receipt);
+    if (entry->number) queue_close_number(outbox, entry->number);
     engine_delete(engine, entry);
     engine_drop(engine, entry);
     engine_ready(engine, outbox);
 }
 
-/* It could not be sent, or nobody knows: file it as a dead letter of this node. */
+/* It could not be sent, or nobody knows: file it as a dead letter of this node. What the owner may
+ * have keeps its number, under which it would recognise it. */
 static void finish_and_bury(struct engine *engine, struct entry *entry, enum code code,
                             struct span word, struct span reason, const struct receipt *receipt)
 {
@@ -83,6 +84,7 @@ static void finish_and_bury(struct engine *engine, struct entry *entry, enum cod
                       .reason = reason,
                       .retry_after_ms = receipt ? receipt->retry_after_ms : 0};
     finish(engine, entry, &end, receipt);
+    if (entry->number && code != CODE_IN_DOUBT) queue_close_number(entry->queue, entry->number);
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
     if (fact) {
         fact->code = (uint8_t)code;
@@ -564,7 +566,7 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
     uint64_t first = receipt->first < outbox->base ? outbox->base : receipt->first;
     for (uint64_t n = first; n <= receipt->last && n < outbox->next_number; n++) {
         struct entry *entry = queue_numbered(outbox, n);
-        if (!entry || entry->state == ENTRY_COMMITTING) continue;
+        if (!entry || entry->state == ENTRY_COMMITTING || entry->state == ENTRY_DEAD) continue;
         struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
         if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop))
             take_receipt(engine, entry, receipt);

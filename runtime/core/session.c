@@ -29,9 +29,10 @@ static struct link *dialled_link(const struct engine *engine, uint32_t dial)
     return link;
 }
 
-void session_accepted(struct engine *engine, uint32_t connection)
+void session_accepted(struct engine *engine, uint32_t connection, bool own)
 {
     struct link *link = link_new(engine, NULL, NO_DIAL);
+    link->own = own;
     link_connect(engine, link, connection);
     if (engine->stopping) link_bye(link, CODE_STOPPING, span_text("this node is stopping"));
 }

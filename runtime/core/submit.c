@@ -46,7 +46,7 @@ static void refuse(struct engine *engine, const struct submit *submit,
 /* Why this node takes such a message from nobody; CODE_NONE: there is nothing against it. */
 static enum code fault_of(struct engine *engine, const struct message *message, const char **reason)
 {
-    if (message->to.bytes[0] == '$') {
+    if (message->to.bytes[0] == '$' && engine->settings.role != ROLE_CLIENT) {
         *reason = "node addresses are not open here";
         return CODE_DENIED;
     }
@@ -174,6 +174,7 @@ void sender_submit(struct engine *engine, const struct submit *submit)
     struct message message = complete(engine, submit);
     enum code fault = fault_of(engine, &message, &reason);
     struct queue *mailbox = owner_mailbox(engine, message.to);
+    if (submit->own && admin_submit(engine, submit, &message)) return;
     if (fault != CODE_NONE) {
         refuse(engine, submit, &message, fault, reason);
         return;
@@ -252,6 +253,13 @@ static struct queue_total *room_for(struct engine *engine, const struct message 
     *reason =
         full ? outbox_reason(engine) : "messages wait for more destinations than a node can hold";
     return NULL;
+}
+
+enum code submit_refusal(struct engine *engine, const struct message *message, const char **reason)
+{
+    enum code code = fault_of(engine, message, reason);
+    if (code == CODE_NONE) room_for(engine, message, &code, reason);
+    return code;
 }
 
 enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct submit *submit,

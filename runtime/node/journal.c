@@ -12,7 +12,7 @@ uint32_t journal_facts(void)
     static const enum fact_kind kinds[] = {
         FACT_TIMED_OUT, FACT_RETRYING,  FACT_DEFERRED, FACT_DEAD,      FACT_EXPIRED,
         FACT_DROPPED,   FACT_DUPLICATE, FACT_LINK_UP,  FACT_LINK_DOWN, FACT_LINK_FAILED,
-        FACT_ATTACHED,  FACT_REFUSED,   FACT_STOP,
+        FACT_ATTACHED,  FACT_REFUSED,   FACT_REQUEUED, FACT_STOP,
     };
     uint32_t mask = 0;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) mask |= 1u << kinds[i];
@@ -127,6 +127,7 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
         say(text, "attached %.*s at %.*s", SPAN_ARGS(fact->subject), SPAN_ARGS(fact->link));
         return true;
     case FACT_REFUSED: *level = say_refused(fact, text); return true;
+    case FACT_REQUEUED: say(text, "requeued: its attempts count anew"); return true;
     case FACT_STOP: say(text, "stopping"); return true;
     case FACT_SENT:
     case FACT_STORED:

@@ -36,6 +36,7 @@ struct node {
     struct shown *shown; /* frames that leave with this step, not shown yet */
     bool stepping;
     bool told_ready;
+    int64_t started_ms;
     uint32_t *agents;
     size_t agent_count, agent_capacity;
     uint32_t hook_facts, hook_steps;
@@ -88,6 +89,27 @@ static const char *host_getenv(void *user, const char *name)
     return node->io.getenv(node->io.user, name);
 }
 
+static struct engine *host_engine(void *user)
+{
+    return ((struct node *)user)->engine;
+}
+
+static uint64_t epoch_of(const struct node *node);
+
+static void host_describe(void *user, struct node_facts *facts)
+{
+    struct node *node = user;
+    const struct store_engine *engine = node->store->engine;
+    *facts = (struct node_facts){
+        .role = node->options.role,
+        .on_disk = engine->durable,
+        .relaxed = engine->relaxed,
+        .epoch = epoch_of(node),
+        .started_ms = node->started_ms,
+        .body_max = node->settings.body_max,
+    };
+}
+
 static struct script_host *make_host(struct node *node)
 {
     struct script_env env = {
@@ -99,6 +121,8 @@ static struct script_host *make_host(struct node *node)
         .log = host_log,
         .post = host_post,
         .reserve = host_reserve,
+        .engine = host_engine,
+        .describe = host_describe,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);
@@ -478,6 +502,7 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_RESUME: script_resume(node->host, effect->waiter); return;
     case EFFECT_RECEIPT: take_receipt(node, effect->waiter, &effect->answer); return;
     case EFFECT_FACT: take_fact(node, &effect->fact); return;
+    case EFFECT_ADMIN: script_admin(node->host, effect->waiter, effect->block); return;
     }
 }
 
@@ -543,6 +568,7 @@ int64_t node_deadline_ms(const struct node *node)
 
 void node_start(struct node *node)
 {
+    node->started_ms = host_now_ms(node);
     node_post(node, &(struct event){.kind = EVENT_START});
 }
 

@@ -55,6 +55,26 @@ static const struct agent_declaration *copy_agent(struct arena *arena,
     return agent;
 }
 
+static const struct requeue *copy_requeue(struct arena *arena, const struct requeue *from)
+{
+    struct requeue *requeue = copy_struct(arena, from, sizeof *from);
+    if (!requeue) return NULL;
+    requeue->body = arena_copy(arena, requeue->body);
+    requeue->to = arena_copy(arena, requeue->to);
+    return requeue;
+}
+
+static const struct administered *copy_administered(struct arena *arena,
+                                                    const struct administered *from)
+{
+    struct administered *answer = copy_struct(arena, from, sizeof *from);
+    if (!answer) return NULL;
+    struct span *spans[] = {&answer->word, &answer->reason, &answer->result};
+    for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
+        *spans[i] = arena_copy(arena, *spans[i]);
+    return answer;
+}
+
 void post_add(struct post *post, const struct event *event)
 {
     array_reserve(post->events, post->count, post->capacity);
@@ -62,6 +82,9 @@ void post_add(struct post *post, const struct event *event)
     *copy = *event;
     copy->bytes = arena_copy(&post->arena, event->bytes);
     copy->reason = arena_copy(&post->arena, event->reason);
+    copy->address = arena_copy(&post->arena, event->address);
+    copy->requeue = copy_requeue(&post->arena, event->requeue);
+    copy->administered = copy_administered(&post->arena, event->administered);
     copy->agent = copy_agent(&post->arena, event->agent);
     copy->outcome = copy_outcome(&post->arena, event->outcome);
     struct submit *submit = copy_struct(&post->arena, event->submit, sizeof *event->submit);

@@ -366,6 +366,18 @@ struct envelope_view *envelope_push(lua_State *L, const struct script *script,
                                     const struct look *look);
 void envelope_let_go(struct envelope_view *view);
 
+/* ---- dead.c ---- */
+
+/* Push a dead letter as a table; `wall_ms` is what has to be added to the engine's clock to get the
+ * wall clock. Whole: with its message and its failures. */
+void dead_push(lua_State *L, struct script *script, const struct dead_letter *letter,
+               int64_t wall_ms, bool whole);
+
+/* ---- inside.c ---- */
+
+/* The loader of module moonpost.inside: what $node sees and does. */
+int open_inside(lua_State *L);
+
 /* ---- task.c ---- */
 
 struct task *task_new(struct script_host *host, struct script *script, enum task_kind kind);

@@ -36,6 +36,15 @@ struct client_options {
     const struct retry_policy *send; /* NULL: default */
 };
 
+/* A node as $node tells of it. */
+struct node_facts {
+    uint8_t role; /* enum role */
+    bool on_disk, relaxed;
+    uint64_t epoch;     /* which start of its store this is */
+    int64_t started_ms; /* monotonic */
+    size_t body_max;    /* bytes */
+};
+
 /* What a host needs of the world around it. Everything is borrowed for the host's life. */
 struct script_env {
     void *user;
@@ -51,6 +60,10 @@ struct script_env {
     /* Keep room in the node's engine for a send of a delivery (engine_reserve). NULL: no engine. */
     enum code (*reserve)(void *user, uint64_t delivery, const struct submit *submit,
                          const char **reason);
+
+    /* The node's engine, for looking in, and what only the node knows of itself. NULL: no node. */
+    struct engine *(*engine)(void *user);
+    void (*describe)(void *user, struct node_facts *facts);
 
     /* Programs and specs only, else NULL. A client is a node of its own in the same process;
      * client_open answers later through script_wake(waiter). */
@@ -147,6 +160,9 @@ void script_receipt(struct script_host *host, uint64_t waiter, const struct answ
  * answers how many; NULL: none; it may raise). Unknown waiters are ignored. */
 void script_wake(struct script_host *host, uint64_t waiter, bool ok,
                  int (*push)(lua_State *L, void *user), void *user);
+
+/* A request of $node (EFFECT_ADMIN): what it changes is posted, then EVENT_ADMINISTERED. */
+void script_admin(struct script_host *host, uint64_t request, const struct block *block);
 
 /* ---- policies and hooks ---- */
 

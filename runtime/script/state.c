@@ -110,6 +110,7 @@ static void open_state(struct script *script)
     add_searcher(L);
     lua_gc(L, LUA_GCSETPAUSE, GC_PAUSE);
     script_preload(script, "moonpost.runtime", open_runtime);
+    if (script->kind == SCRIPT_NODE) script_preload(script, "moonpost.inside", open_inside);
 }
 
 struct script *script_new(struct script_host *host, enum script_kind kind, const char *root)

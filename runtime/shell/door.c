@@ -19,6 +19,7 @@ struct door {
     struct seat *seat;
     struct door *next;
     enum address_kind kind;
+    bool folder; /* in the node's own data folder */
 };
 
 /* ---- life ---- */
@@ -61,6 +62,16 @@ void doors_close(struct seat *seat)
 
 /* ---- somebody knocks ---- */
 
+/* A program of the user that this node runs as, at the door of the node's own folder. */
+static bool is_own(const struct door *door, struct connection *connection)
+{
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    uv_os_fd_t fd;
+    if (!door->folder || uv_fileno(&connection_stream(connection)->handle, &fd) != 0) return false;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+}
+
 static void on_knock(uv_stream_t *listener, int status)
 {
     struct door *door = (struct door *)listener;
@@ -72,7 +83,9 @@ static void on_knock(uv_stream_t *listener, int status)
     if (uv_accept(listener, &connection_stream(connection)->stream) != 0)
         return connection_discard(connection);
     uint32_t number = connection_begin(connection);
-    node_post(seat->node, &(struct event){.kind = EVENT_ACCEPTED, .connection = number});
+    node_post(seat->node, &(struct event){.kind = EVENT_ACCEPTED,
+                                          .connection = number,
+                                          .own = is_own(door, connection)});
     seat_wake(seat);
 }
 
@@ -176,12 +189,14 @@ static int bind_unix(struct door *door, const char *path)
     return door_begin(door);
 }
 
-static bool open_unix(struct seat *seat, const struct address *address, struct complaint *complaint)
+static bool open_unix(struct seat *seat, const struct address *address, bool folder,
+                      struct complaint *complaint)
 {
     if (is_served(address->path))
         return complain(complaint, "another node serves %s; stop it first, or use another folder",
                         address->path);
     struct door *door = door_new(seat, ADDRESS_UNIX);
+    door->folder = folder;
     int status = bind_unix(door, address->path);
     if (status == 0) return true;
     door_free(door);
@@ -193,7 +208,7 @@ bool door_open(struct seat *seat, struct span address, bool insecure, struct add
                struct complaint *complaint)
 {
     if (!address_parse(address, seat->root, real, complaint)) return false;
-    if (real->kind == ADDRESS_UNIX) return open_unix(seat, real, complaint);
+    if (real->kind == ADDRESS_UNIX) return open_unix(seat, real, false, complaint);
     return open_tcp(seat, insecure, real, complaint);
 }
 
@@ -204,5 +219,5 @@ bool door_open_folder(struct seat *seat, const char *folder, struct address *rea
 {
     char path[PATH_BYTES_MAX];
     snprintf(path, sizeof path, "%s/moonpost.sock", folder);
-    return address_of_path(path, real, complaint) && open_unix(seat, real, complaint);
+    return address_of_path(path, real, complaint) && open_unix(seat, real, true, complaint);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/sendfile.h>
 #include <sys/stat.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 #include "shell/bind.h"
 
@@ -172,5 +173,14 @@ int files_isatty(lua_State *L)
 {
     static const char *const names[] = {"stdin", "stdout", "stderr", NULL};
     lua_pushboolean(L, isatty(luaL_checkoption(L, 1, NULL, names)));
+    return 1;
+}
+
+int files_columns(lua_State *L)
+{
+    struct winsize size;
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0) return 0;
+    if (size.ws_col == 0) return 0;
+    lua_pushinteger(L, size.ws_col);
     return 1;
 }

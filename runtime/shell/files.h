@@ -12,7 +12,8 @@ int files_remove(const char *path);
  *   kind(path) -> "file", "folder" or nil        remove_tree(path) -> true
  *   copy_tree(from, to) -> true; `to` must not exist
  *   cwd() -> path                        exe() -> path of this executable
- *   isatty("stdin" | "stdout" | "stderr") -> boolean */
+ *   isatty("stdin" | "stdout" | "stderr") -> boolean
+ *   columns() -> width of the terminal that is standard output, or nil */
 int files_read(lua_State *L);
 int files_list(lua_State *L);
 int files_kind(lua_State *L);
@@ -21,5 +22,6 @@ int files_copy_tree(lua_State *L);
 int files_cwd(lua_State *L);
 int files_exe(lua_State *L);
 int files_isatty(lua_State *L);
+int files_columns(lua_State *L);
 
 #endif

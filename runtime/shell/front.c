@@ -349,6 +349,7 @@ static void front_preload(struct front *front, struct script *script)
                                          {"cwd", files_cwd},
                                          {"exe", files_exe},
                                          {"isatty", files_isatty},
+                                         {"columns", files_columns},
                                          {"temp", front_temp},
                                          {"quiet", front_quiet},
                                          {"node", front_node},

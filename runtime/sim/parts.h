@@ -50,6 +50,7 @@ struct world_node {
     struct pipe **pipes; /* by connection number - 1; NULL: free */
     size_t pipe_count, pipe_capacity;
     bool awake, leaving;
+    bool client; /* of a program */
 };
 
 /* What two nodes' connection is like. */

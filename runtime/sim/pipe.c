@@ -209,8 +209,9 @@ static void take_dial(struct world *world, struct happening *happening)
         return;
     }
     struct pipe *pipe = pipe_new(world, dialler, listener);
-    node_post(listener->node,
-              &(struct event){.kind = EVENT_ACCEPTED, .connection = pipe->numbers[1]});
+    node_post(listener->node, &(struct event){.kind = EVENT_ACCEPTED,
+                                              .connection = pipe->numbers[1],
+                                              .own = dialler->client});
     node_post(dialler->node, &(struct event){.kind = EVENT_CONNECTED,
                                              .dial = happening->dial,
                                              .connection = pipe->numbers[0]});

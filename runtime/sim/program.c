@@ -5,6 +5,7 @@ static struct node *open_program_node(void *user, const struct node_options *opt
 {
     struct world_program *program = user;
     struct world_node *node = place_new(program->world, options->name);
+    node->client = true;
     node->node = node_new(options, &node->io);
     place_watch(node);
     return node->node;

@@ -229,6 +229,7 @@ static int send_message(lua_State *L)
     struct node *node = world_node_of(check_node(L, state, 2));
     struct submit submit;
     send_read(L, node_host(node), 3, &state->texts, &submit);
+    submit.own = true; /* what a world does, the node's user does */
     struct kept_send *send = new_send(state, submit.message.id);
     submit.waiter = send->waiter;
     node_post(node, &(struct event){.kind = EVENT_SUBMIT, .submit = &submit});
@@ -377,45 +378,11 @@ struct dead_list {
     int64_t wall_start_ms;
 };
 
-static void push_failures(lua_State *L, const struct dead_list *list,
-                          const struct dead_letter *letter)
-{
-    lua_createtable(L, (int)letter->failure_count, 0);
-    for (size_t i = 0; i < letter->failure_count; i++) {
-        const struct dead_failure *failure = &letter->failures[i];
-        lua_createtable(L, 0, 5);
-        set_number(L, "attempt", failure->attempt);
-        set_number(L, "at", seconds(list->wall_start_ms + failure->at_ms));
-        set_span(L, "code",
-                 failure->word.size > 0 ? failure->word
-                                        : span_text(code_name((enum code)failure->code)));
-        set_span(L, "error", failure->reason);
-        if (failure->traceback.size > 0) set_span(L, "traceback", failure->traceback);
-        lua_rawseti(L, -2, (int)i + 1);
-    }
-    lua_setfield(L, -2, "failures");
-}
-
 static void push_dead(void *user, const struct dead_letter *letter)
 {
     struct dead_list *list = user;
-    lua_State *L = list->L;
-    struct message message = message_of(letter->block);
-    lua_createtable(L, 0, 11);
-    set_span(L, "id", message.id);
-    set_span(L, "address", message.to);
-    if (message.method.size > 0) set_span(L, "method", message.method);
-    if (message.key.size > 0) set_span(L, "key", message.key);
-    set_span(L, "reason", letter->reason);
-    set_span(L, "code",
-             letter->word.size > 0 ? letter->word : span_text(code_name((enum code)letter->code)));
-    set_number(L, "attempts", letter->attempts);
-    set_number(L, "first_at", seconds(list->wall_start_ms + letter->first_ms));
-    set_number(L, "last_at", seconds(list->wall_start_ms + letter->last_ms));
-    message_push(L, script_of(L), letter->block);
-    lua_setfield(L, -2, "message");
-    push_failures(L, list, letter);
-    lua_rawseti(L, -2, ++list->index);
+    dead_push(list->L, script_of(list->L), letter, list->wall_start_ms, true);
+    lua_rawseti(list->L, -2, ++list->index);
 }
 
 /* world.dead(w, address) -> array of dead letters, of every node */
@@ -472,6 +439,7 @@ static int get_counts(lua_State *L)
     set_number(L, "dropped", (double)counts.dropped);
     set_number(L, "lost", (double)counts.lost);
     set_number(L, "damaged", (double)counts.damaged);
+    set_number(L, "requeued", (double)counts.requeued);
     set_number(L, "waiting", (double)counts.waiting);
     set_number(L, "lanes", (double)counts.lanes);
     set_number(L, "links_up", (double)counts.links_up);

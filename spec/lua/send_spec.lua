@@ -54,8 +54,15 @@ describe("the address of a send", function()
     assert.matches("to: has 260 bytes; at most 255$", raised(send.normalise, ("a"):rep(258) .. "@b", "x", nil, "ctx:send"))
   end)
 
-  it("is not one of the node's own yet", function()
-    assert.equal('UNSUPPORTED: to: "$node": not yet in this version', raised(send.normalise, "$node", "x", nil, "ctx:send"))
+  it("is the node itself only for programs", function()
+    local reason = 'DENIED: to: "$node" answers programs (moonpost.client), not agents'
+    assert.equal(reason, raised(send.normalise, "$node", "x", nil, "ctx:send"))
+    assert.equal(reason, raised(send.plain, "$node", "x"))
+    assert.equal("$node", send.normalise("$node", "x", nil, "client:call").to)
+  end)
+
+  it("is no other node address yet", function()
+    assert.equal('UNSUPPORTED: to: "$hub": not yet in this version', raised(send.normalise, "$hub", "x", nil, "client:call"))
   end)
 
   it("is refused at the caller's line", function()

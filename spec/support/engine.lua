@@ -58,7 +58,8 @@ function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
   local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, loads = {}, runs = {}, answers = {},
-    damaged = {}, slow = options.slow, store = options.store or {}, options = options, anchor = links }, Engine)
+    requests = {}, held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
+    anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
@@ -131,7 +132,10 @@ local function take(self, effect)
     table.insert(self.runs, { delivery = effect.run.delivery, attempt = effect.run.attempt, id = c.text(message.id),
       body = c.text(message.body), at = self.now })
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
-    table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level })
+    table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
+      reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
+  elseif effect.kind == ffi.C.EFFECT_ADMIN then
+    table.insert(self.requests, { token = effect.waiter, body = c.text(core.message_of(effect.block).body) })
   elseif effect.kind == ffi.C.EFFECT_FACT then
     table.insert(self.facts, { fact = ffi.string(core.fact_name(effect.fact.kind)), code = effect.fact.code,
       subject = c.text(effect.fact.subject), reason = c.text(effect.fact.reason), at = self.now })
@@ -154,6 +158,7 @@ end
 --- One event (`kind` and the fields of struct event, texts as strings), and every commit that comes of it.
 function Engine:step(fields)
   once(self, fields)
+  if self.held then return end
   while #self.batches + #self.loads > 0 do
     if #self.batches > 0 then once(self, { kind = "COMMITTED", batch = table.remove(self.batches, 1) }) end
     if #self.loads > 0 then once(self, { kind = "LOADED", load = table.remove(self.loads, 1) }) end
@@ -201,15 +206,60 @@ end
 
 --- The dead letters of an address: { reason, failures = { reasons } }.
 function Engine:letters(address)
-  local letters = {}
+  local letters, handles = {}, {}
   local each = ffi.cast("void (*)(void *, const struct dead_letter *)", function(_, letter)
     local failures = {}
     for n = 0, tonumber(letter.failure_count) - 1 do failures[n + 1] = c.text(letter.failures[n].reason) end
     letters[#letters + 1] = { reason = c.text(letter.reason), failures = failures }
+    handles[#handles + 1] = letter.handle
   end)
   core.engine_dead(self.handle, c.span(address), each, nil)
   each:free()
-  return letters
+  return letters, handles
+end
+
+--- Somebody of the node's own user asks $node; the request is the newest in `requests`.
+function Engine:ask(body)
+  local submit = ffi.new "struct submit"
+  self.askers = (self.askers or 1000) + 1
+  submit.message.id, submit.message.to, submit.message.body = c.span "q", c.span "$node", c.span(body or "{}")
+  submit.message.profile, submit.message.level, submit.message.remaining_ms = 1, 3, 0xffffffffffffffffULL
+  submit.own, submit.waiter = true, self.askers
+  self:step { kind = "SUBMIT", submit = submit }
+  return self.requests[#self.requests]
+end
+
+--- The node has done what a request asked for; `more` are fields of its answer.
+function Engine:administered(request, more)
+  local answer = ffi.new "struct administered"
+  for name, value in pairs(more or {}) do answer[name] = type(value) == "string" and c.span(value) or value end
+  self:step { kind = "ADMINISTERED", waiter = request.token, administered = answer }
+end
+
+--- All dead letters of an address go back, as one request; `more` are fields of struct requeue.
+function Engine:requeue(address, more)
+  local _, handles = self:letters(address)
+  local request = self:ask()
+  for _, handle in ipairs(handles) do
+    local requeue = ffi.new "struct requeue"
+    requeue.letter = handle
+    for name, value in pairs(more or {}) do requeue[name] = type(value) == "string" and c.span(value) or value end
+    self:step { kind = "REQUEUE", waiter = request.token, requeue = requeue }
+  end
+  self:administered(request)
+end
+
+--- A mailbox is paused, or resumed ("PAUSE", "RESUME").
+function Engine:set(kind, address)
+  local request = self:ask()
+  self:step { kind = kind, waiter = request.token, address = address }
+  self:administered(request)
+end
+
+--- Commits are not done until this is called again without `held`.
+function Engine:hold(held)
+  self.held = held
+  if not held then self:step() end
 end
 
 --- Let so many milliseconds pass.
@@ -231,10 +281,10 @@ local function connected(self)
   return peer
 end
 
---- Somebody connects.
-function Engine:accept()
+--- Somebody connects; `own`: a program of the node's own user.
+function Engine:accept(own)
   local peer = connected(self)
-  self:step { kind = "ACCEPTED", connection = peer.number }
+  self:step { kind = "ACCEPTED", connection = peer.number, own = own or false }
   return peer
 end
 
@@ -247,7 +297,7 @@ end
 
 --- Somebody connects and says hello; `more` as for wire.hello.
 function Engine:guest(name, store_id, more)
-  local peer = self:accept()
+  local peer = self:accept(more and more.own)
   peer:say(wire.hello(name, store_id, more))
   return peer
 end

@@ -152,14 +152,23 @@ function wire.read_data(payload)
     base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
 end
 
---- The receipt of a number of a lane, as its owner says it: stored, without more. A lane may be a number or its bytes.
-function wire.stored(fields)
+local function receipt(fields, nack, code, level)
   local lane = type(fields.lane) == "string" and fields.lane or big_endian(fields.lane, 8)
-  return wire.frame(6, big_endian(0, 2) .. big_endian(2, 1) .. big_endian(0, 1)
-    .. big_endian(fields.transmission or 1, 2) .. big_endian(0, 4) .. lane
-    .. big_endian(fields.seq, 8) .. big_endian(fields.seq, 8)
+  local number_bytes = big_endian(fields.seq, 8)
+  return wire.frame(6, big_endian(nack, 1) .. big_endian(code, 1) .. big_endian(level, 1) .. big_endian(0, 1)
+    .. big_endian(fields.transmission or 1, 2) .. big_endian(0, 4) .. lane .. number_bytes .. number_bytes
     .. big_endian(0, 8) .. text8(fields.origin) .. text8(fields.to) .. text8(fields.id or "") .. text8("")
     .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
+end
+
+--- The receipt of a number of a lane, as its owner says it: stored, without more. A lane may be a number or its bytes.
+function wire.stored(fields)
+  return receipt(fields, 0, 0, 2)
+end
+
+--- The same of a number that is not accepted, for this `code`.
+function wire.refused(fields)
+  return receipt(fields, 1, fields.code, 0)
 end
 
 --- A receipt's payload, as far as specs look at it.

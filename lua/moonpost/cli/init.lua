@@ -12,6 +12,9 @@ local COMMANDS = {
   require "moonpost.cli.run",
   require "moonpost.cli.sentinel",
   require "moonpost.cli.send",
+  require "moonpost.cli.status",
+  require "moonpost.cli.dlq",
+  require "moonpost.cli.queue",
   require "moonpost.cli.exec",
   require "moonpost.cli.test",
   require "moonpost.cli.example",
@@ -22,7 +25,7 @@ local COMMANDS = {
 
 -- Names of the API that this version refuses.
 local LATER = {}
-for name in ([[new sim check doctor publish call stream status metrics queue dlq trace tail reload generations
+for name in ([[new sim check doctor publish call stream metrics trace tail reload generations
   policy config choose completion]]):gmatch("%S+") do
   LATER[name] = true
 end

@@ -1,34 +1,14 @@
 --- `moonpost send`: messages from the command line, and what became of them.
-local client = require "moonpost.client"
+local body_of = require "moonpost.cli.body"
+local connect = require "moonpost.cli.connect"
 local json = require "moonpost.json"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
-local USAGE, UNREACHED, REFUSED, UNKNOWN = 2, 3, 4, 5
+local USAGE, REFUSED, UNKNOWN = 2, 4, 5
 local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
 
 -- ---- what is sent ----
-
-local function looks_like_json(text)
-  return text:find("^%s*[%[{]") ~= nil
-end
-
---- JSON when it parses, otherwise text.
-local function body_of(text, as_text)
-  if as_text then return text end
-  local value, reason = json.decode(text)
-  if value ~= nil then return value end
-  if looks_like_json(text) then term.note("note: the body is not JSON and travels as text: " .. tostring(reason)) end
-  return text
-end
-
-local function read_body(word, as_text)
-  local path = word:match("^@(.+)$")
-  if not path then return body_of(word, as_text) end
-  local text, reason = shell.read_file(path)
-  if not text then return nil, reason end
-  return body_of(text, as_text)
-end
 
 local function number_or(text)
   return text and (tonumber(text) or text)
@@ -120,32 +100,17 @@ local function send_lines(link, to, flags, options)
     local line = shell.read_line()
     if not line then return worst end
     if line:find("%S") then
-      local code = send_one(link, to, body_of(line, flags.text), options, flags.json)
+      local code = send_one(link, to, body_of.parse(line, flags.text), options, flags.json)
       worst = math.max(worst, code)
     end
   end
 end
 
--- ---- the node ----
-
-local NO_NODE = [[no node at %s: %s
-start one with: moonpost run
-or name another with --node or MOONPOST_NODE]]
-
-local function connect(flags)
-  local address = shell.node(flags.node)
-  local link, why, code = client.open {
-    link = address,
-    profile = flags.profile or os.getenv("MOONPOST_PROFILE"),
-  }
-  if link then return link end
-  if code == "UNREACHABLE" or code == nil then return nil, UNREACHED, NO_NODE:format(address, why) end
-  return nil, REFUSED, ("%s: %s"):format(code, why)
-end
+-- ---- all of it ----
 
 local function send_all(link, to, word, flags, options)
   if word == "-" then return send_lines(link, to, flags, options) end
-  local body, reason = read_body(word, flags.text)
+  local body, reason = body_of.read(word, flags.text)
   if reason then
     term.complain("send", reason)
     return USAGE
@@ -160,7 +125,7 @@ local function run(flags)
     return USAGE
   end
   shell.quiet()
-  local link, code, why = connect(flags)
+  local link, why, code = connect(flags.node)
   if not link then
     term.complain("send", why)
     return code

@@ -21,7 +21,7 @@ end
 -- ---- what a key means ----
 
 local KINDS = { m = "message", f = "facts of message", d = "dead letter", l = "lane", b = "outbox", e = "epoch",
-  i = "identity" }
+  h = "pause of", i = "identity" }
 
 local function sequence(key)
   local number = 0

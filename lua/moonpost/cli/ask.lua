@@ -1,0 +1,76 @@
+--- What commands about a node share: they ask its `$node`, over one client.
+local connect = require "moonpost.cli.connect"
+local shell = require "moonpost.shell"
+local term = require "moonpost.cli.term"
+
+local ask = {}
+
+local REFUSED = 4
+local EXITS = { BAD_VALUE = 2, TIMEOUT = 5, IN_DOUBT = 5 }
+
+-- What the node calls a field of a request is a flag here.
+local function as_flags(reason)
+  return (reason:gsub("^dead%.%l+%.", "--"))
+end
+
+--- Flags that all of them have.
+ask.NODE = { name = "node", value = "ADDR", help = "which node; else MOONPOST_NODE, else data/moonpost.sock" }
+ask.JSON = { name = "json", help = "JSON, for programs" }
+
+---@class moonpost.cli.Ask
+---@field command string
+---@field link moonpost.Client
+local Ask = {}
+Ask.__index = Ask
+
+-- Raised through the command's own functions; caught by ask.run.
+local stop = {}
+
+--- End the command with this exit code.
+function Ask.stop(_, code)
+  error(setmetatable({ code = code }, stop), 0)
+end
+
+--- Say what is wrong and end.
+function Ask:fail(reason, code)
+  term.complain(self.command, reason)
+  self:stop(code)
+end
+
+--- Ask for a result, or nil, reason, code, receipt.
+function Ask:try(method, body)
+  return self.link:call("$node", body or {}, { method = method, fail_fast = true })
+end
+
+--- Ask for a result; a refusal ends the command.
+function Ask:get(method, body)
+  local result, reason, code = self:try(method, body)
+  if result ~= nil then return result end
+  local plain = code == "NOT_FOUND" or code == "BAD_VALUE"
+  return self:fail(plain and as_flags(reason) or ("%s: %s"):format(code, reason), EXITS[code] or REFUSED)
+end
+
+local function finish(self, ok, answer)
+  self.link:close()
+  if ok then return answer or 0 end
+  if getmetatable(answer) == stop then return answer.code end
+  error(answer, 0)
+end
+
+--- Connect, do the work, answer the exit code.
+---@param command string
+---@param flags table
+---@param work fun(self: moonpost.cli.Ask, flags: table): integer|nil
+---@return integer
+function ask.run(command, flags, work)
+  shell.quiet()
+  local link, why, code = connect(flags.node)
+  if not link then
+    term.complain(command, why)
+    return code --[[@as integer]]
+  end
+  local self = setmetatable({ command = command, link = link }, Ask)
+  return finish(self, pcall(work, self, flags))
+end
+
+return ask

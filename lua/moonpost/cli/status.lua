@@ -1,0 +1,120 @@
+--- `moonpost status`: a node, its agents, mailboxes and links, at a glance.
+local ask = require "moonpost.cli.ask"
+local moonpost = require "moonpost"
+local queues = require "moonpost.cli.queues"
+local tables = require "moonpost.cli.table"
+local term = require "moonpost.cli.term"
+local words = require "moonpost.cli.words"
+
+local COUNTS = { "sent", "stored", "handled", "retried", "duplicates", "requeued", "expired", "dropped", "lost",
+  "damaged" }
+local ALWAYS = { sent = true, stored = true, handled = true }
+
+local LINKS = {
+  { key = "name", head = "LINK" },
+  { key = "state", head = "STATE" },
+  { key = "role", head = "ROLE", optional = true },
+  { key = "address", head = "DIALLED AT", optional = true },
+  { key = "serves", head = "SERVES", optional = true, flexible = true },
+}
+
+local function store_text(store)
+  if store.kind == "memory" then return "store memory (nothing survives its process)" end
+  local full = store.full and ", FULL: it accepts nothing new" or ""
+  return ("store on disk, sync %s%s"):format(store.sync, full)
+end
+
+local function node_line(node)
+  local start = node.epoch > 1 and ("  start %d"):format(node.epoch) or ""
+  return ("%s %s  up %s%s  %s"):format(node.role, term.styled("bold", node.name), words.age(node.started_at), start,
+    store_text(node.store))
+end
+
+local function counts_line(counts)
+  local parts = {}
+  for _, name in ipairs(COUNTS) do
+    if counts[name] > 0 or ALWAYS[name] then parts[#parts + 1] = ("%s %s"):format(name, words.count(counts[name])) end
+  end
+  return table.concat(parts, "  ")
+end
+
+local function state_of(link)
+  if link.up_at then return "up " .. words.age(link.up_at) end
+  if not link.next_at then return link.state end
+  local left = math.max(1, link.next_at - moonpost.now())
+  return ("%s, dial %d in %s"):format(link.state, link.dials + 1, words.duration(left))
+end
+
+local function link_rows(status)
+  local rows, clients = {}, 0
+  for _, link in ipairs(status.links) do
+    if link.role == "client" and not link.addresses then
+      clients = clients + 1
+    else
+      rows[#rows + 1] = {
+        name = link.name,
+        state = state_of(link),
+        role = link.role,
+        address = link.address ~= link.name and link.address or nil,
+        serves = link.addresses and table.concat(link.addresses, " "),
+      }
+    end
+  end
+  return rows, clients
+end
+
+local function gap()
+  term.out("")
+end
+
+local function show(status)
+  term.out(node_line(status.node))
+  term.out(term.styled("dim", counts_line(status.counts)))
+  if #status.mailboxes + #status.outboxes > 0 then gap() end
+  queues.print(status.mailboxes, status.outboxes, gap)
+  local rows, clients = link_rows(status)
+  if #rows > 0 then
+    gap()
+    tables.print(LINKS, rows)
+  end
+  local others = clients - 1 -- this command is one
+  if others > 0 then term.out(("\nand %s"):format(words.of(others, "client"))) end
+  for _, name in ipairs { "mailboxes", "outboxes", "links" } do
+    local more = status.left_out[name]
+    if more > 0 then term.note(("%s more %s are left out"):format(words.count(more), name)) end
+  end
+end
+
+local function hint(status)
+  local dead = 0
+  for _, list in ipairs { status.mailboxes, status.outboxes } do
+    for _, queue in ipairs(list) do dead = dead + queue.dead end
+  end
+  if dead > 0 then term.note(("\n%s; see: moonpost dlq ls"):format(words.of(dead, "dead letter"))) end
+end
+
+return {
+  name = "status",
+  usage = "status",
+  summary = "a node, its agents, mailboxes and links",
+  details = [[
+  waiting for a handler or a link; leased: in a handler's hands, or sent and not answered; deferred: to be
+  tried again later; awaiting: stored at its owner and not handled yet; dead: see moonpost dlq.]],
+  flags = { ask.NODE, ask.JSON },
+  at_most = 0,
+  examples = {
+    { "moonpost status", "the node of this folder" },
+    { "moonpost status --json", "everything, for programs" },
+  },
+  run = function(flags)
+    return ask.run("status", flags, function(self)
+      local status = self:get "status"
+      if flags.json then
+        term.out(moonpost.json.encode(status))
+        return
+      end
+      show(status)
+      hint(status)
+    end)
+  end,
+}

@@ -1,0 +1,45 @@
+---@meta moonpost.inside
+
+--- What C provides to lua/moonpost/admin.lua; scripts do not see it. Moments are epoch seconds.
+---@class moonpost.inside
+local inside = {}
+
+---@return { name: string, role: string, epoch: number, started_at: number, body_max: integer, store: table }
+function inside.node() end
+
+---@return table<string, number> what the engine has counted since it started
+function inside.counts() end
+
+---@return table[] mailboxes and outboxes, see struct queue_view
+function inside.queues() end
+
+---@return table[] see struct link_view
+function inside.links() end
+
+--- Addresses that were attached over links.
+---@param limit integer
+---@return { address: string, link: string }[]
+---@return integer how many there are
+function inside.attached(limit) end
+
+--- Dead letters, oldest first; `whole` with their message and failures.
+---@param query { agent: string|nil, id: string|nil, code: string|nil, reason: string|nil, since: number|nil,
+---until: number|nil, after: number|nil, limit: integer|nil, whole: boolean|nil }
+---@return table[]
+---@return number|nil after where to go on
+function inside.letters(query) end
+
+--- A dead letter goes back right after this request.
+---@param request number
+---@param handle string of the letter
+---@param to string|nil another address
+---@param body string|nil bytes instead of its own
+---@param encoding "raw"|"json"|nil
+function inside.requeue(request, handle, to, body, encoding) end
+
+---@param request number
+---@param address string
+---@param paused boolean
+function inside.pause(request, address, paused) end
+
+return inside

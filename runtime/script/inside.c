@@ -1,0 +1,300 @@
+/* The private module moonpost.inside: what `$node` sees of its engine, and what it has it do.
+ *
+ * Moments are epoch seconds. Changes are posted and take place in the next step, before the answer
+ * to the request that they belong to. */
+#include "script/host.h"
+
+static struct script_host *own_host(lua_State *L)
+{
+    return host_now(lua_touserdata(L, lua_upvalueindex(1)));
+}
+
+static const struct engine *own_engine(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    const struct engine *engine = env->engine ? env->engine(env->user) : NULL;
+    if (!engine) luaL_error(L, "there is no node here");
+    return engine;
+}
+
+/* What has to be added to the engine's clock to get the wall clock. */
+static int64_t wall_offset_ms(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    return env->wall_ms(env->user) - env->now_ms(env->user);
+}
+
+/* What an `each` of the engine appends to: the list on top of the stack. */
+struct list {
+    lua_State *L;
+    struct script *script;
+    int64_t wall_ms;
+    int index;
+    bool whole;
+};
+
+static struct list list_begin(lua_State *L)
+{
+    luaL_checkstack(L, 32, "too much to list");
+    lua_newtable(L);
+    push_ref(L, lua_touserdata(L, lua_upvalueindex(1)), REF_ARRAY);
+    lua_setmetatable(L, -2);
+    return (struct list){
+        .L = L, .script = lua_touserdata(L, lua_upvalueindex(1)), .wall_ms = wall_offset_ms(L)};
+}
+
+static void list_add(struct list *list)
+{
+    lua_rawseti(list->L, -2, ++list->index);
+}
+
+static void set_moment(struct list *list, const char *name, int64_t at_ms)
+{
+    if (at_ms == INT64_MAX) return;
+    set_number(list->L, name, (double)(at_ms + list->wall_ms) / 1000);
+}
+
+static const char *role_name(uint8_t role)
+{
+    return role == ROLE_CLIENT ? "client" : role == ROLE_SENTINEL ? "sentinel" : "node";
+}
+
+/* ---- the node ---- */
+
+static void set_store(lua_State *L, const struct node_facts *facts, bool full)
+{
+    lua_createtable(L, 0, 3);
+    set_span(L, "kind", span_text(facts->on_disk ? "disk" : "memory"));
+    if (facts->on_disk) {
+        set_span(L, "sync", span_text(facts->relaxed ? "relaxed" : "commit"));
+        set_boolean(L, "full", full);
+    }
+    lua_setfield(L, -2, "store");
+}
+
+/* inside.node() -> { name, role, epoch, started_at, body_max, store } */
+static int inside_node(lua_State *L)
+{
+    struct node_facts facts = {0};
+    struct engine_counts counts;
+    struct script_host *host = own_host(L);
+    if (host->env.describe) host->env.describe(host->env.user, &facts);
+    engine_count(own_engine(L), &counts);
+    lua_createtable(L, 0, 6);
+    set_span(L, "name", span_text(host->name));
+    set_span(L, "role", span_text(role_name(facts.role)));
+    set_number(L, "epoch", (double)facts.epoch);
+    set_number(L, "body_max", (double)facts.body_max);
+    set_number(L, "started_at", (double)(facts.started_ms + wall_offset_ms(L)) / 1000);
+    set_store(L, &facts, counts.store_full);
+    return 1;
+}
+
+/* inside.counts() -> what the engine has counted since it started */
+static int inside_counts(lua_State *L)
+{
+    struct engine_counts counts;
+    engine_count(own_engine(L), &counts);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } all[] = {{"sent", counts.sent},       {"transmissions", counts.transmissions},
+               {"stored", counts.stored},   {"handled", counts.handled},
+               {"retried", counts.retried}, {"duplicates", counts.duplicates},
+               {"dead", counts.dead},       {"requeued", counts.requeued},
+               {"expired", counts.expired}, {"dropped", counts.dropped},
+               {"lost", counts.lost},       {"damaged", counts.damaged}};
+    lua_createtable(L, 0, sizeof all / sizeof *all);
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        set_number(L, all[i].name, (double)all[i].count);
+    return 1;
+}
+
+/* ---- queues and links ---- */
+
+static void set_agent(lua_State *L, const struct agent_declaration *agent)
+{
+    set_number(L, "concurrency", agent->concurrency);
+    set_span(L, "profile", span_text(profile_name(agent->profile)));
+    set_boolean(L, "dedup", agent->dedup != DEDUP_NONE);
+}
+
+static void add_queue(void *user, const struct queue_view *view)
+{
+    struct list *list = user;
+    lua_State *L = list->L;
+    lua_createtable(L, 0, 16);
+    set_span(L, "address", view->address);
+    set_span(L, "kind", span_text(view->outbox ? "outbox" : "mailbox"));
+    set_boolean(L, "served", view->served);
+    set_boolean(L, "paused", view->paused);
+    if (view->paused) set_moment(list, "paused_at", view->paused_ms);
+    set_moment(list, "oldest_at", view->oldest_ms);
+    set_number(L, "waiting", (double)view->waiting);
+    set_number(L, "leased", (double)view->leased);
+    set_number(L, "deferred", (double)view->deferred);
+    set_number(L, "awaiting", (double)view->awaiting);
+    set_number(L, "dead", (double)view->dead);
+    set_number(L, "bytes", (double)view->bytes);
+    if (view->served) set_agent(L, &view->agent);
+    list_add(list);
+}
+
+/* inside.queues() -> array of mailboxes and outboxes */
+static int inside_queues(lua_State *L)
+{
+    struct list list = list_begin(L);
+    engine_queues(own_engine(L), add_queue, &list);
+    return 1;
+}
+
+static void add_link(void *user, const struct link_view *view)
+{
+    struct list *list = user;
+    lua_State *L = list->L;
+    lua_createtable(L, 0, 8);
+    set_span(L, "name", view->name);
+    set_span(L, "state", span_text(view->state));
+    if (view->address.size > 0) set_span(L, "address", view->address);
+    if (view->up_ms) set_span(L, "role", span_text(role_name(view->role)));
+    if (view->up_ms) set_moment(list, "up_at", view->up_ms);
+    set_moment(list, "next_at", view->next_ms);
+    set_number(L, "dials", view->dials);
+    set_number(L, "unwritten", (double)view->unwritten);
+    list_add(list);
+}
+
+/* inside.links() -> array of links */
+static int inside_links(lua_State *L)
+{
+    struct list list = list_begin(L);
+    engine_links(own_engine(L), add_link, &list);
+    return 1;
+}
+
+static void add_attached(void *user, struct span address, struct span link)
+{
+    struct list *list = user;
+    lua_createtable(list->L, 0, 2);
+    set_span(list->L, "address", address);
+    set_span(list->L, "link", link);
+    list_add(list);
+}
+
+/* inside.attached(limit) -> array of { address, link }, and how many there are */
+static int inside_attached(lua_State *L)
+{
+    size_t limit = (size_t)luaL_checkinteger(L, 1);
+    struct list list = list_begin(L);
+    lua_pushnumber(L, (double)engine_attached(own_engine(L), limit, add_attached, &list));
+    return 2;
+}
+
+/* ---- dead letters ---- */
+
+/* 0 stays 0: no bound. */
+static int64_t field_moment(lua_State *L, const char *name)
+{
+    double seconds = field_number(L, 1, name, 0);
+    int64_t at_ms = (int64_t)(seconds * 1000) - wall_offset_ms(L);
+    return seconds <= 0 ? 0 : at_ms ? at_ms : 1;
+}
+
+static struct dead_query read_query(lua_State *L, struct arena *arena)
+{
+    return (struct dead_query){
+        .address = field_span(L, 1, "agent", arena),
+        .id = field_span(L, 1, "id", arena),
+        .code = field_span(L, 1, "code", arena),
+        .reason = field_span(L, 1, "reason", arena),
+        .since_ms = field_moment(L, "since"),
+        .until_ms = field_moment(L, "until"),
+        .after = (uint64_t)field_number(L, 1, "after", 0),
+        .limit = field_count(L, 1, "limit", UINT32_MAX),
+    };
+}
+
+static void add_letter(void *user, const struct dead_letter *letter)
+{
+    struct list *list = user;
+    dead_push(list->L, list->script, letter, list->wall_ms, list->whole);
+    lua_pushlstring(list->L, (const char *)&letter->handle, sizeof letter->handle);
+    lua_setfield(list->L, -2, "handle");
+    set_number(list->L, "sequence", (double)letter->sequence);
+    list_add(list);
+}
+
+/* inside.letters({ agent, id, code, reason, since, until, after, limit, whole }) -> array of dead
+ * letters, and where to go on, or nil */
+static int inside_letters(lua_State *L)
+{
+    struct script_host *host = own_host(L);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_settop(L, 1);
+    arena_reset(&host->scratch);
+    struct dead_query query = read_query(L, &host->scratch);
+    struct list list = list_begin(L);
+    list.whole = field_true(L, 1, "whole");
+    uint64_t next = engine_letters(own_engine(L), &query, add_letter, &list);
+    if (!next) return 1;
+    lua_pushnumber(L, (double)next);
+    return 2;
+}
+
+/* ---- changes ---- */
+
+static void post(lua_State *L, const struct event *event)
+{
+    struct script_env *env = &own_host(L)->env;
+    env->post(env->user, event);
+}
+
+static struct span text_or_none(lua_State *L, int index)
+{
+    return lua_isnoneornil(L, index) ? span_of(NULL, 0) : span_at(L, index);
+}
+
+/* inside.requeue(request, handle, to or nil, body or nil, its encoding) */
+static int inside_requeue(lua_State *L)
+{
+    struct span handle = span_at(L, 2), encoding = text_or_none(L, 5);
+    struct requeue requeue = {
+        .to = text_or_none(L, 3),
+        .has_body = !lua_isnoneornil(L, 4),
+        .body = text_or_none(L, 4),
+        .encoding = span_equal(encoding, span_text("json")) ? ENCODING_JSON : ENCODING_RAW,
+    };
+    luaL_argcheck(L, handle.size == sizeof requeue.letter, 2, "a handle is wanted");
+    memcpy(&requeue.letter, handle.bytes, sizeof requeue.letter);
+    post(L, &(struct event){.kind = EVENT_REQUEUE,
+                            .waiter = (uint64_t)luaL_checknumber(L, 1),
+                            .requeue = &requeue});
+    return 0;
+}
+
+/* inside.pause(request, address, paused) */
+static int inside_pause(lua_State *L)
+{
+    luaL_checkstring(L, 2);
+    post(L, &(struct event){.kind = lua_toboolean(L, 3) ? EVENT_PAUSE : EVENT_RESUME,
+                            .waiter = (uint64_t)luaL_checknumber(L, 1),
+                            .address = span_at(L, 2)});
+    return 0;
+}
+
+int open_inside(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"node", inside_node},       {"counts", inside_counts},     {"queues", inside_queues},
+        {"links", inside_links},     {"attached", inside_attached}, {"letters", inside_letters},
+        {"requeue", inside_requeue}, {"pause", inside_pause},       {NULL, NULL},
+    };
+    struct script *script = script_of(L);
+    lua_newtable(L);
+    for (const luaL_Reg *entry = functions; entry->name; entry++) {
+        lua_pushlightuserdata(L, script);
+        lua_pushcclosure(L, entry->func, 1);
+        lua_setfield(L, -2, entry->name);
+    }
+    return 1;
+}
