@@ -155,13 +155,6 @@ static void find_map(struct lmdb *lmdb, const char *byte)
     fclose(maps);
 }
 
-/* The pages stay in the system's cache; they only do not count as ours any more. */
-static void give_back(struct lmdb *lmdb)
-{
-    lmdb->touched = 0;
-    if (lmdb->base) madvise(lmdb->base, lmdb->map, MADV_DONTNEED);
-}
-
 static uint64_t whole_pages(const struct lmdb *lmdb, uint64_t bytes)
 {
     return (bytes + lmdb->page - 1) / lmdb->page * lmdb->page;
@@ -323,6 +316,25 @@ static void check_readers(struct lmdb *lmdb)
     mdb_reader_check(lmdb->env, NULL);
 }
 
+/* A node that only fills its store never sees an address in the map: ask for one. */
+static void locate_map(struct lmdb *lmdb)
+{
+    MDB_txn *txn;
+    MDB_val key = {sizeof format_key - 1, (void *)(uintptr_t)format_key}, val;
+    if (begin(lmdb, MDB_RDONLY, &txn) != 0) return;
+    if (mdb_get(txn, lmdb->dbi, &key, &val) == 0) find_map(lmdb, val.mv_data);
+    mdb_txn_abort(txn);
+}
+
+/* The pages stay in the system's cache; they only do not count as ours any more. */
+static void give_back(struct lmdb *lmdb)
+{
+    if (lmdb->touched <= TOUCHED_MOST) return;
+    lmdb->touched = 0;
+    if (!lmdb->base) locate_map(lmdb);
+    if (lmdb->base) madvise(lmdb->base, lmdb->map, MADV_DONTNEED);
+}
+
 static void lmdb_tend(struct store *store)
 {
     struct lmdb *lmdb = lmdb_of(store);
@@ -330,7 +342,7 @@ static void lmdb_tend(struct store *store)
     if (lmdb->end > lmdb->map / 2) grow_map(lmdb);
     extend_file(lmdb);
     check_readers(lmdb);
-    if (lmdb->touched > TOUCHED_MOST) give_back(lmdb);
+    give_back(lmdb);
 }
 
 /* ---- reading ---- */
@@ -389,7 +401,7 @@ static enum status lmdb_get_many(struct store *store, struct store_record *recor
     if (code != 0) return fail(lmdb, "read", code);
     code = read_many(lmdb, txn, records, count);
     mdb_txn_abort(txn);
-    if (lmdb->touched > TOUCHED_MOST) give_back(lmdb);
+    give_back(lmdb);
     if (code == 0) return STATUS_OK;
     for (size_t i = 0; i < count; i++) block_release(records[i].value);
     return fail(lmdb, "read", code);
@@ -449,7 +461,7 @@ static enum status lmdb_scan(struct store *store, struct span prefix, struct spa
         mdb_cursor_close(cursor);
     }
     mdb_txn_abort(txn);
-    if (lmdb->touched > TOUCHED_MOST) give_back(lmdb);
+    give_back(lmdb);
     if (code == 0) return STATUS_OK;
     store_page_release(page);
     return fail(lmdb, "read", code);
