@@ -2,9 +2,13 @@
 #ifndef MOONPOST_EMBEDDED_H
 #define MOONPOST_EMBEDDED_H
 
-#include "core/span.h"
+#include <stdbool.h>
 
-/* The text of a module such as "moonpost.agent" (zero-terminated behind its end); size 0: none. */
-struct span embedded_module(const char *name);
+struct lua_State;
+
+/* Push the chunk of a module such as "moonpost.agent". It is compiled once in a process: every
+ * script has a Lua state of its own, and compiling the library was most of what a new one cost.
+ * False: there is no such module. Raises when the text does not compile. */
+bool embedded_push(struct lua_State *L, const char *name);
 
 #endif

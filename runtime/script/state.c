@@ -36,13 +36,7 @@ lua_State *script_state(struct script *script)
 static int search_embedded(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
-    struct span text = embedded_module(name);
-    if (text.size == 0) {
-        lua_pushfstring(L, "\n\tno embedded module '%s'", name);
-        return 1;
-    }
-    lua_pushfstring(L, "=%s", name);
-    if (luaL_loadbufferx(L, text.bytes, text.size, lua_tostring(L, -1), "t") != 0) lua_error(L);
+    if (!embedded_push(L, name)) lua_pushfstring(L, "\n\tno embedded module '%s'", name);
     return 1;
 }
 
