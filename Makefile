@@ -4,6 +4,8 @@
 # make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
+# make proof      a few seconds of each of the next four, see HACKING.md
+# make power      power cuts: ITER=N of them, SEED=N to see them again
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
@@ -18,6 +20,9 @@
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
 TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
 CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
+
+# For the power cuts, which are skipped without it.
+PROOF_PACKAGES = libfuse3-dev
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
@@ -54,7 +59,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -129,6 +134,26 @@ asan tsan:
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# The proofs on a real node (spec/proof). What only they need is built by them.
+PROOF_CFLAGS = $(STRICT) -O2 -g -Iruntime
+FUSE = $(shell pkg-config --exists fuse3 && pkg-config --cflags --libs fuse3)
+build/proof/%: spec/proof/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -o $@ $<
+build/proof/holds: spec/proof/holds.c $(core) $(store) $(disk)
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) $(MODE_$(BUILD)) $(LIB_CFLAGS) -o $@ $^ $(LMDB_LIBS) -lm
+build/proof/powerfs: spec/proof/powerfs.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -o $@ $< $(FUSE)
+
+ITER ?= 200
+power: all build/proof/sender build/proof/holds
+	@sh scripts/build/packages.sh $(PROOF_PACKAGES) || true
+	@if pkg-config --exists fuse3; then $(MAKE) -s build/proof/powerfs && \
+	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED); \
+	else echo "power: skipped, libfuse3 is not there"; fi
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
