@@ -6,6 +6,7 @@
 # make asan tsan  every spec under the sanitizers
 # make proof      a few seconds of each of the next four, see HACKING.md
 # make power      power cuts: ITER=N of them, SEED=N to see them again
+# make nth-io     every write, flush and open of a run fails once: STEP=N for every N-th
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
@@ -59,7 +60,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim power bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -154,6 +155,13 @@ power: all build/proof/sender build/proof/holds
 	@if pkg-config --exists fuse3; then $(MAKE) -s build/proof/powerfs && \
 	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED); \
 	else echo "power: skipped, libfuse3 is not there"; fi
+
+build/proof/%.so: spec/proof/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -fPIC -shared -o $@ $< -ldl
+STEP ?= 1
+nth-io: all build/proof/sender build/proof/holds build/proof/faults.so
+	@build/moonpost exec spec/proof/nthio.lua STEP=$(STEP) NTH=$(NTH)
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

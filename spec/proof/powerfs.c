@@ -1,10 +1,10 @@
 /* A file system that forgets at a power cut what was not flushed: FUSE, over a folder.
  *
- *   powerfs BELOW MOUNT MODE SEED CUT     CUT: the call on data.mdb at which the power goes; 0: none
+ *   powerfs BELOW MOUNT MODE SEED CUT     CUT: the call at which the power goes; 0: none
  *
  * Writes go to the files below at once, and the image that a page has on the disk is kept until it
  * is flushed: by fsync or fdatasync of its file, or because it was written through a descriptor
- * with O_DSYNC. The power goes before the CUT-th write or flush of data.mdb takes effect, or when
+ * with O_DSYNC. The power goes before the CUT-th write or flush of a store takes effect, or when
  * somebody looks for MOUNT/.cut: whoever wrote last is killed, images are put back, and nothing
  * works any more. Which, says MODE:
  *
@@ -180,7 +180,8 @@ static int cut(const char *when)
 static bool is_moment(const struct file *file)
 {
     pid_t caller = fuse_get_context()->pid;
-    if (strcmp(strrchr(file->path, '/'), "/data.mdb") != 0) return false;
+    const char *name = strrchr(file->path, '/');
+    if (strcmp(name, "/data.mdb") != 0 && strcmp(name, "/new.mdb") != 0) return false;
     if (caller > 1) power.writer = caller;
     return ++power.calls == power.cut_at;
 }
