@@ -7,6 +7,7 @@
 # make proof      a few seconds of each of the next four, see HACKING.md
 # make power      power cuts: ITER=N of them, SEED=N to see them again
 # make nth-io     every write, flush and open of a run fails once: STEP=N for every N-th
+# make diskfull   a small disk fills and drains: CYCLES=N
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
@@ -60,7 +61,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -162,6 +163,9 @@ build/proof/%.so: spec/proof/%.c
 STEP ?= 1
 nth-io: all build/proof/sender build/proof/holds build/proof/faults.so
 	@build/moonpost exec spec/proof/nthio.lua STEP=$(STEP) NTH=$(NTH)
+CYCLES ?= 100
+diskfull: all build/proof/sender build/proof/holds
+	@build/moonpost exec spec/proof/diskfull.lua CYCLES=$(CYCLES) SEED=$(SEED)
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

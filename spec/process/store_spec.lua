@@ -100,6 +100,13 @@ describe("a node with a store on disk", function()
     assert.is_true(count > 5, count)
   end)
 
+  it("says in its log that it is full", function()
+    start(nil, nil, { MAX = "1M" })
+    local big = ("x"):rep(100000)
+    repeat until send(big):find("nack", 1, true)
+    running:wait_for "the store is full: what is new is refused (STORE_FULL)"
+  end)
+
   it("ends with 74 when a commit fails, and has confirmed nothing of it", function()
     start({ "run", "--no-respawn" }, "trap '' XFSZ && ulimit -f 1800")
     assert.truthy(send("later"):find("level=stored", 1, true))
