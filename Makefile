@@ -1,13 +1,14 @@
 # make            build build/moonpost
 # make run        the main scenario, as three processes (installs what is missing first)
 # make test       every spec (installs what is missing first); ends with "N passed, N failed"
-# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation
+# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation, the proofs
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
 # make proof      a few seconds of each of the next four, see HACKING.md
 # make power      power cuts: ITER=N of them, SEED=N to see them again
 # make nth-io     every write, flush and open of a run fails once: STEP=N for every N-th
 # make diskfull   a small disk fills and drains: CYCLES=N
+# make clock      the wall clock jumps by hours and years both ways
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
@@ -61,7 +62,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -122,7 +123,7 @@ test:
 
 check: test
 	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
-	@$(MAKE) -s lint asan sim
+	@$(MAKE) -s lint asan sim proof
 
 lint:
 	luacheck -q lua spec scripts examples
@@ -166,6 +167,15 @@ nth-io: all build/proof/sender build/proof/holds build/proof/faults.so
 CYCLES ?= 100
 diskfull: all build/proof/sender build/proof/holds
 	@build/moonpost exec spec/proof/diskfull.lua CYCLES=$(CYCLES) SEED=$(SEED)
+clock: all build/proof/holds build/proof/clock.so
+	@timeout 120 build/moonpost exec spec/proof/clock.lua
+
+# A few seconds of each.
+proof:
+	@$(MAKE) -s power ITER=40
+	@$(MAKE) -s nth-io STEP=29
+	@$(MAKE) -s diskfull CYCLES=5
+	@$(MAKE) -s clock
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
