@@ -60,7 +60,7 @@ store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
 common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
-sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
+sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
 .PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof bench install format functions pure clean help link
 .DEFAULT_GOAL := all
@@ -152,7 +152,7 @@ build/proof/powerfs: spec/proof/powerfs.c
 	$(CC) $(PROOF_CFLAGS) -o $@ $< $(FUSE)
 
 ITER ?= 200
-power: all build/proof/sender build/proof/holds
+power: all build/proof/sender build/proof/holds build/proof/faults.so
 	@sh scripts/build/packages.sh $(PROOF_PACKAGES) || true
 	@if pkg-config --exists fuse3; then $(MAKE) -s build/proof/powerfs && \
 	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED); \

@@ -1,5 +1,5 @@
-/* Loaded before libc's: moves clocks. PROOF_CLOCK names a file of two numbers of 8 bytes, seconds: what is
- * added to the wall clock, at any moment, and to the time since the system was started. */
+/* Loaded before libc's: moves clocks. PROOF_CLOCK names a file of two numbers of 8 bytes, seconds:
+ * what is added to the wall clock, at any moment, and to the time since the system was started. */
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <stdatomic.h>

@@ -22,8 +22,7 @@ static bool is_dead(struct store *store, uint64_t sequence)
 {
     char key[RECORD_KEY_MAX];
     struct block *value;
-    enum status status =
-        store->engine->get(store, record_key(key, RECORD_DEAD, sequence), &value);
+    enum status status = store->engine->get(store, record_key(key, RECORD_DEAD, sequence), &value);
     if (status == STATUS_OK) block_release(value);
     return status == STATUS_OK;
 }

@@ -171,8 +171,9 @@ static void take_answer(uint64_t number, bool nack, int code, int level)
 {
     uint8_t *state = &sender.states[number];
     if (number == 0 || number > sender.sent || *state == FINAL) return;
-    if (nack) fprintf(sender.ledger, "refused %llu %d\n",
-                      (unsigned long long)(sender.first + number - 1), code);
+    if (nack)
+        fprintf(sender.ledger, "refused %llu %d\n", (unsigned long long)(sender.first + number - 1),
+                code);
     if (!nack && level > *state && level < 4) note(level == 2 ? "stored" : "handled", number);
     if (nack) sender.refused = true;
     *state = nack || level >= level_of(number) ? FINAL : (uint8_t)level;
