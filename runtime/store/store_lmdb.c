@@ -516,9 +516,11 @@ const char *store_lmdb_version(void)
 
 /* ---- life ---- */
 
+/* The last commits of a relaxed store are not flushed yet: whoever stops it may do so at once. */
 static void lmdb_close(struct store *store)
 {
     struct lmdb *lmdb = lmdb_of(store);
+    if (lmdb->commits > 0 && lmdb->engine.relaxed) mdb_env_sync(lmdb->env, 1);
     if (lmdb->env) mdb_env_close(lmdb->env);
     free(lmdb->folder);
     free(lmdb);

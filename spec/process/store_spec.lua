@@ -71,6 +71,22 @@ describe("a node with a store on disk", function()
     assert.truthy(send("later", "--json"):find("possible in a power cut: the owner's store is relaxed", 1, true))
   end)
 
+  it("flushes what a relaxed store has not, when it is stopped", function()
+    local file = assert(io.open(folder .. "/syncs", "w+b"))
+    file:setvbuf "no"
+    file:write(("\0"):rep(8))
+    local function syncs()
+      file:seek("set", 0)
+      return file:read(1):byte()
+    end
+    start({ "run", "--no-respawn", "--sync", "relaxed" }, nil, { MOONPOST_BENCH_SYNCS = folder .. "/syncs" })
+    send("now", "--await", "handled")
+    local before = syncs()
+    stop()
+    assert.equal(before + 1, syncs())
+    file:close()
+  end)
+
   it("is chosen by a flag and by the environment, and memory too", function()
     assert.truthy(start { "run", "--store", "elsewhere" }:find("store elsewhere  sync commit", 1, true))
     stop()
