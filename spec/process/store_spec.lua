@@ -83,7 +83,7 @@ describe("a node with a store on disk", function()
     send("now", "--await", "handled")
     local before = syncs()
     stop()
-    assert.equal(before + 1, syncs())
+    assert.is_true(syncs() > before)
     file:close()
   end)
 
