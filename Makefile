@@ -1,9 +1,14 @@
 # make            build build/moonpost
 # make run        the main scenario, as three processes (installs what is missing first)
 # make test       every spec (installs what is missing first); ends with "N passed, N failed"
-# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation
+# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation, the proofs
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
+# make proof      a few seconds of each of the next four, see HACKING.md
+# make power      power cuts: ITER=N of them, SEED=N to see them again
+# make nth-io     every write, flush and open of a run fails once: STEP=N for every N-th
+# make diskfull   a small disk fills and drains: CYCLES=N
+# make clock      the wall clock jumps by hours and years both ways
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
@@ -18,6 +23,9 @@
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
 TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
 CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
+
+# For the power cuts, which are skipped without it.
+PROOF_PACKAGES = libfuse3-dev
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
@@ -52,9 +60,9 @@ store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
 common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
-sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
+sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
-.PHONY: all found packages run test check lint asan tsan sim bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -115,7 +123,7 @@ test:
 
 check: test
 	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
-	@$(MAKE) -s lint asan sim
+	@$(MAKE) -s lint asan sim proof
 
 lint:
 	luacheck -q lua spec scripts examples
@@ -129,6 +137,45 @@ asan tsan:
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+# The proofs on a real node (spec/proof). What only they need is built by them.
+PROOF_CFLAGS = $(STRICT) -O2 -g -Iruntime
+FUSE = $(shell pkg-config --exists fuse3 && pkg-config --cflags --libs fuse3)
+build/proof/%: spec/proof/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -o $@ $<
+build/proof/holds: spec/proof/holds.c $(core) $(store) $(disk)
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) $(MODE_$(BUILD)) $(LIB_CFLAGS) -o $@ $^ $(LMDB_LIBS) -lm
+build/proof/powerfs: spec/proof/powerfs.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -o $@ $< $(FUSE)
+
+ITER ?= 200
+power: all build/proof/sender build/proof/holds build/proof/faults.so
+	@sh scripts/build/packages.sh $(PROOF_PACKAGES) || true
+	@if pkg-config --exists fuse3; then $(MAKE) -s build/proof/powerfs && \
+	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED); \
+	else echo "power: skipped, libfuse3 is not there"; fi
+
+build/proof/%.so: spec/proof/%.c
+	@mkdir -p $(@D)
+	$(CC) $(PROOF_CFLAGS) -fPIC -shared -o $@ $< -ldl
+STEP ?= 1
+nth-io: all build/proof/sender build/proof/holds build/proof/faults.so
+	@build/moonpost exec spec/proof/nthio.lua STEP=$(STEP) NTH=$(NTH)
+CYCLES ?= 100
+diskfull: all build/proof/sender build/proof/holds
+	@build/moonpost exec spec/proof/diskfull.lua CYCLES=$(CYCLES) SEED=$(SEED)
+clock: all build/proof/holds build/proof/clock.so
+	@timeout 120 build/moonpost exec spec/proof/clock.lua
+
+# A few seconds of each.
+proof:
+	@$(MAKE) -s power ITER=40
+	@$(MAKE) -s nth-io STEP=29
+	@$(MAKE) -s diskfull CYCLES=5
+	@$(MAKE) -s clock
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

@@ -134,9 +134,21 @@ void seat_turn(struct seat *seat)
 
 /* ---- the store ---- */
 
+/* Said once when it becomes so, and once when that is over. */
+static void note_full(struct seat *seat, bool full)
+{
+    if (full == seat->full) return;
+    seat->full = full;
+    log_say(&seat->shell->log, full ? LOG_WARN : LOG_INFO, node_name(seat->node),
+            full ? "the store is full: what is new is refused (STORE_FULL) until messages are "
+                   "settled; raise store.max, or make room on its file system"
+                 : "the store has room again");
+}
+
 static void on_committed(void *user, struct batch *batch, bool full)
 {
     struct seat *seat = user;
+    note_full(seat, full);
     node_committed(seat->node, batch, full);
 }
 

@@ -26,6 +26,7 @@ struct seat {
     char *root;        /* relative paths of its addresses start here */
     int folder;        /* holds the lock of its data folder; -1: it has none */
     struct disk *disk; /* the thread of its store, NULL: the store is memory */
+    bool full;         /* the store, as of its last commit */
     uv_timer_t timer;
     size_t handles;     /* of libuv, not closed yet */
     size_t expiring;    /* connections and dials with a time limit */

@@ -116,15 +116,6 @@ static int upkeep_check(lua_State *L)
 
 /* ---- copies ---- */
 
-/* Flush the names of a folder. */
-static void sync_folder(const char *folder)
-{
-    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (file < 0) return;
-    fsync(file);
-    close(file);
-}
-
 /* Copy the store to a new file beside `path`, then give it that name: it is there whole or not at
  * all. The store is closed. */
 static bool copy_to(struct store *store, const char *folder, const char *path, char *error)
@@ -144,7 +135,7 @@ static bool copy_to(struct store *store, const char *folder, const char *path, c
         copied = false;
     }
     if (!copied) unlink(fresh);
-    if (copied) sync_folder(folder);
+    if (copied) folder_sync(folder);
     return copied;
 }
 

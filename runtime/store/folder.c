@@ -71,11 +71,31 @@ static void path_of(const char *folder, char *path)
     snprintf(path, PATH_BYTES_MAX, "%s/moonpost.pid", folder);
 }
 
+int folder_sync(const char *folder)
+{
+    int file = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) return errno;
+    int number = fsync(file) == 0 || errno == EINVAL ? 0 : errno;
+    close(file);
+    return number;
+}
+
+/* The name of a folder that is made is in its parent, which may be one that only others read. */
+static int make_folder(const char *folder)
+{
+    char parent[PATH_BYTES_MAX];
+    if (mkdir(folder, 0700) != 0) return errno == EEXIST ? 0 : errno;
+    snprintf(parent, sizeof parent, "%s/..", folder);
+    int number = folder_sync(parent);
+    return number == EACCES ? 0 : number;
+}
+
 int folder_lock(const char *folder, long holder, char *error, size_t size)
 {
     char path[PATH_BYTES_MAX];
     path_of(folder, path);
-    if (mkdir(folder, 0700) != 0 && errno != EEXIST) return give_up(-1, error, size, folder, errno);
+    int number = make_folder(folder);
+    if (number != 0) return give_up(-1, error, size, folder, number);
     int file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (file < 0 || !take_lock(file) || !write_holder(file, holder))
         return give_up(file, error, size, folder, errno);

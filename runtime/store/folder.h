@@ -11,6 +11,9 @@
  * cannot be written. Waits a little for one whose holder has just died. */
 int folder_lock(const char *folder, long holder, char *error, size_t size);
 
+/* Flush the names in a folder. Answers 0 or the number of the error. */
+int folder_sync(const char *folder);
+
 /* The process that has the folder, 0: none. */
 long folder_holder(const char *folder);
 

@@ -25,6 +25,7 @@
 #include "core/buffer.h"
 #include "core/ensure.h"
 #include "store/crc32c.h"
+#include "store/folder.h"
 
 #define MAX_DEFAULT (8ull << 30)
 #define MAP_LEAST   (64ull << 20)
@@ -38,6 +39,7 @@ enum {
     LOW_DISK = 1 << 20,      /* so little left means that the file system is full */
     READER_CHECK_S = 60,
     STEP_BYTES = 1 << 18, /* the file is extended in writes of this size */
+    PATH_BYTES_MAX = 4096,
 };
 
 struct lmdb {
@@ -526,9 +528,11 @@ const char *store_lmdb_version(void)
 
 /* ---- life ---- */
 
+/* The last commits of a relaxed store are not flushed yet: whoever stops it may do so at once. */
 static void lmdb_close(struct store *store)
 {
     struct lmdb *lmdb = lmdb_of(store);
+    if (lmdb->commits > 0 && lmdb->engine.relaxed) mdb_env_sync(lmdb->env, 1);
     if (lmdb->env) mdb_env_close(lmdb->env);
     free(lmdb->folder);
     free(lmdb);
@@ -562,20 +566,68 @@ static struct lmdb *lmdb_new(const struct store_lmdb_options *options)
     return lmdb;
 }
 
+/* Where a file of the folder is, in `path` (PATH_BYTES_MAX). */
+static const char *path_to(const struct lmdb *lmdb, const char *name, char *path)
+{
+    snprintf(path, PATH_BYTES_MAX, "%s/%s", lmdb->folder, name);
+    return path;
+}
+
 /* Bytes of data.mdb; 0: there is none. */
 static uint64_t size_of_file(const struct lmdb *lmdb)
 {
-    char path[4096];
+    char path[PATH_BYTES_MAX];
     struct stat there;
-    snprintf(path, sizeof path, "%s/data.mdb", lmdb->folder);
-    return stat(path, &there) == 0 ? (uint64_t)there.st_size : 0;
+    return stat(path_to(lmdb, "data.mdb", path), &there) == 0 ? (uint64_t)there.st_size : 0;
+}
+
+static int write_format(struct lmdb *lmdb)
+{
+    char number[4];
+    MDB_txn *txn;
+    int code = begin(lmdb, 0, &txn);
+    if (code != 0) return code;
+    put_u32(number, STORE_FORMAT);
+    code = mdb_dbi_open(txn, NULL, 0, &lmdb->dbi);
+    if (code == 0)
+        code = put(lmdb, txn, span_of(format_key, sizeof format_key - 1), span_of(number, 4),
+                   span_of(NULL, 0));
+    if (code == 0) return mdb_txn_commit(txn);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+/* A store with nothing but its format. */
+static int write_store(struct lmdb *lmdb, const char *path)
+{
+    int code = mdb_env_create(&lmdb->env);
+    if (code != 0) return code;
+    code = mdb_env_open(lmdb->env, path, MDB_NOSUBDIR | MDB_NOLOCK | MDB_NOTLS, 0600);
+    if (code == 0) code = write_format(lmdb);
+    mdb_env_close(lmdb->env);
+    lmdb->env = NULL;
+    return code;
+}
+
+/* A new store gets its name when all of it is flushed: LMDB writes its first pages into a file that
+ * a power cut would leave half there, and then nobody knows whether it ever was a store. */
+static int create_file(struct lmdb *lmdb)
+{
+    char fresh[PATH_BYTES_MAX], path[PATH_BYTES_MAX];
+    path_to(lmdb, "new.mdb", fresh);
+    path_to(lmdb, "data.mdb", path);
+    unlink(fresh);
+    int code = write_store(lmdb, fresh);
+    if (code == 0 && rename(fresh, path) != 0) code = errno;
+    return code == 0 ? folder_sync(lmdb->folder) : code;
 }
 
 static int open_env(struct lmdb *lmdb)
 {
     uint64_t file = size_of_file(lmdb), map = file * 2 > MAP_LEAST ? file * 2 : MAP_LEAST;
     if (lmdb->read_only && file == 0) return ENOENT;
-    int code = mdb_env_create(&lmdb->env);
+    int code = lmdb->read_only || file > 0 ? 0 : create_file(lmdb);
+    if (code == 0) code = mdb_env_create(&lmdb->env);
     if (code == 0 && !lmdb->read_only)
         code = mdb_env_set_mapsize(lmdb->env, map < lmdb->max ? map : lmdb->max);
     if (code != 0) return code;
@@ -610,20 +662,6 @@ static int open_records(struct lmdb *lmdb)
     return code;
 }
 
-static int write_format(struct lmdb *lmdb)
-{
-    char number[4];
-    MDB_txn *txn;
-    int code = begin(lmdb, 0, &txn);
-    if (code != 0) return code;
-    put_u32(number, STORE_FORMAT);
-    code = put(lmdb, txn, span_of(format_key, sizeof format_key - 1), span_of(number, 4),
-               span_of(NULL, 0));
-    if (code == 0) return mdb_txn_commit(txn);
-    mdb_txn_abort(txn);
-    return code;
-}
-
 static enum status judge_format(struct lmdb *lmdb, const struct store_record *record)
 {
     const char *folder = lmdb->folder;
@@ -651,10 +689,7 @@ static enum status check_format(struct lmdb *lmdb)
         block_release(record.value);
         return status;
     }
-    look(lmdb);
-    if (lmdb->read_only || lmdb->used > 2) return fail(lmdb, "open", MDB_INVALID);
-    int code = write_format(lmdb);
-    return code == 0 ? STATUS_OK : fail(lmdb, "write to", code);
+    return fail(lmdb, "open", MDB_INVALID);
 }
 
 static enum status open_all(struct lmdb *lmdb)

@@ -71,6 +71,22 @@ describe("a node with a store on disk", function()
     assert.truthy(send("later", "--json"):find("possible in a power cut: the owner's store is relaxed", 1, true))
   end)
 
+  it("flushes what a relaxed store has not, when it is stopped", function()
+    local file = assert(io.open(folder .. "/syncs", "w+b"))
+    file:setvbuf "no"
+    file:write(("\0"):rep(8))
+    local function syncs()
+      file:seek("set", 0)
+      return file:read(1):byte()
+    end
+    start({ "run", "--no-respawn", "--sync", "relaxed" }, nil, { MOONPOST_BENCH_SYNCS = folder .. "/syncs" })
+    send("now", "--await", "handled")
+    local before = syncs()
+    stop()
+    assert.is_true(syncs() > before)
+    file:close()
+  end)
+
   it("is chosen by a flag and by the environment, and memory too", function()
     assert.truthy(start { "run", "--store", "elsewhere" }:find("store elsewhere  sync commit", 1, true))
     stop()
@@ -98,6 +114,13 @@ describe("a node with a store on disk", function()
     assert.truthy(output:find("code=STORE_FULL", 1, true), output)
     assert.truthy(output:find("the store is full", 1, true), output)
     assert.is_true(count > 5, count)
+  end)
+
+  it("says in its log that it is full", function()
+    start(nil, nil, { MAX = "1M" })
+    local big = ("x"):rep(100000)
+    repeat until send(big):find("nack", 1, true)
+    running:wait_for "the store is full: what is new is refused (STORE_FULL)"
   end)
 
   it("ends with 74 when a commit fails, and has confirmed nothing of it", function()
