@@ -5,6 +5,8 @@
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
+# make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
 # make format     let clang-format decide
@@ -54,7 +56,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim crash stops bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -116,6 +118,7 @@ test:
 check: test
 	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
 	@$(MAKE) -s lint asan sim
+	@$(MAKE) -s crash stops ITER=1000 SECONDS=20
 
 lint:
 	luacheck -q lua spec scripts examples
@@ -129,6 +132,13 @@ asan tsan:
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
+
+proof = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
+
+crash: all
+	@$(proof) $(if $(PEERS),peers,crash) $(CURDIR)/$(OUT)/bin/moonpost
+stops: all
+	@$(proof) stops $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
