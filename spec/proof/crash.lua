@@ -82,6 +82,7 @@ end
 
 local function one_round(run, round)
   local random = draw.new(run.seed + round - 1)
+  run.stage.random = random
   local faults = { random:one_of(FAULTS), random:once_in(2) and random:one_of(FAULTS) or nil }
   local certain = not kills(faults, "memory")
   run:connect("durable", true)

@@ -10,10 +10,10 @@ local run = {}
 local Run = {}
 Run.__index = Run
 
-local DRAINED_WITHIN, CONNECTED_WITHIN, LOOK_AGAIN, UNHEARD_AFTER = 20, 10, 0.01, 0.15
+local DRAINED_WITHIN, CONNECTED_WITHIN, LOOK_AGAIN, UNHEARD_AFTER = 60, 10, 0.01, 0.15
 local HANDLED = 3
 local TARGETS = { o = "once@proof", p = "plain@proof" }
-local LARGE = 100 * 1024
+local LARGE, FLOOD, FLOOD_ONCE_IN = 100 * 1024, 12, 80
 
 -- What a message asks its handler to do: a program's messages never end as dead letters.
 local function plans_of(plans)
@@ -38,20 +38,20 @@ end
 
 -- ---- what is sent ----
 
---- Mostly small messages; how large, and how many at most.
-local function size_of(random)
-  if random:once_in(6) then return LARGE, 6 end
-  return 128, 40
+--- Mostly small messages; how large, and how many at most. Now and then more than a mailbox holds in memory.
+local function size_of(random, flood)
+  if random:once_in(6) then return LARGE, flood and 60 or 6 end
+  return 128, flood and 900 or 40
 end
 
 --- Triggers for a sender: each makes its agent send some messages in one commit, of these plans. Unless it is `certain`
 --- nothing is promised by the sender's receipts.
 function Run:feed(round, name, random, plans, certain)
-  local target = random:one_of { "o", "p" }
-  for n = 1, random:upto(5) do
-    local size, most = size_of(random)
+  local target, flood = random:one_of { "o", "p" }, random:once_in(FLOOD_ONCE_IN)
+  for n = 1, flood and FLOOD or random:upto(5) do
+    local size, most = size_of(random, flood)
     local letters = {}
-    for at = 1, random:upto(most) do letters[at] = random:one_of(plans) end
+    for at = 1, flood and most or random:upto(most) do letters[at] = random:one_of(plans) end
     local id = ("%s%d%s%d"):format(target, round, name, n)
     self.plans[id] = table.concat(letters)
     if certain then self.ledger:feeds(id, #letters) end

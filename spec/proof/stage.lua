@@ -1,5 +1,6 @@
 --- The processes of a proof: a sentinel, a receiver, a sender with an outbox on disk and one with an outbox in memory,
 --- programs, and the relays that their links lead through.
+local draw = require "proof.draw"
 local posix = require "proof.posix"
 local relay = require "proof.relay"
 
@@ -13,10 +14,11 @@ local NODES = "spec/proof/nodes/"
 --- The socket that a node's client connects to.
 function Stage:socket(name) return self:path(name) .. "/data/moonpost.sock" end
 
---- Where everything is; nothing runs yet. `options.executable`: the path of moonpost.
+--- Where everything is; nothing runs yet. `options`: executable (the path of moonpost) and seed.
 function stage.new(options)
   local folder = posix.temporary_folder()
-  local self = setmetatable({ folder = folder, executable = options.executable, pids = {} }, Stage)
+  local self = setmetatable({ folder = folder, executable = options.executable, pids = {},
+    random = draw.new(options.seed) }, Stage)
   self.ledger = folder .. "/ledger"
   posix.write_file(self.ledger, "")
   assert(os.execute(("cd %s && mkdir '%s/hub' && cp -R receiver '%s/' && cp -R sender '%s/durable' && cp -R sender '%s/memory'")
@@ -27,9 +29,15 @@ end
 
 function Stage:path(name) return self.folder .. "/" .. name end
 
+-- Drawn anew at each start.
+local CONCURRENCIES, WINDOWS = { 8, 16, 64, 512 }, { 2, 16, 64, 1024 }
+
 local function node(self, name, relay_name, store)
-  local env = { PROOF_LINK = "unix://" .. self:path(relay_name), PROOF_LEDGER = self.ledger, PROOF_NAME = name,
-    MOONPOST_STORE = store, MOONPOST_LOG = "warn" }
+  local env = {
+    PROOF_LINK = "unix://" .. self:path(relay_name), PROOF_LEDGER = self.ledger, PROOF_NAME = name,
+    PROOF_CONCURRENCY = tostring(self.random:one_of(CONCURRENCIES)),
+    PROOF_WINDOW = tostring(self.random:one_of(WINDOWS)), MOONPOST_STORE = store, MOONPOST_LOG = "warn",
+  }
   return posix.start { args = { self.executable, "run", "--no-respawn" }, cwd = self:path(name), env = env,
     output = self:path(name .. ".log") }
 end

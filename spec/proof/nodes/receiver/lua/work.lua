@@ -14,7 +14,7 @@ local PLANS = {
 return function(address, dedup)
   return moonpost.agent {
     address = address,
-    concurrency = 64,
+    concurrency = tonumber(os.getenv "PROOF_CONCURRENCY"),
     dedup = dedup,
     on = { message = function(ctx, msg)
       note(("do %s %d %d"):format(msg.id, ctx.attempt, ctx.transmission or 0))
