@@ -57,7 +57,9 @@ local function is_once(id) return id:find("^o") ~= nil end
 
 -- A copy that was sent again is no fault of an agent without a dedup policy: `of.sent` and the transmission tell.
 local function check_begin(self, of, transmission)
-  if of.settled then return self:violation(of.id, "is handled again although it was settled") end
+  if of.settled and (is_once(of.id) or of.settled < of.sent or of.sent <= 1) then
+    return self:violation(of.id, "is handled again although it was settled")
+  end
   if of.handled and (is_once(of.id) or of.sent <= 1 and transmission == 1) then
     return self:violation(of.id, "is handled again although its sender knows that it was handled")
   end
@@ -135,13 +137,14 @@ function Ledger:unfinished()
   return found
 end
 
---- All stores were looked at and hold nothing but dead letters: what was confirmed and did not end is lost, and what
---- ended is settled.
+--- All stores were looked at and hold nothing but dead letters: what was confirmed and did not end is lost. What ended is
+--- settled, once its sender has heard so: one with an outbox in memory may still want to send it again. `settled` is how
+--- often it was sent by then.
 function Ledger:settle()
   for _, id in ipairs(self:unfinished()) do self:violation(id, "was confirmed and is lost") end
   for id, of in pairs(self.open) do
     if of.done == 0 and self:has_ended(id) then self.counts.dead = self.counts.dead + 1 end
-    of.settled = self:has_ended(id)
+    of.settled = self:has_ended(id) and (of.stored or of.handled) and of.sent or nil
   end
   self.open = {}
 end
