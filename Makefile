@@ -1,7 +1,7 @@
 # make            build build/moonpost
 # make run        the main scenario, as three processes (installs what is missing first)
 # make test       every spec (installs what is missing first); ends with "N passed, N failed"
-# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation
+# make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation, half a minute of crash and stops
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
@@ -118,7 +118,8 @@ test:
 check: test
 	@sh scripts/build/packages.sh $(CHECK_PACKAGES)
 	@$(MAKE) -s lint asan sim
-	@$(MAKE) -s crash stops ITER=1000 SECONDS=20
+	@$(MAKE) -s crash ITER=1000 SECONDS=20
+	@$(MAKE) -s stops ITER=1000 SECONDS=10
 
 lint:
 	luacheck -q lua spec scripts examples

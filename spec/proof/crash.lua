@@ -23,6 +23,8 @@ local FAULTS = {
   { stop = "receiver" }, { stop = "sentinel" }, { stop = "durable" }, { stop = "near" }, { stop = "far" },
 }
 
+local PATIENT_ONCE_IN = 8
+
 local crash = {}
 
 -- ---- faults ----
@@ -94,7 +96,7 @@ local function one_round(run, round)
     run:go_on(random:upto(80) / 1000)
     if fault.stop then stop(run, fault.stop, random) else kill(run, fault.kill) end
   end
-  run:drain()
+  run:drain(random:once_in(PATIENT_ONCE_IN))
 end
 
 local function sorted_text(counts)

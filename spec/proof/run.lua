@@ -161,9 +161,10 @@ local function stores_are_empty(self)
   return true
 end
 
--- A receipt can get lost with a process or a link; who awaits `handled` then asks after 30 s, as PROTOCOL.md says. All
--- has come to its end by now, so a program that is silent only waits for that, and is ended.
+-- A receipt can get lost with a process or a link; who awaits `handled` asks after a while, as PROTOCOL.md says. All has
+-- come to its end by now, so a program that is silent only waits for that: mostly it is ended, to be quick.
 local function end_waiting(self)
+  if self.patient then return false end
   self.idle_since = self.idle_since or posix.now()
   if posix.now() - self.idle_since < UNHEARD_AFTER then return false end
   for prefix in pairs(self.programs) do
@@ -195,9 +196,9 @@ local function say_stuck(self)
   end
 end
 
---- Wait until everything has come to an end and look at all stores.
-function Run:drain()
-  self.found, self.idle_since = {}, nil
+--- Wait until everything has come to an end and look at all stores; when `patient`, programs have to end too.
+function Run:drain(patient)
+  self.found, self.idle_since, self.patient = {}, nil, patient
   local drained = self:go_on(DRAINED_WITHIN, function() return is_drained(self) end)
   if not drained and not self:is_broken() then say_stuck(self) end
   self:disconnect()
