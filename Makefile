@@ -4,12 +4,14 @@
 # make check      what a reviewer runs: test, lint, sanitizers, a bounded simulation, the proofs
 # make lint       luacheck, the format, all warnings as errors, the purity of the core
 # make asan tsan  every spec under the sanitizers
-# make proof      a few seconds of each of the next four, see HACKING.md
+# make proof      a few seconds of each of the next six, see HACKING.md
 # make power      power cuts: ITER=N of them, SEED=N to see them again
 # make nth-io     every write, flush and open of a run fails once: STEP=N for every N-th
 # make diskfull   a small disk fills and drains: CYCLES=N
 # make clock      the wall clock jumps by hours and years both ways
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
+# make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
 # make format     let clang-format decide
@@ -62,7 +64,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -176,6 +178,15 @@ proof:
 	@$(MAKE) -s nth-io STEP=29
 	@$(MAKE) -s diskfull CYCLES=5
 	@$(MAKE) -s clock
+	@$(MAKE) -s crash ITER=1000 SECONDS=20
+	@$(MAKE) -s stops ITER=1000 SECONDS=10
+
+ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
+
+crash: all
+	@$(ledger) $(if $(PEERS),peers,crash) $(CURDIR)/$(OUT)/bin/moonpost
+stops: all
+	@$(ledger) stops $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

@@ -45,7 +45,8 @@ enum {
     FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
-    ASK_INTERVAL_MS = 30000,      /* how often a sender asks for an awaited `handled` */
+    ASK_FIRST_MS = 1000,          /* how soon a sender asks for an awaited `handled` */
+    ASK_INTERVAL_MS = 30000,      /* ... and how often at last */
     LAZY_COMMIT_MS = 5,           /* how long a settle that nobody waits for may wait for company */
     MEMORY_DEADLINE_MS = 120000,  /* how long an outbox in memory tries */
 };

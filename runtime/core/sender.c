@@ -416,6 +416,17 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
     engine_put_facts(engine, entry);
 }
 
+/* The receipt of its end may get lost with the owner's process or its link, of which nobody tells:
+ * so it is asked about soon, then after twice the time it has been awaited, and at last every 30 s.
+ */
+static void ask_later(struct engine *engine, struct entry *entry)
+{
+    int64_t delay_ms = engine->now_ms - entry->timer_ms;
+    if (delay_ms < ASK_FIRST_MS) delay_ms = ASK_FIRST_MS;
+    heap_set(&engine->deadlines, &entry->deadline,
+             engine->now_ms + earlier(delay_ms, ASK_INTERVAL_MS));
+}
+
 /* Without body: how far did this number get? An owner that says nothing for as long as an outbox
  * keeps a message is not waited for any longer. */
 static void ask(struct engine *engine, struct entry *entry)
@@ -426,7 +437,7 @@ static void ask(struct engine *engine, struct entry *entry)
         return;
     }
     struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
-    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
+    ask_later(engine, entry);
     if (!link || !forward_has_credit(link)) return;
     struct transmission transmission = next_transmission(engine, entry);
     transmission.flags = MESSAGE_ASK;
@@ -496,7 +507,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
-    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
+    ask_later(engine, entry);
     engine_put_facts(engine, entry);
     engine_ready(engine, entry->queue);
 }
@@ -581,7 +592,7 @@ void sender_restore(struct engine *engine, struct entry *entry, bool awaiting)
     }
     queue_move(entry, ENTRY_AWAITING);
     entry->timer_ms = entry->sent_ms = engine->now_ms;
-    heap_set(&engine->deadlines, &entry->deadline, engine->now_ms + ASK_INTERVAL_MS);
+    ask_later(engine, entry);
 }
 
 /* ---- links come and go ---- */

@@ -1,0 +1,1 @@
+return require "work"("once@proof", { ttl = "24h" })

@@ -1,0 +1,1 @@
+return require "work"("plain@proof", "none")

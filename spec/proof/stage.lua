@@ -1,0 +1,128 @@
+--- The processes of a proof: a sentinel, a receiver, a sender with an outbox on disk and one with an outbox in memory,
+--- programs, and the relays that their links lead through.
+local draw = require "proof.draw"
+local posix = require "proof.posix"
+local relay = require "proof.relay"
+
+local stage = {}
+
+local Stage = {}
+Stage.__index = Stage
+
+local NODES = "spec/proof/nodes/"
+
+--- The socket that a node's client connects to.
+function Stage:socket(name) return self:path(name) .. "/data/moonpost.sock" end
+
+--- Where everything is; nothing runs yet. `options`: executable (the path of moonpost) and seed.
+function stage.new(options)
+  local folder = posix.temporary_folder()
+  local self = setmetatable({ folder = folder, executable = options.executable, pids = {},
+    random = draw.new(options.seed) }, Stage)
+  self.ledger = folder .. "/ledger"
+  posix.write_file(self.ledger, "")
+  assert(os.execute(("cd %s && mkdir '%s/hub' && cp -R receiver '%s/' && cp -R sender '%s/durable' && cp -R sender '%s/memory'")
+    :format(NODES, folder, folder, folder, folder)) == 0)
+  self.root = assert(io.popen "pwd"):read "*l"
+  return self
+end
+
+function Stage:path(name) return self.folder .. "/" .. name end
+
+-- Drawn anew at each start.
+local CONCURRENCIES, WINDOWS = { 8, 16, 64, 512 }, { 2, 16, 64, 1024 }
+
+local function node(self, name, relay_name, store)
+  local env = {
+    PROOF_LINK = "unix://" .. self:path(relay_name), PROOF_LEDGER = self.ledger, PROOF_NAME = name,
+    PROOF_CONCURRENCY = tostring(self.random:one_of(CONCURRENCIES)),
+    PROOF_WINDOW = tostring(self.random:one_of(WINDOWS)), MOONPOST_STORE = store, MOONPOST_LOG = "warn",
+  }
+  return posix.start { args = { self.executable, "run", "--no-respawn" }, cwd = self:path(name), env = env,
+    output = self:path(name .. ".log") }
+end
+
+local STARTS = {
+  near = function(self) return relay.start(self:path "near.sock", self:path "hub.sock") end,
+  far = function(self) return relay.start(self:path "far.sock", self:path "hub.sock") end,
+  sentinel = function(self)
+    return posix.start {
+      args = { self.executable, "sentinel", "--no-respawn", "--name", "sentinel", "--listen", "unix:" .. self:path "hub.sock" },
+      cwd = self:path "hub", env = { MOONPOST_LOG = "warn" }, output = self:path "sentinel.log",
+    }
+  end,
+  receiver = function(self) return node(self, "receiver", "far.sock") end,
+  durable = function(self) return node(self, "durable", "near.sock") end,
+  memory = function(self) return node(self, "memory", "near.sock", "memory") end,
+}
+
+--- The names of what is always there, in the order in which it starts.
+stage.NAMES = { "near", "far", "sentinel", "receiver", "durable", "memory" }
+
+--- Start one of NAMES.
+function Stage:start(name)
+  assert(not self.pids[name], name)
+  self.pids[name] = STARTS[name](self)
+end
+
+--- Start a program that sends `count` messages; it is there under its prefix.
+function Stage:program(prefix, count, to, size)
+  self.pids[prefix] = posix.start {
+    args = { self.executable, "exec", NODES .. "program/send.lua", "unix://" .. self:path "near.sock", self.ledger, prefix,
+      tostring(count), to, tostring(size) },
+    env = { MOONPOST_LOG = "warn" }, output = self:path "program.log",
+  }
+end
+
+function Stage:signal(name, signal)
+  if self.pids[name] then posix.signal(self.pids[name], signal) end
+end
+
+--- End it without warning, and wait until it is gone.
+function Stage:kill(name)
+  local pid = self.pids[name]
+  if not pid then return end
+  posix.signal(pid, "KILL")
+  posix.reap(pid)
+  self.pids[name] = nil
+end
+
+--- Those that have ended by themselves: name to exit status. They are forgotten.
+function Stage:ended()
+  local found = {}
+  for name, pid in pairs(self.pids) do
+    local ended, status = posix.has_ended(pid)
+    if ended then
+      found[name], self.pids[name] = status, nil
+    end
+  end
+  return found
+end
+
+--- What `moonpost store check` says of a store: whether it found anything wrong, and its counts.
+function Stage:check(name)
+  local pipe = assert(io.popen(("'%s' store check --json --store '%s/data' 2>&1"):format(self.executable, self:path(name))))
+  local text = pipe:read "*a"
+  pipe:close()
+  local function count(what) return tonumber(text:match('"' .. what .. '":(%d+)')) end
+  return { clean = count "found" == 0, said = text, messages = count "messages", dead = count "dead" }
+end
+
+--- What a process has said.
+function Stage:log(name)
+  local file = io.open(self:path(name .. ".log"))
+  if not file then return "" end
+  local text = file:read "*a"
+  file:close()
+  return text
+end
+
+--- End everything; the folder goes unless `keep`.
+function Stage:close(keep)
+  local names = {}
+  for name in pairs(self.pids) do names[#names + 1] = name end
+  for _, name in ipairs(names) do self:kill(name) end
+  if not keep then os.execute(("rm -rf '%s'"):format(self.folder)) end
+end
+
+return stage
