@@ -166,6 +166,7 @@ void engine_free(struct engine *engine)
     buffer_deinit(&engine->scratch);
     batch_free(engine->open);
     batch_free(engine->spare);
+    suspects_deinit(&engine->suspects);
     free(engine->touched);
     free(engine);
 }
@@ -499,6 +500,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_OUTCOME: owner_outcome(engine, event->outcome); return;
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
+    case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }
 }
@@ -536,6 +538,7 @@ static void take_deadlines(struct engine *engine)
 
 static void pump(struct engine *engine)
 {
+    suspect_pump(engine);
     while (engine->ready) {
         struct queue *queue = engine->ready;
         engine->ready = queue->ready_next;

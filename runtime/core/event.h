@@ -24,7 +24,8 @@ enum event_kind {
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
     EVENT_WAIT,        /* `waiter` wants EFFECT_RESUME after `delay_ms` */
     EVENT_FORGET,      /* `waiter` is gone: no effect for it any more */
-    EVENT_STOP,        /* no new deliveries; say bye on every link */
+    EVENT_DRAIN,       /* no new deliveries; those in hand may end */
+    EVENT_STOP,        /* those in hand end from outside; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };
