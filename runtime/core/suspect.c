@@ -5,6 +5,7 @@
 
 enum {
     SUSPECT_QUIET_MS = 1000,  /* how long what is in hand may take to end */
+    SUSPECT_STILL_MS = 20,    /* when all is quiet: for commits and words on their way out */
     SUSPECT_WARY_MS = 600000, /* by then a sender has sent again what was lost with the process */
 };
 
@@ -85,10 +86,10 @@ void suspect_agent_up(struct engine *engine, struct queue *mailbox)
 
 /* ---- alone ---- */
 
-/* The first that waits has so long; its deadline wakes the engine. */
-static void begin_quiet(struct engine *engine, struct entry *entry)
+/* The first that waits is delivered then; its deadline wakes the engine. */
+static void begin_within(struct engine *engine, struct entry *entry, int64_t wait_ms)
 {
-    engine->suspects.quiet_ms = engine->now_ms + SUSPECT_QUIET_MS;
+    engine->suspects.quiet_ms = engine->now_ms + wait_ms;
     engine_entry_deadline(engine, entry, engine->suspects.quiet_ms);
 }
 
@@ -99,7 +100,7 @@ void suspect_waits(struct engine *engine, struct entry *entry)
         if (suspects->lonely[i] == entry->handle) return; /* its time is up */
     array_reserve(suspects->lonely, suspects->lonely_count, suspects->lonely_capacity);
     suspects->lonely[suspects->lonely_count++] = entry->handle;
-    if (suspects->lonely_count == 1) begin_quiet(engine, entry);
+    if (suspects->lonely_count == 1) begin_within(engine, entry, SUSPECT_QUIET_MS);
 }
 
 /* The first of them; NULL: it is gone, or stands otherwise by now. */
@@ -116,7 +117,7 @@ static void forget_first(struct engine *engine)
     memmove(suspects->lonely, suspects->lonely + 1,
             suspects->lonely_count * sizeof *suspects->lonely);
     struct entry *next = suspects->lonely_count > 0 ? first_lonely(engine) : NULL;
-    if (next) begin_quiet(engine, next);
+    if (next) begin_within(engine, next, SUSPECT_QUIET_MS);
 }
 
 static void let_all_go(struct engine *engine)
@@ -131,8 +132,10 @@ static void let_all_go(struct engine *engine)
 static bool try_first(struct engine *engine)
 {
     struct entry *entry = first_lonely(engine);
-    bool late = engine->now_ms >= engine->suspects.quiet_ms;
-    if (entry && engine->in_hand > 0 && !late) return false;
+    int64_t still_ms = engine->now_ms + SUSPECT_STILL_MS;
+    if (entry && engine->in_hand == 0 && engine->suspects.quiet_ms > still_ms)
+        begin_within(engine, entry, SUSPECT_STILL_MS);
+    if (entry && engine->now_ms < engine->suspects.quiet_ms) return false;
     forget_first(engine);
     if (!entry) return true;
     engine_entry_deadline(engine, entry, INT64_MAX);

@@ -4,7 +4,8 @@
  *         ----there is none----------> the engine is wary: handlers begin behind the commit
  *   charging --durable-------> charged --its agent is there--> a dead letter, or judged: deferred
  *   judged ----due-----------> waits for quiet: nothing new begins, what is in hand may end
- *          ----quiet, or SUSPECT_QUIET_MS later--> delivered, with the others behind it
+ *          ----quiet for SUSPECT_STILL_MS, or after SUSPECT_QUIET_MS--> delivered, the others
+ *              behind it
  *
  * Each attempt is durable before the next can begin, so a handler that kills the process reaches
  * the dead letters, however often and however soon it does. It runs alone, so that no neighbour is
@@ -29,7 +30,7 @@ struct suspects {
     size_t unjudged;  /* charging or charged */
     uint64_t *lonely; /* handles of the entries that wait for quiet, in their order */
     size_t lonely_count, lonely_capacity;
-    int64_t quiet_ms; /* when the first of them has waited long enough */
+    int64_t quiet_ms; /* when the first of them is delivered */
     int64_t wary_ms;  /* until then handlers begin behind the commit of their message */
 };
 

@@ -43,7 +43,7 @@ describe("a message whose handler ran when the process died", function()
     assert.same({ "one", "three" }, ids(node.runs))
     assert.equal(1, node.runs[1].attempt)
     for n = 1, 2 do node:finish(node.runs[n], "ACK") end
-    node:advance(1000)
+    node:advance(1100)
     assert.same({ "one", "three", "poison" }, ids(node.runs))
     assert.equal(2, node.runs[3].attempt)
   end)
@@ -82,9 +82,11 @@ describe("a message whose handler ran when the process died", function()
     send "poison"
     for _ = 1, 2 do
       die("poison", at_once)
+      node:advance(100)
       assert.equal("poison", node.runs[1].id)
     end
     die("poison", at_once)
+    node:advance(100)
     assert.equal(0, #node.runs)
     assert.equal(1, #node:letters "a@x")
   end)
@@ -101,7 +103,7 @@ describe("a message whose handler ran when the process died", function()
     node:advance(5000)
     node:agent "a@x"
     assert.equal(0, #node.runs)
-    node:advance(1000)
+    node:advance(1100)
     assert.equal(2, run_of(node, "poison").attempt)
   end)
 
@@ -113,6 +115,8 @@ describe("a message whose handler ran when the process died", function()
     send "three"
     assert.same({ "two" }, ids(node.runs))
     node:finish(node.runs[1], "ACK")
+    assert.same({ "two" }, ids(node.runs)) -- what it said is on its way
+    node:advance(100)
     assert.same({ "two", "poison", "three" }, ids(node.runs))
   end)
 
@@ -129,9 +133,10 @@ describe("a message whose handler ran when the process died", function()
     send("one", "two")
     node = node:restart(0, { run_of(node, "one"), run_of(node, "two") })
     node:agent "a@x"
-    node:advance(1000)
+    node:advance(1100)
     assert.same({ "one" }, ids(node.runs))
     node:finish(node.runs[1], "ACK")
+    node:advance(100)
     assert.same({ "one", "two" }, ids(node.runs))
   end)
 
@@ -140,6 +145,7 @@ describe("a message whose handler ran when the process died", function()
     die "poison"
     node:advance(1000)
     node:finish(node.runs[1], "ACK")
+    node:advance(100)
     node:finish(run_of(node, "poison"), "REJECT", "enough")
     send "three"
     assert.same({ "two", "poison", "three" }, ids(node.runs))

@@ -120,8 +120,8 @@ local function take(self, effect)
     load(self, effect.load)
   elseif effect.kind == ffi.C.EFFECT_RUN then
     local message = core.message_of(effect.run.block)
-    table.insert(self.runs, { delivery = effect.run.delivery, sequence = effect.run.sequence, attempt = effect.run.attempt, id = c.text(message.id),
-      body = c.text(message.body), at = self.now })
+    table.insert(self.runs, { delivery = effect.run.delivery, sequence = effect.run.sequence,
+      attempt = effect.run.attempt, id = c.text(message.id), body = c.text(message.body), at = self.now })
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level })
   elseif effect.kind == ffi.C.EFFECT_FACT then

@@ -153,9 +153,9 @@ end
 --- The receipt of a number of a lane, as its owner says it: stored, without more. A lane may be a number or its bytes.
 function wire.stored(fields)
   return wire.frame(6, big_endian(0, 2) .. big_endian(2, 1) .. big_endian(0, 1) .. big_endian(fields.transmission or 1, 2)
-    .. big_endian(0, 4) .. (type(fields.lane) == "string" and fields.lane or big_endian(fields.lane, 8)) .. big_endian(fields.seq, 8) .. big_endian(fields.seq, 8)
-    .. big_endian(0, 8) .. text8(fields.origin) .. text8(fields.to) .. text8(fields.id or "") .. text8("")
-    .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
+    .. big_endian(0, 4) .. (type(fields.lane) == "string" and fields.lane or big_endian(fields.lane, 8))
+    .. big_endian(fields.seq, 8) .. big_endian(fields.seq, 8) .. big_endian(0, 8) .. text8(fields.origin)
+    .. text8(fields.to) .. text8(fields.id or "") .. text8("") .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
 end
 
 --- A receipt's payload, as far as specs look at it.
