@@ -4,9 +4,9 @@
 #include "core/parts.h"
 
 enum {
-    SUSPECT_QUIET_MS = 1000,  /* how long what is in hand may take to end */
-    SUSPECT_STILL_MS = 20,    /* when all is quiet: for commits and words on their way out */
-    SUSPECT_WARY_MS = 60000,   /* by then a sender has sent again what was lost with the process */
+    SUSPECT_QUIET_MS = 1000, /* how long what is in hand may take to end */
+    SUSPECT_STILL_MS = 20,   /* when all is quiet: for commits and words on their way out */
+    SUSPECT_WARY_MS = 60000, /* by then a sender has sent again what was lost with the process */
 };
 
 #define DIED_TEXT "the process died while this was in hand"
