@@ -25,19 +25,27 @@ static bool is_denied(struct memory *memory, size_t used, size_t more)
 static void press(struct memory *memory, size_t used)
 {
     memory->press_at = used + memory->cap / SLACK;
+    if (memory->press_at > memory->cap) memory->press_at = memory->cap;
     lua_gc(memory->L, LUA_GCRESTART, 0);
 }
 
+static void *alloc_above(struct memory *memory, void *block, size_t old_size, size_t new_size)
+{
+    size_t used = memory->used - old_size + new_size;
+    if (is_denied(memory, used, new_size > old_size ? new_size - old_size : 0)) return NULL;
+    memory->used = used;
+    press(memory, used);
+    return memory->alloc(memory->alloc_user, block, old_size, new_size);
+}
+
+/* Some ten times a message, so the way of every day is short. */
 static void *memory_alloc(void *user, void *block, size_t old_size, size_t new_size)
 {
     struct memory *memory = user;
     size_t used = memory->used - old_size + new_size;
-    if (is_denied(memory, used, new_size > old_size ? new_size - old_size : 0)) return NULL;
-    void *moved = memory->alloc(memory->alloc_user, block, old_size, new_size);
-    if (!moved && new_size > 0) return NULL;
+    if (used > memory->press_at) return alloc_above(memory, block, old_size, new_size);
     memory->used = used;
-    if (used > memory->press_at) press(memory, used);
-    return moved;
+    return memory->alloc(memory->alloc_user, block, old_size, new_size);
 }
 
 void memory_limit(struct memory *memory, lua_State *L, size_t cap)

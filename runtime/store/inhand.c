@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
+#include "core/ensure.h"
 #include "core/limits.h"
 
 enum { PAGE_BYTES = 4096, PATH_BYTES_MAX = 4096, BOOT_ID_BYTES = 40 };
@@ -31,13 +32,13 @@ struct inhand_file {
     struct page own; /* as this process will write it */
 };
 
-static bool read_boot_id(char *boot_id)
+/* Empty when there is none: then nothing is believed. */
+static void read_boot_id(char *boot_id)
 {
     int file = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-    if (file < 0) return false;
-    ssize_t size = read(file, boot_id, BOOT_ID_BYTES - 1);
-    close(file);
-    return size > 0;
+    ssize_t size = file >= 0 ? read(file, boot_id, BOOT_ID_BYTES - 1) : 0;
+    if (size <= 0) boot_id[0] = 0;
+    if (file >= 0) close(file);
 }
 
 static bool is_believed(const struct page *page, const struct page *own)
@@ -60,23 +61,30 @@ static struct page *map_page(const char *path)
     return page == MAP_FAILED ? NULL : page;
 }
 
+static struct page page_of(const char *store_id, uint64_t epoch)
+{
+    struct page page = {.epoch = epoch};
+    memcpy(page.magic, magic, sizeof magic);
+    memcpy(page.store_id, store_id, STORE_ID_BYTES);
+    read_boot_id(page.boot_id);
+    return page;
+}
+
 struct inhand_file *inhand_open(const char *folder, const char *store_id, uint64_t epoch,
                                 struct inhand *found, char *error, size_t size)
 {
     char path[PATH_BYTES_MAX];
-    struct inhand_file *file = calloc(1, sizeof *file);
     *found = (struct inhand){.running = 0};
-    if (file && (size_t)snprintf(path, sizeof path, "%s/inhand", folder) < sizeof path)
-        file->page = map_page(path);
-    if (!file || !file->page) {
-        snprintf(error, size, "%.400s/inhand: %s", folder, strerror(errno));
-        free(file);
+    snprintf(path, sizeof path, "%s/inhand", folder);
+    struct page *page = map_page(path);
+    if (!page) {
+        snprintf(error, size, "%.400s: %s", path, strerror(errno));
         return NULL;
     }
-    memcpy(file->own.magic, magic, sizeof magic);
-    memcpy(file->own.store_id, store_id, STORE_ID_BYTES);
-    file->own.epoch = epoch;
-    read_boot_id(file->own.boot_id);
+    struct inhand_file *file = calloc(1, sizeof *file);
+    ensure(file != NULL);
+    file->page = page;
+    file->own = page_of(store_id, epoch);
     if (is_believed(file->page, &file->own)) *found = file->page->inhand;
     return file;
 }

@@ -63,6 +63,14 @@ describe("a node that is told to stop", function()
     running:wait_for "begun, attempt 1"
   end)
 
+  it("says what is lost with it, when its store is memory", function()
+    start("100ms", { "run", "--store", "memory" })
+    send "60"
+    running:signal "TERM"
+    local said = finish()
+    assert.truthy(said:find("lost with this process: for slow@local  waiting 1", 1, true), said)
+  end)
+
   it("ends at once when it is told a second time, and charges nothing", function()
     start "60s"
     send "60"
