@@ -60,6 +60,9 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
  * alone. Told before the records come in. */
 void engine_suspect(struct engine *engine, uint64_t sequence);
 
+/* How many suspects were charged so far, durably. */
+uint64_t engine_charged(const struct engine *engine);
+
 /* All records are here. */
 void engine_recovered(struct engine *engine);
 

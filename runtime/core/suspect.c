@@ -20,6 +20,11 @@ void engine_suspect(struct engine *engine, uint64_t sequence)
     suspects->named[suspects->named_count++] = sequence;
 }
 
+uint64_t engine_charged(const struct engine *engine)
+{
+    return engine->suspects.charged;
+}
+
 bool suspect_take(struct engine *engine, uint64_t sequence)
 {
     struct suspects *suspects = &engine->suspects;
@@ -71,6 +76,7 @@ void suspect_committed(struct engine *engine, uint64_t handle)
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->suspect != SUSPECT_CHARGING) return;
     entry->suspect = SUSPECT_CHARGED;
+    engine->suspects.charged++;
     if (entry->queue->agent.agent) judge(engine, entry);
 }
 

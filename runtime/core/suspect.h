@@ -28,6 +28,7 @@ struct suspects {
     uint64_t named[SUSPECTS_NAMED_MAX]; /* sequences, while records come in */
     size_t named_count;
     size_t unjudged;  /* charging or charged */
+    uint64_t charged; /* durably, in this life */
     uint64_t *lonely; /* handles of the entries that wait for quiet, in their order */
     size_t lonely_count, lonely_capacity;
     int64_t quiet_ms; /* when the first of them is delivered */

@@ -130,6 +130,7 @@ void seat_turn(struct seat *seat)
     if (seat->state == SEAT_LEAVING) return;
     keep_limits(seat);
     node_turn(seat->node);
+    if (seat->charged) *seat->charged = engine_charged(node_engine(seat->node));
     connections_release(seat);
     arm_timer(seat);
 }

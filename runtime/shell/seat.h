@@ -30,6 +30,7 @@ struct seat {
     struct disk *disk;         /* the thread of its store, NULL: the store is memory */
     struct watchdog *watchdog; /* NULL: there is none */
     uv_timer_t timer;
+    uint64_t *charged;  /* kept up to date with engine_charged; NULL: nobody asks */
     size_t handles;     /* of libuv, not closed yet */
     size_t expiring;    /* connections and dials with a time limit */
     bool drained;       /* it says what it leaves behind */

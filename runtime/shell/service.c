@@ -313,6 +313,7 @@ static void watch(struct service *service)
     struct inhand *inhand = service->inhand ? inhand_begin(service->inhand) : NULL;
     if (inhand) script_host_inhand(node_host(node), inhand);
     orders_watch(inhand);
+    service->seat->charged = service->options->charged;
     service->grace_ms = settings->grace_ms;
     if (settings->watchdog_ms != DURATION_FOREVER)
         seat_start_watchdog(service->seat, settings->watchdog_ms);

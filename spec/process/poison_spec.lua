@@ -14,6 +14,7 @@ local FILES = {
 local moonpost = require "moonpost"
 return moonpost.agent { address = "victim@local", concurrency = 1024, budget = "40ms", on = { message = function(ctx, msg)
   if msg.body == "poison" then return (("a"):rep(60)):find(("a-"):rep(30) .. "b") end
+  if msg.body == "long" then print("begun, attempt " .. ctx.attempt) end
   moonpost.sleep(msg.body == "long" and 20 or 0.2)
   if ctx.attempt > 1 then print("charged") end
 end } }]],
@@ -37,7 +38,7 @@ describe("a handler that ends the process", function()
       from = "spec", lane = 77, seq = seq, base = 1, body = body }
   end
 
-  -- Read until so many numbers have this level.
+  -- Read until so many numbers have this level, or a higher one.
   local function receive(count, level)
     local seen = {}
     while count > 0 do
@@ -46,7 +47,7 @@ describe("a handler that ends the process", function()
       local receipt = kind == RECEIPT and wire.receipt(payload) or { first = 1, last = 0 }
       for seq = receipt.first, receipt.last do
         assert.is_false(receipt.nack, payload)
-        if receipt.level == level and not seen[seq] then seen[seq], count = true, count - 1 end
+        if receipt.level >= level and not seen[seq] then seen[seq], count = true, count - 1 end
       end
     end
   end
@@ -87,7 +88,7 @@ describe("a handler that ends the process", function()
     back()
     sender:send(message(POISON, "poison")) -- it was not stored when it ran
     running:wait_for "it is started again (2 of 5"
-    running:wait_for "it is started again (3 of 5"
+    running:wait_for "it is started again (and charges a message for it)"
     line = running:wait_for "dead letter after 2 attempts"
     assert.truthy(line:find("the process died while this was in hand", 1, true), line)
     sender:close()
@@ -98,16 +99,11 @@ describe("a handler that ends the process", function()
   end)
 
   it("is not looked for when the process is killed while its handlers wait", function()
-    sender:send(message(1, "long") .. message(2, "well"))
+    sender:send(message(1, "long") .. message(2, "long"))
     receive(2, STORED)
     running:stop "KILL"
     start()
     assert.truthy(table.concat(running.said, "\n"):find("died with 2 in hand; nobody is blamed", 1, true))
-    sender:close()
-    connect()
-    sender:send(message(2, "", ASK))
-    receive(1, HANDLED)
-    assert.is_nil(running:stop("KILL"):find("charged", 1, true))
-    running = nil
+    for _ = 1, 2 do assert.truthy(running:wait_for("begun"):find("attempt 1", 1, true)) end
   end)
 end)
