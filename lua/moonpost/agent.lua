@@ -20,6 +20,7 @@ local agent = {}
 ---@field concurrency integer
 ---@field timeout number seconds
 ---@field budget number seconds
+---@field memory number bytes that its own state may hold
 ---@field profile string
 ---@field retry moonpost.RetryPolicy|function|nil nil: the settings' `handle`
 ---@field dedup moonpost.Dedup
@@ -49,6 +50,16 @@ local function methods(value)
   return taken
 end
 
+-- The library alone is a part of this.
+local MEMORY_LEAST = 1024 ^ 2
+
+local function memory(value)
+  if value == math.huge then return value end
+  local bytes, reason = units.size(value)
+  if bytes and bytes < MEMORY_LEAST then return nil, show(value) .. ' is less than "1M"' end
+  return bytes, reason
+end
+
 local FIELDS = {
   address = { read = address.read, required = true },
   on = { read = shape.table(ON), default = {} },
@@ -57,6 +68,7 @@ local FIELDS = {
   concurrency = { read = shape.whole(1, 1024), default = 8 },
   timeout = { read = units.timeout, default = 30 },
   budget = { read = units.timeout, default = 0.2 },
+  memory = { read = memory, default = 64 * 1024 ^ 2 },
   profile = { read = profile.read, default = "at-least-once" },
   retry = { read = function(value) return retry.read(value, "handle") end },
   dedup = { read = dedup.read, default = { kind = "none" } },
@@ -111,6 +123,7 @@ function agent.new(given)
     concurrency = taken.concurrency,
     timeout = taken.timeout,
     budget = taken.budget,
+    memory = taken.memory,
     profile = taken.profile,
     retry = taken.retry,
     dedup = taken.dedup,

@@ -154,6 +154,8 @@ local FIELDS = {
   outbox = bounds(100000, 256 * 1024 ^ 2),
   mailbox = bounds(10000000, 4 * 1024 ^ 3),
   body_max = { read = body_max, default = 1024 ^ 2 },
+  grace = { read = units.finite_duration, default = 5 },
+  watchdog = { read = units.timeout, default = 10 },
   log = { read = shape.table(LOG), default = shape.read(LOG, {}) },
   production = FLAG,
   strict = FLAG,

@@ -8,7 +8,8 @@ enum after_kind {
     AFTER_RECEIPT, /* tell a sender how far its message got */
     AFTER_ANSWER,  /* the same for a waiter of this engine */
     AFTER_RELEASE, /* a message of the outbox may leave now */
-    AFTER_RUN,     /* an at-most-once delivery may begin */
+    AFTER_RUN,     /* a delivery may begin that had to wait for the store */
+    AFTER_SUSPECT, /* a suspect's charge is durable */
     AFTER_CREDIT,  /* `count` data frames of a link are dealt with */
     AFTER_ADMIN,   /* answer a request of $node; `handle` is its token */
 };

@@ -267,6 +267,7 @@ void answer_committed(struct engine *engine, struct batch *batch)
         case AFTER_RELEASE: sender_released(engine, after->handle); break;
         case AFTER_RUN: owner_run_committed(engine, after->handle); break;
         case AFTER_ADMIN: admin_committed(engine, after->handle); break;
+        case AFTER_SUSPECT: suspect_committed(engine, after->handle); break;
         case AFTER_CREDIT:
             credit_settled(engine, after->connection, after->handle, after->count);
             break;

@@ -27,6 +27,7 @@ enum effect_kind {
 /* One delivery to a handler. */
 struct run {
     uint64_t delivery; /* names the lease; void after its outcome */
+    uint64_t sequence; /* of the message, node-wide; 0: it was settled before the handler */
     uint32_t agent;
     uint32_t attempt; /* 1 for the first */
     bool last;        /* the policy gives no other */

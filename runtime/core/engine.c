@@ -160,6 +160,7 @@ void engine_free(struct engine *engine)
     heap_deinit(&engine->deadlines);
     buffer_deinit(&engine->scratch);
     commit_free(engine);
+    suspects_deinit(&engine->suspects);
     free(engine->touched);
     free(engine);
 }
@@ -417,6 +418,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_PAUSE: admin_pause(engine, event->waiter, event->address, true); return;
     case EVENT_RESUME: admin_pause(engine, event->waiter, event->address, false); return;
     case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
+    case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }
 }
@@ -454,6 +456,7 @@ static void take_deadlines(struct engine *engine)
 
 static void pump(struct engine *engine)
 {
+    suspect_pump(engine);
     while (engine->ready) {
         struct queue *queue = engine->ready;
         engine->ready = queue->ready_next;

@@ -56,6 +56,13 @@ const char *engine_recovery_order(void);
  * record is none that this engine wrote; it is left alone. */
 enum status engine_recover(struct engine *engine, struct span key, struct span value);
 
+/* The handler of this message ran when an earlier life died: it is charged an attempt and runs
+ * alone. Told before the records come in. */
+void engine_suspect(struct engine *engine, uint64_t sequence);
+
+/* How many suspects were charged so far, durably. */
+uint64_t engine_charged(const struct engine *engine);
+
 /* All records are here. */
 void engine_recovered(struct engine *engine);
 
@@ -73,6 +80,20 @@ int64_t engine_deadline_ms(const struct engine *engine);
 
 /* No change waits to be committed, and none is being committed. */
 bool engine_settled(const struct engine *engine);
+
+/* How many deliveries are in handlers' hands. */
+size_t engine_in_hand(const struct engine *engine);
+
+/* What a mailbox, or an outbox, holds, by state. */
+struct left {
+    struct span address;
+    bool outbox;
+    size_t waiting, leased, deferred, awaiting, dead;
+};
+
+/* Call `each` for the queues that hold something. */
+void engine_left(const struct engine *engine, void (*each)(void *, const struct left *),
+                 void *user);
 
 /* Which facts become effects (bit 1 << FACT_X), and which hook steps are asked (1 << HOOK_X). */
 void engine_watch(struct engine *engine, uint32_t facts, uint32_t hook_steps);

@@ -28,7 +28,8 @@ enum event_kind {
     EVENT_PAUSE,  /* the mailbox `address` delivers nothing, as asked by the request `waiter` */
     EVENT_RESUME, /* ... and delivers again */
     EVENT_ADMINISTERED, /* `administered`: what the request `waiter` of EFFECT_ADMIN comes to */
-    EVENT_STOP,         /* no new deliveries; say bye on every link */
+    EVENT_DRAIN,        /* no new deliveries; those in hand may end */
+    EVENT_STOP,         /* those in hand end from outside; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };

@@ -330,6 +330,8 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     else if (!lane_has_room(lane))
         refuse(engine, from, message, CODE_BUSY,
                span_text("too many numbers of this lane are open"));
+    else if (engine->draining)
+        refuse(engine, from, message, CODE_STOPPING, span_text("the node is stopping"));
     else if (engine->store_full)
         refuse(engine, from, message, CODE_STORE_FULL, span_text(STORE_FULL_TEXT));
     else if (mailbox_is_full(engine, mailbox))
@@ -403,6 +405,7 @@ static void run(struct engine *engine, struct entry *entry)
     struct run *run = &effects_add(engine->effects, EFFECT_RUN)->run;
     *run = (struct run){
         .delivery = entry->delivery,
+        .sequence = entry->settled_first ? 0 : entry->sequence,
         .agent = mailbox->agent.agent,
         .attempt = entry->attempt,
         .last = entry->settled_first || engine_is_last(&mailbox->agent.retry, entry->attempt),
@@ -420,6 +423,12 @@ static void run(struct engine *engine, struct entry *entry)
     engine_fact(engine, FACT_DELIVERED, entry);
 }
 
+static void run_behind_commit(struct engine *engine, struct entry *entry)
+{
+    engine_changes(engine, true);
+    batch_after(engine->open, AFTER_RUN)->handle = entry->handle;
+}
+
 /* At most once: whatever happens from here on, it is not handed over again. */
 static void settle_first(struct engine *engine, struct entry *entry)
 {
@@ -427,12 +436,10 @@ static void settle_first(struct engine *engine, struct entry *entry)
     entry->settled_first = true;
     lanes_entry_level(engine, entry, LANE_HANDLED);
     engine_delete(engine, entry);
-    if (!stored) {
+    if (stored)
+        run_behind_commit(engine, entry);
+    else
         run(engine, entry);
-        return;
-    }
-    engine_changes(engine, true);
-    batch_after(engine->open, AFTER_RUN)->handle = entry->handle;
 }
 
 void owner_run_committed(struct engine *engine, uint64_t handle)
@@ -444,27 +451,35 @@ void owner_run_committed(struct engine *engine, uint64_t handle)
     run(engine, entry);
 }
 
-static void deliver(struct engine *engine, struct entry *entry)
+void owner_deliver(struct engine *engine, struct entry *entry)
 {
     struct queue *mailbox = entry->queue;
     entry->attempt++;
     entry->delivery = slots_add(&engine->leases, entry);
     mailbox->running++;
+    engine->in_hand++;
     queue_move(entry, ENTRY_LEASED);
     heap_set(&engine->deadlines, &entry->deadline,
              after_ms(engine->now_ms, (uint64_t)mailbox->agent.timeout_ms));
     if (entry->profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
         settle_first(engine, entry);
+    else if (suspect_is_wary(engine, entry))
+        run_behind_commit(engine, entry);
     else
         run(engine, entry);
 }
 
+bool owner_takes(const struct engine *engine, const struct queue *mailbox)
+{
+    return mailbox->agent.agent && !mailbox->paused && !engine->draining && !engine->stopping &&
+           mailbox->running < mailbox->agent.concurrency;
+}
+
 void owner_pump(struct engine *engine, struct queue *mailbox)
 {
-    if (mailbox->paused) return;
-    while (mailbox->agent.agent && !engine->stopping && mailbox->lists[ENTRY_WAITING].head &&
-           mailbox->running < mailbox->agent.concurrency)
-        deliver(engine, mailbox->lists[ENTRY_WAITING].head);
+    while (owner_takes(engine, mailbox) && !suspect_holds(engine) &&
+           mailbox->lists[ENTRY_WAITING].head)
+        owner_deliver(engine, mailbox->lists[ENTRY_WAITING].head);
     if (mailbox->agent.agent) backlog_pump(engine, mailbox);
 }
 
@@ -478,6 +493,7 @@ static void end_lease(struct engine *engine, struct entry *entry)
     reservations_release(entry);
     ensure(mailbox->running > 0);
     mailbox->running--;
+    engine->in_hand--;
     engine_ready(engine, mailbox);
 }
 
@@ -586,18 +602,23 @@ static bool try_again(struct engine *engine, const struct entry *entry,
     return false;
 }
 
-static void settle_retry(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+void owner_judge(struct engine *engine, struct entry *entry, const struct outcome *outcome)
 {
     int64_t delay_ms;
     struct span reason = outcome->reason;
-    failure_add(entry, entry->attempt, engine->now_ms, outcome->code, outcome->word,
-                outcome->reason, outcome->traceback);
     if (!try_again(engine, entry, outcome, &delay_ms, &reason)) {
         die(engine, entry, CODE_DEAD, no_text(), reason);
         return;
     }
     engine->counts.retried++;
     defer(engine, entry, FACT_RETRYING, outcome, delay_ms);
+}
+
+static void settle_retry(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    failure_add(entry, entry->attempt, engine->now_ms, outcome->code, outcome->word,
+                outcome->reason, outcome->traceback);
+    owner_judge(engine, entry, outcome);
 }
 
 static void settle_defer(struct engine *engine, struct entry *entry, const struct outcome *outcome)
@@ -686,6 +707,7 @@ void owner_deadline(struct engine *engine, struct entry *entry)
     else {
         queue_move(entry, ENTRY_WAITING);
         engine_entry_deadline(engine, entry, INT64_MAX);
+        if (entry->suspect) suspect_waits(engine, entry);
         engine_ready(engine, entry->queue);
     }
 }
@@ -809,6 +831,7 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     mailbox->agent.address = mailbox->name;
     claim_all(engine, mailbox, ENTRY_WAITING);
     claim_all(engine, mailbox, ENTRY_DEFERRED);
+    suspect_agent_up(engine, mailbox);
     engine_ready(engine, mailbox);
     if (outbox) engine_ready(engine, outbox);
     if (new) attach_tell(engine, mailbox->name);

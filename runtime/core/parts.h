@@ -12,6 +12,8 @@
  *   submit.c   where a message begins: refused, put here, or into an outbox
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: accept, dedup, deliver, settle
+ *   suspect.c  messages whose handler ran when the process died
+ *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
  *   recover.c  records back to queues and lanes, at start
  *   lanes.c    lanes found, made, written and forgotten
@@ -37,6 +39,7 @@
 #include "core/record.h"
 #include "core/seen.h"
 #include "core/slots.h"
+#include "core/suspect.h"
 
 enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
 
@@ -155,11 +158,13 @@ struct engine {
     char origin_bytes[STORE_ID_BYTES + 2];
     uint64_t random;
     int64_t now_ms;
-    bool stopping;
+    bool draining, stopping;
     uint32_t facts, hook_steps;
 
     struct heap deadlines;
     struct slots entries, leases, lane_handles;
+    size_t in_hand; /* deliveries in handlers' hands */
+    struct suspects suspects;
     struct entry *spare_entries; /* memory for the next ones, by `next` */
     size_t spare_entry_count;
     uint64_t sequence;         /* of the youngest message */
@@ -592,10 +597,21 @@ enum code owner_refusal(const struct engine *engine, const struct queue *mailbox
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
 void owner_agent_down(struct engine *engine, struct span address);
 void owner_pump(struct engine *engine, struct queue *mailbox);
+
+/* Whether a delivery to the mailbox may begin now; begin one. */
+bool owner_takes(const struct engine *engine, const struct queue *mailbox);
+void owner_deliver(struct engine *engine, struct entry *entry);
+
+/* A failed attempt has been noted: another one by the policy, or a dead letter. */
+void owner_judge(struct engine *engine, struct entry *entry, const struct outcome *outcome);
 void owner_outcome(struct engine *engine, const struct outcome *outcome);
 void owner_deadline(struct engine *engine, struct entry *entry);
 void owner_run_committed(struct engine *engine, uint64_t handle);
 void owner_stop(struct engine *engine);
+
+/* ---- drain.c ---- */
+
+void drain_begin(struct engine *engine);
 
 /* ---- answer.c ---- */
 

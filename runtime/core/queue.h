@@ -74,6 +74,7 @@ struct entry {
     uint32_t attempt;                 /* deliveries begun and charged */
     uint16_t transmission;            /* of the frame that brought it */
     bool settled_first;               /* at-most-once: removed before the handler */
+    uint8_t suspect;                  /* enum suspect_stage */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
     uint64_t delivery;                /* handle of its lease */
     struct reservation *reservations; /* room kept for what its handler sends, or NULL */

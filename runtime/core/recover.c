@@ -125,13 +125,14 @@ static void restore_dead(struct engine *engine, struct entry *entry, struct span
 }
 
 static void restore_mailbox(struct engine *engine, struct entry *entry,
-                            const struct record_facts *facts)
+                            const struct record_facts *facts, bool suspect)
 {
     int64_t due_ms = after_ms(entry->first_ms, message_due_ms(entry->block));
     if (facts) due_ms = due_again_ms(engine, facts);
     queue_insert(entry->queue, entry, ENTRY_DEFERRED);
     if (facts) restore_facts(engine, entry, facts);
     engine_entry_deadline(engine, entry, due_ms);
+    if (suspect) suspect_charge(engine, entry);
 }
 
 static void restore_outbox(struct engine *engine, struct entry *entry,
@@ -175,10 +176,10 @@ static void restore_message(struct engine *engine, uint64_t sequence,
     struct record_facts facts;
     bool has_facts = facts_value && record_facts_read(block_span(facts_value), &facts) == STATUS_OK;
     struct queue *queue = engine_queue(engine, (enum queue_kind)record->queue_kind, record->name);
-    bool mailbox = queue->kind == QUEUE_MAILBOX;
+    bool mailbox = queue->kind == QUEUE_MAILBOX, suspect = suspect_take(engine, sequence);
     struct message message;
     ensure(message_decode_kept(record->frame, &message) == STATUS_OK);
-    if (mailbox && !has_facts && !dead && message.due_ms == 0) {
+    if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect) {
         backlog_restore(engine, queue, sequence, record->frame.size);
         return;
     }
@@ -187,7 +188,7 @@ static void restore_message(struct engine *engine, uint64_t sequence,
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
     else if (mailbox)
-        restore_mailbox(engine, entry, has_facts ? &facts : NULL);
+        restore_mailbox(engine, entry, has_facts ? &facts : NULL, suspect);
     else
         restore_outbox(engine, entry, record, has_facts ? &facts : NULL);
 }
@@ -259,6 +260,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
 
 void engine_recovered(struct engine *engine)
 {
+    suspect_missing(engine);
     if (!engine->recovery) return;
     while (engine->recovery->facts.first) drop_first(&engine->recovery->facts);
     while (engine->recovery->dead.first) drop_first(&engine->recovery->dead);

@@ -383,6 +383,11 @@ struct script_host *node_host(struct node *node)
     return node->host;
 }
 
+const struct identity *node_identity(const struct node *node)
+{
+    return &node->identity;
+}
+
 struct engine *node_engine(struct node *node)
 {
     return node->engine;
@@ -570,6 +575,11 @@ void node_start(struct node *node)
 {
     node->started_ms = host_now_ms(node);
     node_post(node, &(struct event){.kind = EVENT_START});
+}
+
+void node_drain(struct node *node)
+{
+    node_post(node, &(struct event){.kind = EVENT_DRAIN});
 }
 
 void node_stop(struct node *node)

@@ -5,6 +5,7 @@
 #define MOONPOST_NODE_H
 
 #include "script/script.h"
+#include "store/identity.h"
 #include "store/store.h"
 
 /* What a node needs of the shell it lives in. Borrowed for the node's life. */
@@ -70,6 +71,9 @@ void node_free(struct node *node);
  * (STORE_ERROR_BYTES) says why; the store is the node's all the same. */
 bool node_use_store(struct node *node, struct store *store, struct span name, char *error);
 
+/* Who it is by the store of node_use_store. */
+const struct identity *node_identity(const struct node *node);
+
 /* A batch of io->commit is durable; `store_full` as store_room has it. */
 void node_committed(struct node *node, struct batch *batch, bool store_full);
 
@@ -123,6 +127,9 @@ void node_turn(struct node *node);
 /* When node_turn wants to be called at the latest, monotonic; INT64_MAX: nothing is due; now or
  * earlier: events are queued. */
 int64_t node_deadline_ms(const struct node *node);
+
+/* Begin no new deliveries; those in hand may end (engine_in_hand). */
+void node_drain(struct node *node);
 
 /* Stop: bye on all links, handlers ended from outside, nothing new begun. */
 void node_stop(struct node *node);

@@ -7,6 +7,13 @@ enum { BUDGET_DEFAULT_MS = 200, TIMEOUT_DEFAULT_MS = 30000, CONCURRENCY_DEFAULT 
 
 /* ---- reading ---- */
 
+/* Absent or for ever: 0. */
+static size_t field_bytes(lua_State *L, int index, const char *name)
+{
+    double bytes = field_number(L, index, name, 0);
+    return bytes > 0 && bytes < 9e15 ? (size_t)bytes : 0;
+}
+
 static int function_ref(lua_State *L, int index, const char *name)
 {
     lua_getfield(L, index, name);
@@ -75,6 +82,7 @@ static int agent_read(lua_State *L, void *user)
         agent->budget_ms = 0;
     else if (agent->budget_ms == 0)
         agent->budget_ms = 1;
+    agent->memory = field_bytes(L, 1, "memory");
     agent->key_ref = function_ref(L, 1, "key");
     declaration->asks_key = agent->key_ref != LUA_NOREF;
     agent->has_start = field_present(L, 1, "on_start");
@@ -172,10 +180,13 @@ uint32_t script_agent_load(struct script_host *host, const char *root, const cha
         number = script_agent_new(host, script->L, -1, path, error);
         lua_pop(script->L, 1);
     }
-    if (number)
-        agent_find(host, number)->owns_script = true;
-    else
+    if (!number) {
         script_free(script);
+        return 0;
+    }
+    struct agent *agent = agent_find(host, number);
+    agent->owns_script = true;
+    memory_limit(&script->memory, script->L, agent->memory);
     return number;
 }
 

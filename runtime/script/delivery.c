@@ -10,6 +10,7 @@ static struct task *delivery_new(struct agent *agent, const struct run *run)
     struct task *task = task_new(agent->host, agent->script, TASK_DELIVERY);
     task->agent = agent;
     agent->tasks++;
+    agent->host->inhand->count++;
     task->run = *run;
     task->run.key = arena_copy(&task->arena, run->key);
     task->block = block_retain(run->block);
@@ -135,6 +136,8 @@ static void read_end(struct task *task, int status, struct turn *turn, struct ou
         read_error(task, co, turn, outcome);
     else
         read_outcome(co, outcome);
+    if (task->script->memory.denied && outcome->kind == OUTCOME_RETRY)
+        fail_outcome(outcome, CODE_HANDLER_ERROR, memory_reason(task), outcome->traceback);
     add_sends(task, outcome);
 }
 

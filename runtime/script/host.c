@@ -10,9 +10,16 @@ struct script_host *script_host_new(const struct script_env *env)
     struct script_host *host = calloc(1, sizeof *host);
     ensure(host != NULL);
     host->env = *env;
+    host->inhand = &host->own_inhand;
     host->name = strdup("");
     ensure(host->name != NULL);
     return host;
+}
+
+void script_host_inhand(struct script_host *host, struct inhand *inhand)
+{
+    *inhand = *host->inhand;
+    host->inhand = inhand;
 }
 
 void script_host_name(struct script_host *host, struct span name)

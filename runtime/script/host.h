@@ -11,6 +11,7 @@
 
 #include <jansson.h>
 #include <lauxlib.h>
+#include <stdatomic.h>
 #include <time.h>
 #include "core/arena.h"
 #include "core/array.h"
@@ -63,6 +64,15 @@ struct json_scratch {
     json_t *parsed;
 };
 
+/* What a state holds, and may hold (memory.c). */
+struct memory {
+    lua_State *L;
+    lua_Alloc alloc; /* LuaJIT's own; NULL: nobody counts */
+    void *alloc_user;
+    size_t used, cap, press_at; /* bytes; press_at: begin to collect */
+    bool armed, denied;         /* a handler runs; it got an error of memory */
+};
+
 struct script {
     struct script_host *host;
     lua_State *L; /* the main thread: all entries but coroutines run on it */
@@ -73,6 +83,7 @@ struct script {
     struct worker *idle;
     struct slots deliveries; /* what ctx values point at: tasks */
     struct json_scratch json;
+    struct memory memory;
     int refs[REF_COUNT];
     const void *tables[REF_COUNT]; /* of metatables: lua_topointer, to recognise them by */
 };
@@ -85,6 +96,7 @@ struct turn {
     enum place place;
     struct turn *outer;         /* of the same state */
     struct turn *guarded_outer; /* of the same host, under its guard */
+    struct turn *beaten;        /* of the same host: what ran before */
     int64_t budget_ms;          /* 0: unguarded */
     int64_t started_ns;
     bool over;               /* the budget is used up: an error has been raised */
@@ -102,6 +114,13 @@ struct guard {
     int64_t tick_ns;             /* how exactly turns are timed */
 };
 
+/* For a thread that watches (pulse.c). */
+struct pulse {
+    _Atomic uint64_t beats;
+    _Atomic int64_t budget_ms;
+    _Atomic(struct turn *) turn;
+};
+
 struct agent {
     uint32_t number;
     struct script_host *host;
@@ -115,6 +134,7 @@ struct agent {
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
     int64_t budget_ms;
+    size_t memory; /* bytes that its own state may hold; 0: any number */
     struct agent_declaration declaration;
 };
 
@@ -178,7 +198,9 @@ struct script_host {
     struct script *node; /* the node's own state, or NULL until it is needed */
     char *name;
     struct guard guard;
-    struct slots waiters; /* tokens to tasks */
+    struct pulse pulse;
+    struct inhand *inhand, own_inhand; /* never NULL: the host's own until there is a page */
+    struct slots waiters;              /* tokens to tasks */
     struct task *tasks, *spare_tasks;
     struct agent **agents; /* by number - 1 */
     size_t agent_count;
@@ -265,6 +287,28 @@ void guard_leave(struct turn *turn);
 /* An inner turn of the same state is over: watch this one again. */
 void guard_continue(struct turn *turn);
 void guard_deinit(struct guard *guard);
+
+/* ---- pulse.c ---- */
+
+void pulse_enter(struct turn *turn);
+void pulse_leave(struct turn *turn);
+
+/* ---- memory.c ---- */
+
+/* Let the state hold no more than this (0: any amount) while it is armed. `memory` must stay where
+ * it is until memory_unlimit, which must come before lua_close. */
+void memory_limit(struct memory *memory, lua_State *L, size_t cap);
+void memory_unlimit(struct memory *memory);
+
+/* Around what may fail of it. `denied` stays until the next memory_arm. */
+void memory_arm(struct memory *memory);
+void memory_disarm(struct memory *memory);
+
+/* After a turn that was denied memory: collect what it left. */
+void memory_relieve(struct task *task);
+
+/* What such a delivery failed of; in the task's arena. */
+struct span memory_reason(struct task *task);
 
 /* ---- value.c: reading Lua tables ---- */
 

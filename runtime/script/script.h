@@ -12,6 +12,7 @@
 #include <lua.h>
 #include "core/effect.h"
 #include "core/engine.h"
+#include "core/inhand.h"
 #include "script/settings.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
@@ -90,6 +91,29 @@ struct script_host *script_host_new(const struct script_env *env);
 
 /* Ends all tasks without outcomes and closes all states. */
 void script_host_free(struct script_host *host);
+
+/* Say on this page (borrowed until the host is freed) what is in handlers' hands; what is there
+ * already is carried over. */
+void script_host_inhand(struct script_host *host, struct inhand *inhand);
+
+/* ---- for another thread ---- */
+
+/* What this host does in Lua. As long as `beats` stands still it is one and the same turn. */
+struct pulse_look {
+    uint64_t beats;
+    int64_t budget_ms; /* of the turn; INT64_MAX: nothing runs, or it may run for ever */
+};
+
+void script_look(struct script_host *host, struct pulse_look *look);
+
+/* Whose turn it is. Only of one that stands still. */
+struct culprit {
+    const char *what;      /* "the handler", "a policy" ... */
+    struct span agent, id; /* or empty; borrowed while the turn lasts */
+    uint32_t generation;
+};
+
+void script_culprit(struct script_host *host, struct culprit *culprit);
 
 enum script_kind { SCRIPT_AGENT, SCRIPT_NODE, SCRIPT_PROGRAM, SCRIPT_SPEC };
 

@@ -32,6 +32,8 @@ struct settings {
     bool store_relaxed;     /* sync = "relaxed" */
     struct span store_path; /* its folder, relative to root; of a store in memory: "data" */
     uint64_t store_max;     /* bytes */
+    int64_t grace_ms;       /* how long a stop waits for handlers at work */
+    int64_t watchdog_ms;    /* DURATION_FOREVER: there is none */
     uint8_t log_level;      /* enum log_level of script.h */
     bool log_json;
     bool production, strict;

@@ -151,6 +151,7 @@ void script_free(struct script *script)
     drop_tasks(script);
     functions_forget(script->host, script);
     script_unlink(script);
+    memory_unlimit(&script->memory);
     lua_close(script->L);
     workers_free(script);
     slots_deinit(&script->deliveries);

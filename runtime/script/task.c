@@ -107,6 +107,7 @@ static void task_unlink(struct task *task)
 static void task_release(struct task *task, bool reusable)
 {
     struct script_host *host = task->host;
+    if (task->kind == TASK_DELIVERY) host->inhand->count--;
     slots_remove(&host->waiters, task->waiter);
     slots_remove(&task->script->deliveries, task->ctx);
     worker_give(task->script, task->worker, reusable);
@@ -162,11 +163,18 @@ static int task_turn(struct task *task, int arguments, struct turn *turn)
 {
     turn_enter(turn, task->host, task->script, task_place(task), task,
                task->agent ? task->agent->budget_ms : 0);
+    struct inhand *inhand = task->host->inhand;
+    uint64_t outer = inhand->running;
+    inhand->running = task->run.sequence;
     task->running = true;
     if (arguments == BEGIN) arguments = task_push(task);
+    memory_arm(&task->script->memory);
     int status = lua_resume(task->worker->co, arguments);
+    memory_disarm(&task->script->memory);
     task->running = false;
+    inhand->running = outer;
     turn_leave(turn);
+    if (task->script->memory.denied) memory_relieve(task);
     return status;
 }
 

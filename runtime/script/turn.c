@@ -15,11 +15,13 @@ void turn_enter(struct turn *turn, struct script_host *host, struct script *scri
                           .budget_ms = budget_ms};
     script->turn = turn;
     if (budget_ms > 0) guard_enter(turn);
+    pulse_enter(turn);
 }
 
 void turn_leave(struct turn *turn)
 {
     ensure(turn->script->turn == turn);
+    pulse_leave(turn);
     if (turn->budget_ms > 0) guard_leave(turn);
     turn->script->turn = turn->outer;
     if (turn->outer && turn->outer->budget_ms > 0) guard_continue(turn->outer);

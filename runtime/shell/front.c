@@ -36,6 +36,7 @@ struct front {
     struct lines lines;
     uint64_t line_waiter;
     long supervisor;         /* its process number, 0: there is none */
+    uint64_t *charged;       /* shared with it, or NULL */
     struct service *service; /* of shell.run */
     uint64_t service_waiter;
     struct guest child; /* of shell.exec or shell.spec: one in all */
@@ -132,6 +133,7 @@ static void wait_run(struct front *front, uint64_t waiter, lua_State *L, int fir
     struct complaint complaint;
     struct service_options options = {
         .holder = front->supervisor ? front->supervisor : (long)getpid(),
+        .charged = front->charged,
         .stopped = on_stopped,
         .user = front,
     };
@@ -472,7 +474,7 @@ int front_run(int argc, char *const *argv, const struct preload *preloads)
     int exit_code;
     struct front front = {.preloads = preloads};
     bool supervised = supervisor_wanted(argc, argv);
-    if (supervised) front.supervisor = supervisor_start(&exit_code);
+    if (supervised) front.supervisor = supervisor_start(&exit_code, &front.charged);
     if (supervised && !front.supervisor) return exit_code;
     return run_here(&front, argc, argv);
 }

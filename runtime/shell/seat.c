@@ -8,7 +8,9 @@
 #include "shell/connection.h"
 #include "shell/disk.h"
 #include "shell/door.h"
+#include "shell/left.h"
 #include "shell/supervisor.h"
+#include "shell/watchdog.h"
 
 enum {
     STOP_WAIT_MS = 3000, /* how long links may take to say bye */
@@ -105,7 +107,7 @@ static void arm_timer(struct seat *seat)
     int64_t deadline_ms = node_deadline_ms(seat->node);
     if (deadline_ms <= now_ms) return seat_wake(seat);
     if (deadline_ms - now_ms < wait_ms) wait_ms = deadline_ms - now_ms;
-    bool limited = seat->expiring || seat->state == SEAT_STOPPING;
+    bool limited = seat->expiring || seat->state != SEAT_OPEN;
     if (limited && wait_ms > SWEEP_MS) wait_ms = SWEEP_MS;
     if (deadline_ms == INT64_MAX && !limited)
         uv_timer_stop(&seat->timer);
@@ -128,6 +130,7 @@ void seat_turn(struct seat *seat)
     if (seat->state == SEAT_LEAVING) return;
     keep_limits(seat);
     node_turn(seat->node);
+    if (seat->charged) *seat->charged = engine_charged(node_engine(seat->node));
     connections_release(seat);
     arm_timer(seat);
 }
@@ -183,6 +186,14 @@ void seat_start_disk(struct seat *seat, struct store *store)
     seat->handles++;
 }
 
+/* ---- the watchdog ---- */
+
+void seat_start_watchdog(struct seat *seat, int64_t limit_ms)
+{
+    seat->watchdog =
+        watchdog_start(node_host(seat->node), limit_ms, &seat->shell->log, node_name(seat->node));
+}
+
 /* ---- the end ---- */
 
 static void on_timer_closed(uv_handle_t *handle)
@@ -193,29 +204,71 @@ static void on_timer_closed(uv_handle_t *handle)
 static void leave(struct seat *seat)
 {
     connections_abort(seat, "the node has stopped");
+    if (seat->drained) left_say(seat->node, &seat->shell->log, seat->disk);
     seat->state = SEAT_LEAVING;
     uv_close((uv_handle_t *)&seat->timer, on_timer_closed);
     if (seat->disk) disk_close(seat->disk, on_disk_closed, seat);
+}
+
+static void begin_stop(struct seat *seat)
+{
+    seat->state = SEAT_STOPPING;
+    seat->stop_at_ms = clock_now_ms() + STOP_WAIT_MS;
+    dials_cancel(seat);
+    seat_wake(seat);
+}
+
+static size_t in_hand(const struct seat *seat)
+{
+    return engine_in_hand(node_engine(seat->node));
+}
+
+static void end_drain(struct seat *seat, bool late)
+{
+    size_t count = in_hand(seat);
+    if (count > 0 && !late) return;
+    if (count > 0)
+        log_say(&seat->shell->log, LOG_WARN, node_name(seat->node),
+                "%zu in hand did not end in time: given back, no attempt is charged", count);
+    begin_stop(seat);
+    node_stop(seat->node);
 }
 
 void seat_flush(struct seat *seat)
 {
     if (seat->state == SEAT_LEAVING) return;
     connections_flush(seat);
-    if (seat->state != SEAT_STOPPING || seat->awake) return;
+    if (seat->state == SEAT_OPEN || seat->awake) return;
     bool late = clock_now_ms() >= seat->stop_at_ms;
     bool done = seat->connections == 0 && node_settled(seat->node);
-    if (done || late) leave(seat);
+    if (seat->state == SEAT_DRAINING)
+        end_drain(seat, late);
+    else if (done || late)
+        leave(seat);
 }
 
 void seat_drop(struct seat *seat, void (*closed)(void *user), void *user)
 {
-    seat->state = SEAT_STOPPING;
     seat->closed = closed;
     seat->closed_user = user;
-    seat->stop_at_ms = clock_now_ms() + STOP_WAIT_MS;
     doors_close(seat);
-    dials_cancel(seat);
+    begin_stop(seat);
+}
+
+void seat_drain(struct seat *seat, int64_t grace_ms, void (*closed)(void *user), void *user)
+{
+    if (seat->state != SEAT_OPEN) return;
+    seat->state = SEAT_DRAINING;
+    seat->drained = true;
+    seat->closed = closed;
+    seat->closed_user = user;
+    seat->stop_at_ms = after_ms(clock_now_ms(), (uint64_t)grace_ms);
+    doors_close(seat);
+    node_drain(seat->node);
+    if (in_hand(seat) > 0)
+        log_say(&seat->shell->log, LOG_INFO, node_name(seat->node),
+                "stopping: %zu in hand may end within %.1f s", in_hand(seat),
+                (double)grace_ms / 1000);
     seat_wake(seat);
 }
 
@@ -242,6 +295,7 @@ void seat_free(struct seat *seat)
 {
     void (*closed)(void *) = seat->closed;
     void *user = seat->closed_user;
+    watchdog_stop(seat->watchdog);
     node_free(seat->node);
     if (seat->folder >= 0) close(seat->folder);
     free(seat->slots);

@@ -14,8 +14,10 @@
 #include "core/ensure.h"
 #include "shell/clock.h"
 #include "shell/door.h"
+#include "shell/orders.h"
 #include "shell/override.h"
 #include "store/folder.h"
+#include "store/inhand.h"
 #include "store/store_lmdb.h"
 
 enum { PATH_BYTES_MAX = 4096 };
@@ -28,6 +30,8 @@ struct service {
     char folder[PATH_BYTES_MAX];                 /* of its socket, its lock and its store */
     struct store *store;                         /* the node's, on disk; NULL: in memory */
     struct node_found found;                     /* in that store */
+    struct inhand_file *inhand;                  /* beside it; NULL: there is none */
+    int64_t grace_ms;                            /* of a stop */
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
@@ -161,11 +165,32 @@ static bool open_store(struct service *service, struct complaint *complaint)
            complain(complaint, "%s", error);
 }
 
+/* What the process before left says whose handler ran when it died. A node without the file works;
+ * a message that kills it is then never found out. */
+static void open_inhand(struct service *service)
+{
+    char error[STORE_ERROR_BYTES];
+    struct inhand found;
+    struct node *node = service->seat->node;
+    const struct identity *identity = node_identity(node);
+    service->inhand = inhand_open(service->folder, identity->store_id, identity->epoch, &found,
+                                  error, sizeof error);
+    if (!service->inhand)
+        log_say(&service->shell->log, LOG_WARN, node_name(node),
+                "messages that end the process cannot be told: %s", error);
+    if (found.running) engine_suspect(node_engine(node), found.running);
+    if (found.count)
+        log_say(&service->shell->log, LOG_WARN, node_name(node),
+                "the process before died with %llu in hand; %s", (unsigned long long)found.count,
+                found.running ? "the one that ran is a suspect" : "nobody is blamed");
+}
+
 /* The store's thread begins when nobody else reads any more. */
 static bool recover(struct service *service, struct complaint *complaint)
 {
     char error[STORE_ERROR_BYTES];
     if (!service->store) return true;
+    open_inhand(service);
     if (!node_recover(service->seat->node, &service->found, error))
         return complain(complaint, "%s", error);
     seat_start_disk(service->seat, service->store);
@@ -281,8 +306,23 @@ static void say_up(struct service *service)
 
 /* ---- life ---- */
 
+static void watch(struct service *service)
+{
+    const struct settings *settings = &service->override.settings;
+    struct node *node = service->seat->node;
+    struct inhand *inhand = service->inhand ? inhand_begin(service->inhand) : NULL;
+    if (inhand) script_host_inhand(node_host(node), inhand);
+    orders_watch(inhand);
+    service->seat->charged = service->options->charged;
+    service->grace_ms = settings->grace_ms;
+    if (settings->watchdog_ms != DURATION_FOREVER)
+        seat_start_watchdog(service->seat, settings->watchdog_ms);
+}
+
 static void service_free(struct service *service)
 {
+    orders_forget();
+    inhand_close(service->inhand);
     override_deinit(&service->override);
     free(service);
 }
@@ -298,7 +338,7 @@ static void on_gone(void *user)
 
 void service_stop(struct service *service)
 {
-    seat_close(service->seat, on_gone, service);
+    seat_drain(service->seat, service->grace_ms, on_gone, service);
 }
 
 static bool begin(struct service *service, struct complaint *complaint)
@@ -316,6 +356,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
     service->options = options;
     if (begin(service, complaint)) {
         say_up(service);
+        watch(service);
         node_start(service->seat->node);
         service->stopped = options->stopped;
         service->user = options->user;

@@ -19,8 +19,9 @@ struct service_options {
     size_t file_count;
     struct service_flag flags[SERVICE_FLAGS_MAX];
     size_t flag_count;
-    bool sentinel; /* no files: only doors */
-    long holder;   /* the process that others are to stop if they want the folder */
+    bool sentinel;     /* no files: only doors */
+    long holder;       /* the process that others are to stop if they want the folder */
+    uint64_t *charged; /* is told of each attempt charged for a crash; stays borrowed; or NULL */
     void (*stopped)(void *user);
     void *user;
 };

@@ -1,6 +1,7 @@
 /* The supervisor: waits for its child's end and for signals, and does nothing else.
  *
- *   RUNNING --exit 74 or a crash--> RUNNING anew, at most RESPAWN_MAX times in RESPAWN_WINDOW_S
+ *   RUNNING --exit 74 or a crash--> RUNNING anew, at most RESPAWN_MAX times in RESPAWN_WINDOW_S;
+ *           a life that charged a message for the crash before it got on, and does not count
  *   RUNNING --any other end, or an end after SIGINT, SIGTERM or SIGQUIT--> over, with its exit code
  */
 #include "shell/supervisor.h"
@@ -10,16 +11,23 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include "shell/clock.h"
 #include "shell/log.h"
 
+struct start {
+    int64_t at_ms;
+    bool counts;
+};
+
 struct supervisor {
     pid_t child;
-    bool stopping;                  /* somebody asked for the end */
-    int64_t starts_ms[RESPAWN_MAX]; /* of the latest new starts, in a ring */
+    bool stopping;                           /* somebody asked for the end */
+    uint64_t *charged;                       /* what the child says; NULL: it cannot */
+    struct start starts[RESPAWN_MAX_IN_ALL]; /* the latest new ones, in a ring */
     size_t start_count;
     sigset_t watched, before;
     struct log log;
@@ -58,6 +66,7 @@ static void become_child(const struct supervisor *supervisor, pid_t parent)
 /* False in the child. */
 static bool start_child(struct supervisor *supervisor)
 {
+    if (supervisor->charged) *supervisor->charged = 0;
     pid_t parent = getpid();
     supervisor->child = fork();
     if (supervisor->child != 0) return true;
@@ -109,33 +118,52 @@ static void describe(int status, char *text, size_t size)
                  strsignal(WTERMSIG(status)));
 }
 
-/* How many new starts there were within the window. */
-static int count_starts(const struct supervisor *supervisor, int64_t now_ms)
+/* How many new starts there were within the window: those that count, or all. */
+static int count_starts(const struct supervisor *supervisor, int64_t now_ms, bool all)
 {
     int count = 0;
-    for (size_t i = 0; i < supervisor->start_count && i < RESPAWN_MAX; i++)
-        if (now_ms - supervisor->starts_ms[i] < RESPAWN_WINDOW_S * 1000) count++;
+    for (size_t i = 0; i < supervisor->start_count && i < RESPAWN_MAX_IN_ALL; i++) {
+        const struct start *start = &supervisor->starts[i];
+        bool late = now_ms - start->at_ms < RESPAWN_WINDOW_S * 1000;
+        if (late && (all || start->counts)) count++;
+    }
     return count;
+}
+
+static bool give_up(struct supervisor *supervisor, const char *end, int count)
+{
+    log_say(&supervisor->log, LOG_ERROR, span_text("supervisor"),
+            "the node %s; it was started again %d times within %d s, so this is the end", end,
+            count, RESPAWN_WINDOW_S);
+    return false;
+}
+
+static bool start_again(struct supervisor *supervisor, const char *end, int count)
+{
+    struct span name = span_text("supervisor");
+    if (count > 0)
+        log_say(&supervisor->log, LOG_WARN, name,
+                "the node %s; it is started again (%d of %d times within %d s)", end, count,
+                RESPAWN_MAX, RESPAWN_WINDOW_S);
+    else
+        log_say(&supervisor->log, LOG_WARN, name,
+                "the node %s; it is started again (and charges a message for it)", end);
+    return true;
 }
 
 static bool may_start_again(struct supervisor *supervisor, int status)
 {
     char end[128];
     int64_t now_ms = clock_now_ms();
-    int count = count_starts(supervisor, now_ms);
-    struct span name = span_text("supervisor");
+    bool counts = !supervisor->charged || *supervisor->charged == 0;
+    int count = count_starts(supervisor, now_ms, false);
+    int all = count_starts(supervisor, now_ms, true);
     describe(status, end, sizeof end);
-    if (count == RESPAWN_MAX) {
-        log_say(&supervisor->log, LOG_ERROR, name,
-                "the node %s; it was started again %d times within %d s, so this is the end", end,
-                count, RESPAWN_WINDOW_S);
-        return false;
-    }
-    supervisor->starts_ms[supervisor->start_count++ % RESPAWN_MAX] = now_ms;
-    log_say(&supervisor->log, LOG_WARN, name,
-            "the node %s; it is started again (%d of %d times within %d s)", end, count + 1,
-            RESPAWN_MAX, RESPAWN_WINDOW_S);
-    return true;
+    if (all == RESPAWN_MAX_IN_ALL || (counts && count == RESPAWN_MAX))
+        return give_up(supervisor, end, all);
+    supervisor->starts[supervisor->start_count++ % RESPAWN_MAX_IN_ALL] =
+        (struct start){now_ms, counts};
+    return start_again(supervisor, end, counts ? count + 1 : 0);
 }
 
 /* ---- all of it ---- */
@@ -149,9 +177,17 @@ static struct log open_log(void)
     return log;
 }
 
-long supervisor_start(int *exit_code)
+static uint64_t *share_word(void)
 {
-    struct supervisor supervisor = {.log = open_log()};
+    void *word =
+        mmap(NULL, sizeof(uint64_t), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return word == MAP_FAILED ? NULL : word;
+}
+
+long supervisor_start(int *exit_code, uint64_t **charged)
+{
+    struct supervisor supervisor = {.log = open_log(), .charged = share_word()};
+    *charged = supervisor.charged;
     watch_signals(&supervisor);
     for (;;) {
         if (!start_child(&supervisor)) return (long)getppid();

@@ -23,6 +23,7 @@ describe("an agent", function()
     assert.equal(8, mail.concurrency)
     assert.equal(30, mail.timeout)
     assert.equal(0.2, mail.budget)
+    assert.equal(64 * 1024 ^ 2, mail.memory)
     assert.equal("at-least-once", mail.profile)
     assert.same({ kind = "none" }, mail.dedup)
     assert.is_nil(mail.retry)
@@ -47,6 +48,7 @@ describe("an agent", function()
       concurrency = 1,
       timeout = "2m",
       budget = "50ms",
+      memory = "8M",
       profile = "at-most-once",
       retry = { attempts = 3 },
       dedup = { ttl = "1h" },
@@ -57,6 +59,7 @@ describe("an agent", function()
     assert.equal(1, mail.concurrency)
     assert.equal(120, mail.timeout)
     assert.equal(0.05, mail.budget)
+    assert.equal(8388608, mail.memory)
     assert.equal("at-most-once", mail.profile)
     assert.equal(3, mail.retry.attempts)
     assert.equal(3600, mail.dedup.ttl)
@@ -94,6 +97,11 @@ describe("an agent", function()
   it("needs durations above 0", function()
     assert.matches('agent%.timeout: "5x" is not a duration; write seconds, or "250ms", "5s"', refusal { timeout = "5x" })
     assert.matches("agent%.budget: 0 is no time at all$", refusal { budget = 0 })
+  end)
+
+  it("has a memory of at least a megabyte, or without end", function()
+    assert.matches('agent%.memory: "512K" is less than "1M"$', refusal { memory = "512K" })
+    assert.equal(math.huge, agent({ memory = math.huge }).memory)
   end)
 
   it("names the nearest profile", function()

@@ -77,7 +77,16 @@ describe("the settings of a node", function()
     assert.same({ max = 5, max_bytes = 4294967296 }, node.mailbox)
   end)
 
+  it("take the time that a stop may take, and that nothing may be stuck for", function()
+    local node = moonpost.node { grace = "30s", watchdog = math.huge }
+    assert.equal(30, node.grace)
+    assert.equal(math.huge, node.watchdog)
+    assert.same({ 5, 10 }, { moonpost.node({}).grace, moonpost.node({}).watchdog })
+  end)
+
   local wrong = {
+    { { grace = math.huge }, "node.grace: for ever is too long" },
+    { { watchdog = 0 }, "node.watchdog: 0 is no time at all" },
     { { nmae = "a" }, 'node.nmae: unknown key; did you mean "name"?' },
     { { listen = { "127.0.0.1:7071" } }, 'node.listen[1]: "127.0.0.1:7071" is not a door; write "tcp://127.0.0.1:7071"' },
     { { listen = { "tcp://127.0.0.1:99999" } }, 'node.listen[1]: "tcp://127.0.0.1:99999" is not a door' },

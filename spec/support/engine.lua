@@ -8,6 +8,7 @@ local engine = {}
 
 local Engine = {}
 Engine.__index = Engine
+Engine.core = core
 
 local Peer = {}
 Peer.__index = Peer
@@ -17,6 +18,9 @@ local function retry(first_ms)
   policy.first_ms, policy.factor, policy.jitter, policy.step_ms = first_ms, 1, 0, 0
   return policy
 end
+
+--- A policy that waits so many milliseconds after each failure.
+Engine.retry = retry
 
 local function settings_of(options)
   local settings, links = ffi.new "struct engine_settings", ffi.new("struct link_settings[?]", #options.links)
@@ -52,8 +56,8 @@ local function recover(self)
 end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
---- wall clock in milliseconds at the start.
----@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil, slow: boolean|nil }
+--- wall clock in milliseconds at the start; `suspects` are sequences of messages whose handlers ran when that life died.
+---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil, slow: boolean|nil, suspects: table|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
@@ -64,16 +68,19 @@ function engine.new(options)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
   core.engine_set_clock(self.handle, self.now, options.wall or 1000000)
+  for _, sequence in ipairs(options.suspects or {}) do core.engine_suspect(self.handle, sequence) end
   recover(self)
   self:step { kind = "START" }
   return self
 end
 
---- The process is killed and started again so many milliseconds later; what was committed is there again.
-function Engine:restart(ms)
+--- The process is killed and started again so many milliseconds later; what was committed is there again. `suspects` are
+--- the runs (as in `runs`) that were at work in it.
+function Engine:restart(ms, suspects)
   local options = {}
   for name, value in pairs(self.options) do options[name] = value end
-  options.store = self.store
+  options.store, options.suspects = self.store, {}
+  for index, run in ipairs(suspects or {}) do options.suspects[index] = run.sequence end
   options.wall = (self.options.wall or 1000000) + self.now - 1 + ms
   return engine.new(options)
 end
@@ -129,8 +136,8 @@ local function take(self, effect)
     load(self, effect.load)
   elseif effect.kind == ffi.C.EFFECT_RUN then
     local message = core.message_of(effect.run.block)
-    table.insert(self.runs, { delivery = effect.run.delivery, attempt = effect.run.attempt, id = c.text(message.id),
-      body = c.text(message.body), at = self.now })
+    table.insert(self.runs, { delivery = effect.run.delivery, sequence = effect.run.sequence,
+      attempt = effect.run.attempt, id = c.text(message.id), body = c.text(message.body), at = self.now })
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
       reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
@@ -163,6 +170,12 @@ function Engine:step(fields)
     if #self.batches > 0 then once(self, { kind = "COMMITTED", batch = table.remove(self.batches, 1) }) end
     if #self.loads > 0 then once(self, { kind = "LOADED", load = table.remove(self.loads, 1) }) end
   end
+end
+
+--- With `held` set no commit comes back before this.
+function Engine:release()
+  self.held = nil
+  self:step()
 end
 
 --- An agent is there; `more` are fields of its declaration.
@@ -260,6 +273,18 @@ end
 function Engine:hold(held)
   self.held = held
   if not held then self:step() end
+end
+
+--- What its queues hold: a list of { address, outbox, count of those that are not dead }.
+function Engine:left()
+  local found = {}
+  local each = ffi.cast("void (*)(void *, const struct left *)", function(_, left)
+    found[#found + 1] = { c.text(left.address), left.outbox,
+      tonumber(left.waiting + left.leased + left.deferred + left.awaiting) }
+  end)
+  core.engine_left(self.handle, each, nil)
+  each:free()
+  return found
 end
 
 --- Let so many milliseconds pass.

@@ -8,7 +8,8 @@ return {
   details = [[
   Without FILE: node.lua of this folder, else the agents in agents/*.lua. The node keeps
   what it has in data/ beside its settings file and serves data/moonpost.sock, so that `moonpost send` finds
-  it. When it crashes or its store fails it is started again, at most 5 times in 60 s. Ctrl-C stops it.]],
+  it. When it crashes or its store fails it is started again, at most 5 times in 60 s. Ctrl-C stops it: handlers
+  at work have `grace` (5 s) to end. A second Ctrl-C ends it at once. Neither loses or charges anything.]],
   flags = node.FLAGS,
   at_most = 64,
   examples = {

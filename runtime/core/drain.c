@@ -1,0 +1,36 @@
+/* The end of a node in order: no new deliveries, those in hand may end, and what is left. */
+#include "core/parts.h"
+
+void drain_begin(struct engine *engine)
+{
+    engine->draining = true;
+}
+
+size_t engine_in_hand(const struct engine *engine)
+{
+    return engine->in_hand;
+}
+
+static struct left left_in(const struct queue *queue)
+{
+    const struct entry_list *lists = queue->lists;
+    return (struct left){
+        .address = queue->name,
+        .outbox = queue->kind == QUEUE_OUTBOX,
+        .waiting = lists[ENTRY_COMMITTING].count + lists[ENTRY_WAITING].count +
+                   lists[ENTRY_BLOCKED].count + queue->tail.count + queue->loading,
+        .leased = lists[ENTRY_LEASED].count,
+        .deferred = lists[ENTRY_DEFERRED].count,
+        .awaiting = lists[ENTRY_AWAITING].count,
+        .dead = lists[ENTRY_DEAD].count,
+    };
+}
+
+void engine_left(const struct engine *engine, void (*each)(void *, const struct left *), void *user)
+{
+    for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
+        struct left left = left_in(queue);
+        if (left.waiting + left.leased + left.deferred + left.awaiting + left.dead > 0)
+            each(user, &left);
+    }
+}
