@@ -105,7 +105,8 @@ end
 --- It is not any more; or, with a code and a reason, it is refused.
 function wire.detach(address, code, reason)
   reason = reason or ""
-  return wire.frame(4, big_endian(0, 1) .. big_endian(code or 0, 1) .. text8(address) .. big_endian(#reason, 2) .. reason)
+  return wire.frame(4, big_endian(0, 1) .. big_endian(code or 0, 1) .. text8(address)
+    .. big_endian(#reason, 2) .. reason)
 end
 
 --- An attach or detach that was read: its code, address and reason.
@@ -126,7 +127,8 @@ end
 
 local FOREVER = ("\255"):rep(8)
 
---- A data frame, at least once, waiting for `level` (2 stored, 3 handled); `flags`, `due_ms` and `remaining_ms` as told.
+--- A data frame, at least once, waiting for `level` (2 stored, 3 handled); `flags`, `due_ms` and `remaining_ms`
+--- as told.
 function wire.data(fields)
   local names = { fields.id, fields.origin, fields.to, fields.from, "", "", "", "" }
   local sizes = {}
@@ -134,8 +136,8 @@ function wire.data(fields)
   return wire.frame(5, big_endian(fields.flags or 0, 1) .. big_endian(1, 1) .. big_endian(fields.level or 2, 1)
     .. big_endian(0, 1) .. big_endian(0, 1) .. big_endian(fields.transmission or 1, 2) .. big_endian(0, 2)
     .. big_endian(0, 2) .. big_endian(fields.lane, 8) .. big_endian(fields.seq, 8) .. big_endian(fields.base, 8)
-    .. big_endian(0, 8) .. big_endian(fields.due_ms or 0, 8) .. (fields.remaining_ms and big_endian(fields.remaining_ms, 8)
-    or FOREVER) .. big_endian(0, 8) .. table.concat(sizes)
+    .. big_endian(0, 8) .. big_endian(fields.due_ms or 0, 8)
+    .. (fields.remaining_ms and big_endian(fields.remaining_ms, 8) or FOREVER) .. big_endian(0, 8) .. table.concat(sizes)
     .. big_endian(0, 4) .. big_endian(#fields.body, 4) .. table.concat(names) .. fields.body)
 end
 
@@ -146,16 +148,27 @@ end
 --- What specs look at in a data frame. The lane epoch, of 8 random bytes, stays bytes.
 function wire.read_data(payload)
   local id, origin = payload:byte(68, 69)
-  return { flags = payload:byte(1), lane = payload:sub(12, 19), seq = number(payload, 20, 8), base = number(payload, 28, 8),
-    origin = payload:sub(84 + id, 83 + id + origin) }
+  return { flags = payload:byte(1), lane = payload:sub(12, 19), seq = number(payload, 20, 8),
+    base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
+end
+
+local function receipt(fields, nack, code, level)
+  local lane = type(fields.lane) == "string" and fields.lane or big_endian(fields.lane, 8)
+  local number_bytes = big_endian(fields.seq, 8)
+  return wire.frame(6, big_endian(nack, 1) .. big_endian(code, 1) .. big_endian(level, 1) .. big_endian(0, 1)
+    .. big_endian(fields.transmission or 1, 2) .. big_endian(0, 4) .. lane .. number_bytes .. number_bytes
+    .. big_endian(0, 8) .. text8(fields.origin) .. text8(fields.to) .. text8(fields.id or "") .. text8("")
+    .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
 end
 
 --- The receipt of a number of a lane, as its owner says it: stored, without more. A lane may be a number or its bytes.
 function wire.stored(fields)
-  return wire.frame(6, big_endian(0, 2) .. big_endian(2, 1) .. big_endian(0, 1) .. big_endian(fields.transmission or 1, 2)
-    .. big_endian(0, 4) .. (type(fields.lane) == "string" and fields.lane or big_endian(fields.lane, 8)) .. big_endian(fields.seq, 8) .. big_endian(fields.seq, 8)
-    .. big_endian(0, 8) .. text8(fields.origin) .. text8(fields.to) .. text8(fields.id or "") .. text8("")
-    .. text8("") .. big_endian(0, 2) .. big_endian(0, 4))
+  return receipt(fields, 0, 0, 2)
+end
+
+--- The same of a number that is not accepted, for this `code`.
+function wire.refused(fields)
+  return receipt(fields, 1, fields.code, 0)
 end
 
 --- A receipt's payload, as far as specs look at it.
