@@ -8,7 +8,7 @@ local proof = require "spec.proof.proof"
 local HOUR, YEAR = 3600, 365 * 86400
 local JUMPS = {
   { "stands", 0 }, { "3 hours on", 3 * HOUR }, { "3 hours back", -3 * HOUR }, { "10 years on", 10 * YEAR },
-  { "10 years back", -10 * YEAR },
+  { "10 years back", -10 * YEAR }, { "in 1970", 60 - os.time() }, { "in 1969", -HOUR - os.time() },
 }
 local SLACK = 5 -- seconds that a busy machine may be late
 
