@@ -49,7 +49,8 @@ end
 local function start(life, store)
   local variables = { PROOF_SYNC = life.sync, PROOF_RUN = life.run }
   if life.lies then variables.LD_PRELOAD, variables.PROOF_LIE, variables.PROOF_STORE = life.lies, 1, store end
-  return proof.node(life.folder, { store = store, variables = variables })
+  life.running = proof.node(life.folder, { store = store, variables = variables })
+  return life.running
 end
 
 local WINDOWS = { 2, 8, 32, 128, 512 }
@@ -227,6 +228,8 @@ local function lives()
     local life = new_life(draw)
     local ok, fault = pcall(live, life, draw, first)
     if not ok then
+      life.running:signal "KILL"
+      proof.run("umount -l %s/mount", life.folder)
       proof.say("power: FAILED %s\nsee %s", tostring(fault), life.folder)
       return false
     end
