@@ -157,7 +157,7 @@ ITER ?= 200
 power: all build/proof/sender build/proof/holds build/proof/faults.so
 	@sh scripts/build/packages.sh $(PROOF_PACKAGES) || true
 	@if pkg-config --exists fuse3; then $(MAKE) -s build/proof/powerfs && \
-	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED); \
+	  build/moonpost exec spec/proof/power.lua ITER=$(ITER) SEED=$(SEED) SWEEP=$(SWEEP); \
 	else echo "power: skipped, libfuse3 is not there"; fi
 
 build/proof/%.so: spec/proof/%.c

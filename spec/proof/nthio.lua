@@ -64,6 +64,7 @@ local function session(run, act)
   for _ = 1, 2 do
     local failed_before = run.failed
     local running = start(run)
+    run.running = running
     if running.is_up then
       act()
       running:signal "TERM"
@@ -117,6 +118,7 @@ local function attempt(nth, number)
   run.faults = proof.run("readlink -f build/proof/faults.so"):match "%S+"
   local ok, answer = pcall(play, run)
   if not ok then
+    if run.running then run.running:signal "KILL" end
     proof.say("nth-io: FAILED %s\nsee %s", tostring(answer), run.folder)
     return nil
   end

@@ -2,15 +2,16 @@
 --- store or when all is answered, and started again on what remains.
 ---
 ---     make power ITER=N [SEED=N]
+---     make power SWEEP=1 ITER=N        new stores, cut at call 1, 2 … N
 ---
 --- At first a node whose flushes do nothing has to be caught, so that it is known that one would be.
 local proof = require "spec.proof.proof"
 
-local LIFE = 10 -- cuts that one store goes through
 local MODES = { "all", "random", "torn", "one" }
 local DEFERRED = 3 -- of 16, see agents/noting.lua
 
 local options = proof.options(arg, { ITER = 20 })
+local LIFE = options.SWEEP and 1 or 10 -- cuts that one store goes through
 local total = { cuts = 0, starting = 0, confirmed = 0, lost = 0, undone = 0, duplicates = 0, ahead = 0 }
 
 local function fail(life, format, ...)
@@ -30,7 +31,8 @@ end
 -- ---- one cut ----
 
 -- Early calls are those of the creation, or of the start on what the last cut left.
-local function choose_call(draw)
+local function choose_call(life, draw)
+  if options.SWEEP then return life.iteration end
   local kind = draw(8)
   if kind == 1 then return 0 end
   return kind <= 3 and draw(25) or draw(600)
@@ -39,7 +41,7 @@ end
 local function mount(life, draw)
   life.mode = MODES[draw(#MODES)]
   local layer = proof.start("exec build/proof/powerfs %s/below %s/mount %s %d %d", life.folder, life.folder, life.mode,
-    draw(1000000), choose_call(draw))
+    draw(1000000), choose_call(life, draw))
   if layer:wait_for "ready" then return layer end
   return nil, layer:finish()
 end
@@ -47,7 +49,8 @@ end
 local function start(life, store)
   local variables = { PROOF_SYNC = life.sync, PROOF_RUN = life.run }
   if life.lies then variables.LD_PRELOAD, variables.PROOF_LIE, variables.PROOF_STORE = life.lies, 1, store end
-  return proof.node(life.folder, { store = store, variables = variables })
+  life.running = proof.node(life.folder, { store = store, variables = variables })
+  return life.running
 end
 
 local WINDOWS = { 2, 8, 32, 128, 512 }
@@ -194,6 +197,7 @@ end
 
 local function is_possible()
   local life = new_life(proof.generator(1))
+  life.iteration = 0
   local layer, reason = mount(life, function() return 1 end)
   if layer then
     io.open(life.folder .. "/mount/.cut")
@@ -224,6 +228,8 @@ local function lives()
     local life = new_life(draw)
     local ok, fault = pcall(live, life, draw, first)
     if not ok then
+      life.running:signal "KILL"
+      proof.run("umount -l %s/mount", life.folder)
       proof.say("power: FAILED %s\nsee %s", tostring(fault), life.folder)
       return false
     end
