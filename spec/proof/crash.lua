@@ -6,6 +6,7 @@
 --- `near` and `far` are relays. Each round sends, draws faults, starts again what was killed, waits until everything has
 --- come to an end, and looks at all stores. See HACKING.md; run by `make crash`.
 local draw = require "proof.draw"
+local kept = require "proof.kept"
 local posix = require "proof.posix"
 local runs = require "proof.run"
 local stage = require "proof.stage"
@@ -44,6 +45,12 @@ local function count_victims(run, list)
   run.victims[what] = (run.victims[what] or 0) + 1
 end
 
+-- What was handled and is not there any more was settled on disk: it must not come again.
+local function look_at_receiver(run)
+  for _, id in ipairs(kept.ids(run.stage:path "receiver/data")) do run.note("kept " .. id) end
+  run.note "looked receiver"
+end
+
 -- All at once: first every signal, then every wait.
 local function kill(run, list)
   count_victims(run, list)
@@ -55,6 +62,7 @@ local function kill(run, list)
     run.programs[name] = nil
   end
   run.kills = run.kills + #names
+  if not run.stage.pids.receiver then look_at_receiver(run) end
   for _, name in ipairs(stage.NAMES) do
     if not run.stage.pids[name] then run.stage:start(name) end
   end

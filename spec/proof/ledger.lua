@@ -8,7 +8,8 @@
 ---     do ID ATTEMPT N      its handler begins, with transmission N
 ---     done ID              and is about to return
 ---     killed NAME          this process is gone
----     settled              nothing is under way any more: all stores were looked at
+---     kept ID              it is in the store of the receiver, which was killed
+---     looked receiver      and these were all
 local ledger = {}
 
 local Ledger = {}
@@ -16,7 +17,8 @@ Ledger.__index = Ledger
 
 --- Nothing has happened. `plans(id)` answers what a message asks its handler to do: "d" and "r" end as dead letters.
 function ledger.new(plans)
-  return setmetatable({ plans = plans, messages = {}, open = {}, fed = {}, kills = 0, lines = 0, begun = 0, charged = 0, violations = {},
+  return setmetatable({ plans = plans, messages = {}, open = {}, fed = {}, kills = 0, looks = 0, lines = 0,
+    begun = 0, charged = 0, violations = {},
     counts = { messages = 0, confirmed = 0, handled = 0, duplicated = 0, dead = 0, refused = 0 } }, Ledger)
 end
 
@@ -63,6 +65,9 @@ local function check_begin(self, of, transmission)
   if of.handled and (is_once(of.id) or of.sent <= 1 and transmission == 1) then
     return self:violation(of.id, "is handled again although its sender knows that it was handled")
   end
+  if of.final and (is_once(of.id) or of.sent <= 1 and transmission == 1) then
+    return self:violation(of.id, "is handled again although its end was on disk when its owner was killed")
+  end
   local same = is_once(of.id) or (of.sent <= 1 and of.done_transmission == transmission)
   if of.done > 0 and of.done_at_kill == self.kills and same then
     self:violation(of.id, "is handled twice, and nothing was killed between")
@@ -86,6 +91,7 @@ local LINES = {
     end
     of.begun, of.last_attempt, of.transmission = of.begun + 1, tonumber(attempt), tonumber(transmission)
   end,
+  kept = function(self, of) of.kept = self.looks end,
   done = function(self, of)
     of.done, of.done_at_kill, of.done_transmission = of.done + 1, self.kills, of.transmission
     local what = of.done == 1 and "handled" or "duplicated"
@@ -93,12 +99,22 @@ local LINES = {
   end,
 }
 
+-- What was never confirmed may not have been there at all.
+local function look(self)
+  for _, of in pairs(self.open) do
+    if of.done > 0 and (of.stored or of.handled) and of.kept ~= self.looks then of.final = true end
+  end
+  self.looks = self.looks + 1
+end
+
 --- Read one line.
 function Ledger:line(text)
   self.lines = self.lines + 1
   local kind, id, first, second = text:match "^(%S+) ?(%S*) ?(%S*) ?(%S*)$"
   if kind == "killed" then
     self.kills = self.kills + 1
+  elseif kind == "looked" then
+    look(self)
   elseif LINES[kind] then
     LINES[kind](self, message(self, id), first, second)
   end

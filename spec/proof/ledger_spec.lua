@@ -80,6 +80,14 @@ describe("the ledger of a proof", function()
     assert.equal(1, book.counts.duplicated)
   end)
 
+  it("names what is handled again although it had left the store of its owner", function()
+    read("sent o1 1", "do o1 1 1", "done o1", "stored o1", "sent o2 1", "do o2 1 1", "done o2", "stored o2", "sent o3 1",
+      "do o3 1 1", "done o3", "killed receiver", "kept o2", "looked receiver", "do o2 1 1", "sent o3 2", "do o3 1 2")
+    assert.equal("", broken())
+    read("sent o1 2", "do o1 1 2")
+    assert.matches("^o1 is handled again although its end was on disk", broken())
+  end)
+
   it("lets a copy that was sent again be handled by an agent without a dedup policy, and by no other", function()
     read("sent p1 1", "do p1 1 1", "done p1", "sent p1 2", "do p1 1 2")
     assert.equal("", broken())

@@ -57,7 +57,8 @@ end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
 --- wall clock in milliseconds at the start; `suspects` are sequences of messages whose handlers ran when that life died.
----@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil, slow: boolean|nil, suspects: table|nil }
+---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil,
+---  slow: boolean|nil, suspects: table|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
