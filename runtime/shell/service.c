@@ -15,6 +15,7 @@
 #include "shell/clock.h"
 #include "shell/door.h"
 #include "shell/override.h"
+#include "shell/watch.h"
 #include "store/folder.h"
 #include "store/store_lmdb.h"
 
@@ -31,6 +32,7 @@ struct service {
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
+    struct watch *watch; /* NULL: not yet, or not any more */
     void (*stopped)(void *user);
     void *user;
 };
@@ -279,10 +281,61 @@ static void say_up(struct service *service)
                 "no agents: there is nothing in agents/*.lua here; name a file: moonpost run FILE");
 }
 
+/* ---- reload ---- */
+
+static void count_change(void *user, const struct reload_result *result)
+{
+    *(bool *)user |= result->state != RELOAD_UNCHANGED;
+}
+
+static void say_settings(struct service *service, const char *path)
+{
+    log_say(&service->shell->log, LOG_WARN, node_name(service->seat->node),
+            "%s has changed; settings and hooks are read at the next start", path);
+}
+
+static void look(void *user, bool asked)
+{
+    struct service *service = user;
+    struct node *node = service->seat->node;
+    struct reload_request request = {.latest = !asked};
+    bool changed = false;
+    const char *path;
+    node_reload(node, &request, count_change, &changed);
+    while ((path = node_settings_change(node))) say_settings(service, path);
+    if (asked && !changed)
+        log_say(&service->shell->log, LOG_INFO, node_name(node),
+                "reload (SIGHUP): no file of an agent has changed");
+}
+
+static void cannot_watch(void *user, const char *path, int code)
+{
+    struct service *service = user;
+    log_say(&service->shell->log, LOG_WARN, node_name(service->seat->node),
+            "%s cannot be watched: %s; use moonpost reload or kill -HUP", path, uv_strerror(code));
+}
+
+static void watch(struct service *service)
+{
+    struct watch_calls calls = {service, look, cannot_watch};
+    service->watch =
+        watch_open(&service->shell->loop, service->seat->node, service->options->watch, &calls);
+    if (service->options->watch)
+        log_say(&service->shell->log, LOG_INFO, node_name(service->seat->node),
+                "watching the files of its agents");
+}
+
+static void watch_no_more(struct service *service)
+{
+    if (service->watch) watch_close(service->watch);
+    service->watch = NULL;
+}
+
 /* ---- life ---- */
 
 static void service_free(struct service *service)
 {
+    watch_no_more(service);
     override_deinit(&service->override);
     free(service);
 }
@@ -298,6 +351,7 @@ static void on_gone(void *user)
 
 void service_stop(struct service *service)
 {
+    watch_no_more(service);
     seat_close(service->seat, on_gone, service);
 }
 
@@ -315,6 +369,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
     service->shell = shell;
     service->options = options;
     if (begin(service, complaint)) {
+        watch(service);
         say_up(service);
         node_start(service->seat->node);
         service->stopped = options->stopped;
