@@ -22,7 +22,9 @@ local SAYS = {
       :format(item.address, item.after, item.before)
   end,
   checked = function(item) return ("%s would be reloaded; nothing was changed"):format(item.address) end,
-  unchanged = function(item) return ("%s generation %d: its files have not changed"):format(item.address, item.before) end,
+  unchanged = function(item)
+    return ("%s generation %d: its files have not changed"):format(item.address, item.before)
+  end,
   new = function(item) return ("%s is new, from %s"):format(item.address, item.file) end,
 }
 
