@@ -14,6 +14,7 @@ local admin = {}
 
 local PAGE, PAGE_MAX = 100, 1000
 local REASON_SHOWN = 256
+local REFUSAL_SHOWN = 1000
 local ATTACHED_SHOWN = 1000
 local NEAREST_IDS = 1000
 local RESULT_MAX = 1024 * 1024
@@ -117,13 +118,17 @@ local function queues()
   return mailboxes, outboxes
 end
 
+local function cut(reason)
+  return #reason > REFUSAL_SHOWN and reason:sub(1, REFUSAL_SHOWN - 3) .. "..." or reason
+end
+
 --- Of agents whose latest reload was refused.
 local function refusals()
   local found = setmetatable({}, runtime.array_mt)
   for _, generation in ipairs(inside.generations()) do
     if generation.refusal and generation.state == "current" and #found < QUEUES_SHOWN then
       found[#found + 1] = { address = generation.address, generation = generation.generation,
-        at = generation.refused_at, reason = generation.refusal }
+        at = generation.refused_at, reason = cut(generation.refusal) }
     end
   end
   return found
@@ -330,14 +335,20 @@ local function generations_of(name)
 end
 
 local function generations(_, given)
-  return { items = generations_of(read("generations", GENERATIONS, given).address) }
+  local items = generations_of(read("generations", GENERATIONS, given).address)
+  for _, item in ipairs(items) do item.refusal = item.refusal and cut(item.refusal) end
+  return { items = items, left_out = shorten(items) }
 end
 
 -- With an address its agent is loaded again whether its files have changed or not.
 local function reload(_, given)
   local taken = read("reload", RELOAD, given)
   if taken.address then generations_of(taken.address) end
-  return { items = inside.reload(taken.address, taken.dry, taken.address ~= nil or taken.dry) }
+  local items, refused = inside.reload(taken.address, taken.dry, taken.address ~= nil or taken.dry), 0
+  for _, item in ipairs(items) do
+    if item.result == "refused" then refused, item.reason = refused + 1, cut(item.reason) end
+  end
+  return { items = items, left_out = shorten(items), refused = refused }
 end
 
 -- ---- methods ----

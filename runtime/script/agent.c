@@ -276,7 +276,7 @@ void script_agent_retire(struct script_host *host, uint32_t number)
     struct agent *agent = agent_find(host, number);
     if (!agent || agent->leaving) return;
     agent->owes_stop = agent->has_stop;
-    if (agent->tasks > 0) agent->retired_ms = host->env.now_ms(host->env.user);
+    if (agent->tasks > 0 && !agent->staged) agent->retired_ms = host->env.now_ms(host->env.user);
     agent_leave(agent);
 }
 

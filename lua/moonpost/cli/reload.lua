@@ -40,13 +40,12 @@ end
 
 local function reload(self, flags, address)
   local answer = self:get("reload", { address = address, dry = flags.dry })
-  local failed = false
   for _, item in ipairs(answer.items) do
     if flags.json then term.out(json.encode(item)) else show(item) end
-    failed = failed or item.result == "refused"
   end
+  if answer.left_out > 0 then term.note(("%s more are left out"):format(words.count(answer.left_out))) end
   if #answer.items == 0 and not flags.json then term.note("no agents: there is nothing to reload") end
-  return failed
+  return answer.refused > 0
 end
 
 local function all(self, flags)
