@@ -18,10 +18,10 @@
 
 /* An agent, and what is to take its place. */
 struct stage {
-    uint32_t old, fresh; /* fresh 0: it could not be loaded */
-    enum reload_state state;
-    bool failed;          /* of its own; else because another did */
-    struct block *reason; /* owned; NULL: none */
+    uint32_t old, fresh;     /* fresh 0: it could not be loaded */
+    enum reload_state state; /* RELOAD_DONE from the start */
+    bool failed;             /* of its own; else because another did */
+    struct block *reason;    /* owned; NULL: none */
     int64_t started_ms;
 };
 
@@ -148,7 +148,9 @@ static void load_beside(struct reload *reload, struct stage *stage, const struct
         return;
     }
     stage->fresh = load(reload->node, reload->request, old, &error);
-    if (stage->fresh == 0)
+    if (script_agent_young(reload->node->host, stage->fresh, reload->request->settled_ms))
+        stage->state = RELOAD_UNSETTLED;
+    else if (stage->fresh == 0)
         refuse_own(reload, stage, error);
     else
         check_address(reload, stage, old);
@@ -192,7 +194,7 @@ static void stage_agent(struct reload *reload, uint32_t number)
 static void refuse_with(struct reload *reload, struct stage *stage, const struct stage *other)
 {
     struct node *node = reload->node;
-    if (stage->state == RELOAD_REFUSED || stage->state == RELOAD_UNCHANGED) return;
+    if (stage->state != RELOAD_DONE) return;
     if (!other->failed || !script_agents_share_change(node->host, stage->old, other->old)) return;
     char text[1024];
     struct generation failed = generation_of(node, other->old);
@@ -279,11 +281,10 @@ static void commit(struct reload *reload, struct stage *stage)
 
 static void end_stage(struct reload *reload, struct stage *stage)
 {
-    bool refused = stage->state == RELOAD_REFUSED;
-    if (stage->state == RELOAD_UNCHANGED) return;
-    if (!refused && reload->request->dry)
+    if (stage->state != RELOAD_DONE) return;
+    if (reload->request->dry)
         stage->state = RELOAD_CHECKED;
-    else if (!refused)
+    else
         commit(reload, stage);
 }
 
@@ -342,12 +343,24 @@ static void tell_new(struct reload *reload, const char *path, enum status status
     if (reload->each) reload->each(reload->user, &result);
 }
 
+static void tell_unsettled(struct reload *reload, const char *path)
+{
+    struct reload_result result = {.state = RELOAD_UNSETTLED, .file = span_text(path)};
+    reload->told++;
+    if (reload->each) reload->each(reload->user, &result);
+}
+
 static void take_newcomer(struct reload *reload, const char *path, struct newcomer *newcomer)
 {
     struct node *node = reload->node;
     struct span error;
     uint32_t agent = script_agent_load(node->host, node_root(node), path, &error);
     enum status status = STATUS_SCRIPT;
+    if (script_agent_young(node->host, agent, reload->request->settled_ms)) {
+        script_agent_drop(node->host, agent);
+        tell_unsettled(reload, path);
+        return;
+    }
     script_agent_files(node->host, agent, &newcomer->files);
     if (agent) status = node_agent_up(node, agent, &error);
     if (status == STATUS_OK)
@@ -405,8 +418,7 @@ static void finish(struct reload *reload)
     for (size_t i = 0; i < reload->count; i++) {
         struct stage *stage = &reload->stages[i];
         tell(reload, stage);
-        if (stage->state == RELOAD_REFUSED || stage->state == RELOAD_CHECKED)
-            script_agent_drop(reload->node->host, stage->fresh);
+        if (stage->state > RELOAD_STARTING) script_agent_drop(reload->node->host, stage->fresh);
         block_release(stage->reason);
     }
     free(reload->stages);

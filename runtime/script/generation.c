@@ -91,6 +91,12 @@ void script_agent_files(struct script_host *host, uint32_t number, struct tracke
     if (from) tracked_copy(files, from);
 }
 
+bool script_agent_young(struct script_host *host, uint32_t number, int64_t age_ms)
+{
+    const struct tracked *files = files_of(host, number);
+    return files && age_ms > 0 && tracked_young(files, host->env.wall_ms(host->env.user), age_ms);
+}
+
 /* What was refused and has been taken back is no refusal any more. */
 bool script_agent_changed(struct script_host *host, uint32_t number, bool latest)
 {

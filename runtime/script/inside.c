@@ -243,9 +243,10 @@ static int inside_generations(lua_State *L)
 static void add_result(void *user, const struct reload_result *result)
 {
     static const char *const names[] = {
-        [RELOAD_DONE] = "reloaded",   [RELOAD_STARTING] = "starting",
-        [RELOAD_CHECKED] = "checked", [RELOAD_UNCHANGED] = "unchanged",
-        [RELOAD_REFUSED] = "refused", [RELOAD_NEW] = "new",
+        [RELOAD_DONE] = "reloaded",       [RELOAD_STARTING] = "starting",
+        [RELOAD_CHECKED] = "checked",     [RELOAD_UNCHANGED] = "unchanged",
+        [RELOAD_REFUSED] = "refused",     [RELOAD_NEW] = "new",
+        [RELOAD_UNSETTLED] = "unsettled",
     };
     struct list *list = user;
     lua_State *L = list->L;

@@ -42,6 +42,7 @@ struct reload_request {
     bool dry;            /* load and check only */
     bool unchanged;      /* also when its files have not changed */
     bool latest;         /* ... since the latest attempt, be it refused or not */
+    int64_t settled_ms;  /* not what was written so recently: it may be half there; 0: all */
     const char *file;    /* another file than its own, or NULL */
     lua_State *L;        /* or a value at `index` of it; NULL: none */
     int index;
@@ -53,7 +54,8 @@ enum reload_state {
     RELOAD_CHECKED,   /* dry */
     RELOAD_UNCHANGED, /* its files are as it read them */
     RELOAD_REFUSED,
-    RELOAD_NEW, /* a file that was not there before */
+    RELOAD_NEW,       /* a file that was not there before */
+    RELOAD_UNSETTLED, /* `settled_ms`: look again */
 };
 
 /* Borrowed during the call. */
@@ -234,6 +236,9 @@ bool script_agents_share_change(struct script_host *host, uint32_t agent, uint32
 /* Copy what an agent was made of; 0: the one that could not be loaded last. */
 struct tracked;
 void script_agent_files(struct script_host *host, uint32_t agent, struct tracked *files);
+
+/* Was one of these files written within so many milliseconds? */
+bool script_agent_young(struct script_host *host, uint32_t agent, int64_t age_ms);
 
 /* Is a file that settings or hooks were read from not as it was? Each change is told once: its path
  * (borrowed until the next call), or NULL. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "core/array.h"
 
 #define HASH_START 0xcbf29ce484222325u
@@ -67,6 +68,21 @@ bool tracked_share_change(const struct tracked *one, const struct tracked *other
 {
     for (size_t i = 0; i < one->count; i++)
         if (find(other, one->files[i].path) && file_changed(&one->files[i])) return true;
+    return false;
+}
+
+static bool is_young(const char *path, int64_t wall_ms, int64_t age_ms)
+{
+    struct stat at;
+    if (stat(path, &at) != 0) return false;
+    int64_t written_ms = (int64_t)at.st_mtim.tv_sec * 1000 + at.st_mtim.tv_nsec / 1000000;
+    return written_ms <= wall_ms && wall_ms - written_ms < age_ms;
+}
+
+bool tracked_young(const struct tracked *tracked, int64_t wall_ms, int64_t age_ms)
+{
+    for (size_t i = 0; i < tracked->count; i++)
+        if (is_young(tracked->files[i].path, wall_ms, age_ms)) return true;
     return false;
 }
 

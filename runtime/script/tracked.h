@@ -28,6 +28,9 @@ bool tracked_changed(const struct tracked *tracked);
 /* Have both a file that is not as it was? */
 bool tracked_share_change(const struct tracked *one, const struct tracked *other);
 
+/* Was one of them written within so many milliseconds before `wall_ms`? Perhaps it still is. */
+bool tracked_young(const struct tracked *tracked, int64_t wall_ms, int64_t age_ms);
+
 /* All that was read, in one number. */
 uint64_t tracked_hash(const struct tracked *tracked);
 

@@ -283,9 +283,15 @@ static void say_up(struct service *service)
 
 /* ---- reload ---- */
 
-static void count_change(void *user, const struct reload_result *result)
+struct looked {
+    bool changed, unsettled;
+};
+
+static void note_result(void *user, const struct reload_result *result)
 {
-    *(bool *)user |= result->state != RELOAD_UNCHANGED;
+    struct looked *looked = user;
+    looked->changed |= result->state != RELOAD_UNCHANGED;
+    looked->unsettled |= result->state == RELOAD_UNSETTLED;
 }
 
 static void say_settings(struct service *service, const char *path)
@@ -294,18 +300,20 @@ static void say_settings(struct service *service, const char *path)
             "%s has changed; settings and hooks are read at the next start", path);
 }
 
-static void look(void *user, bool asked)
+/* Whoever sends SIGHUP has written what there is to write. */
+static bool look(void *user, bool asked)
 {
     struct service *service = user;
     struct node *node = service->seat->node;
-    struct reload_request request = {.latest = !asked};
-    bool changed = false;
+    struct reload_request request = {.latest = !asked, .settled_ms = asked ? 0 : WATCH_QUIET_MS};
+    struct looked looked = {.changed = false};
     const char *path;
-    node_reload(node, &request, count_change, &changed);
+    node_reload(node, &request, note_result, &looked);
     while ((path = node_settings_change(node))) say_settings(service, path);
-    if (asked && !changed)
+    if (asked && !looked.changed)
         log_say(&service->shell->log, LOG_INFO, node_name(node),
                 "reload (SIGHUP): no file of an agent has changed");
+    return looked.unsettled;
 }
 
 static void cannot_watch(void *user, const char *path, int code)

@@ -154,8 +154,9 @@ static void on_quiet(uv_timer_t *timer)
     watch->first_ms = 0;
     close_folders(watch);
     watch_files(watch);
-    watch->calls.look(watch->calls.user, false);
-    if (watch_files(watch)) happened(watch); /* between reading and watching it may have changed */
+    bool again = watch->calls.look(watch->calls.user, false);
+    if (watch_files(watch) || again)
+        happened(watch); /* it may have changed before it was watched */
 }
 
 /* ---- SIGHUP ---- */

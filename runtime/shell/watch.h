@@ -13,7 +13,7 @@ enum {
 
 struct watch_calls {
     void *user;
-    void (*look)(void *user, bool asked);                     /* asked: by SIGHUP */
+    bool (*look)(void *user, bool asked);                     /* asked: by SIGHUP */
     void (*complain)(void *user, const char *path, int code); /* a folder cannot be watched */
 };
 
