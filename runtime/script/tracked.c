@@ -76,7 +76,7 @@ static bool is_young(const char *path, int64_t wall_ms, int64_t age_ms)
     struct stat at;
     if (stat(path, &at) != 0) return false;
     int64_t written_ms = (int64_t)at.st_mtim.tv_sec * 1000 + at.st_mtim.tv_nsec / 1000000;
-    return written_ms <= wall_ms && wall_ms - written_ms < age_ms;
+    return llabs(wall_ms - written_ms) < age_ms; /* it may have been written since then */
 }
 
 bool tracked_young(const struct tracked *tracked, int64_t wall_ms, int64_t age_ms)

@@ -248,7 +248,8 @@ describe("a node that is busy", function()
 
   before_each(function()
     folder = node.folder { ["agents/counting.lua"] = COUNTING, ["agents/tally.lua"] = TALLY, ["again.lua"] = AGAIN }
-    running = node.start({ "run", "--no-respawn", "--store", "memory" }, folder, "listening unix:")
+    running = node.start({ "run", "--no-respawn", "--store", "memory" }, folder, "listening unix:",
+      { ASAN_OPTIONS = "quarantine_size_mb=0" }) -- else freed memory stays a while
   end)
   after_each(function()
     running:stop()
