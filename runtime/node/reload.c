@@ -180,6 +180,7 @@ static void stage_agent(struct reload *reload, uint32_t number)
     array_reserve(reload->stages, reload->count, reload->capacity);
     struct stage *stage = &reload->stages[reload->count++];
     *stage = (struct stage){.old = number, .started_ms = now_ms(node)};
+    script_agent_unloaded(node->host);
     if (!given && !old.from_file && request->address.size > 0)
         refuse_text(reload, stage, "it was given as a value in %.*s; start the node again",
                     old.file);

@@ -91,6 +91,11 @@ void script_agent_files(struct script_host *host, uint32_t number, struct tracke
     if (from) tracked_copy(files, from);
 }
 
+void script_agent_unloaded(struct script_host *host)
+{
+    tracked_clear(&host->failed_files);
+}
+
 bool script_agent_young(struct script_host *host, uint32_t number, int64_t age_ms)
 {
     const struct tracked *files = files_of(host, number);

@@ -226,6 +226,9 @@ void script_agent_drop(struct script_host *host, uint32_t agent);
 void script_agent_refuse(struct script_host *host, uint32_t agent, uint32_t fresh,
                          struct span reason);
 
+/* Nothing is loaded this time: `fresh` 0 stands for no files. */
+void script_agent_unloaded(struct script_host *host);
+
 /* Are the files of an agent not as it read them? With `latest`, not as the one read them that was
  * refused last, if any was. */
 bool script_agent_changed(struct script_host *host, uint32_t agent, bool latest);
