@@ -14,6 +14,7 @@ local admin = {}
 
 local PAGE, PAGE_MAX = 100, 1000
 local REASON_SHOWN = 256
+local REFUSAL_SHOWN = 1000
 local ATTACHED_SHOWN = 1000
 local NEAREST_IDS = 1000
 local RESULT_MAX = 1024 * 1024
@@ -23,7 +24,7 @@ local QUEUES_SHOWN = 1000
 
 -- Methods of the API that this version refuses.
 local LATER = {}
-for name in ([[agents links generations reload drain purge peek dead.remove trace tail config metrics store]])
+for name in ([[agents links drain purge peek dead.remove trace tail config metrics store]])
   :gmatch("%S+") do
   LATER[name] = true
 end
@@ -61,6 +62,10 @@ local REQUEUE = fields {
   id = ID, all = { read = shape.boolean }, body = {}, to = ADDRESS, rate = { not_yet = true },
   limit = { read = PAGES.limit.read, default = PAGE_MAX }, after = PAGES.after,
 }
+local RELOAD = {
+  address = ADDRESS, dry = { read = shape.boolean }, to = { not_yet = true }, reschedule = { not_yet = true },
+}
+local GENERATIONS = { address = ADDRESS }
 local QUEUE = { address = { read = address.read, required = true } }
 
 local function read(method, wanted, given)
@@ -113,6 +118,22 @@ local function queues()
   return mailboxes, outboxes
 end
 
+local function cut(reason)
+  return #reason > REFUSAL_SHOWN and reason:sub(1, REFUSAL_SHOWN - 3) .. "..." or reason
+end
+
+--- Of agents whose latest reload was refused.
+local function refusals()
+  local found = setmetatable({}, runtime.array_mt)
+  for _, generation in ipairs(inside.generations()) do
+    if generation.refusal and generation.state == "current" and #found < QUEUES_SHOWN then
+      found[#found + 1] = { address = generation.address, generation = generation.generation,
+        at = generation.refused_at, reason = cut(generation.refusal) }
+    end
+  end
+  return found
+end
+
 --- An answer has an end: how many of a list are left out.
 local function shorten(list)
   local left_out = math.max(0, #list - QUEUES_SHOWN)
@@ -135,6 +156,7 @@ local function status(_, given)
     outboxes = outboxes,
     links = links,
     attached = attached,
+    refused = refusals(),
   }
 end
 
@@ -296,6 +318,39 @@ local function set_paused(method, paused)
   end
 end
 
+-- ---- generations, reload ----
+
+local function generations_of(name)
+  local known, found = {}, setmetatable({}, runtime.array_mt)
+  for _, generation in ipairs(inside.generations()) do
+    known[generation.address] = true
+    if not name or generation.address == name then found[#found + 1] = generation end
+  end
+  if name and #found == 0 then not_found(("no agent %s here%s"):format(show(name), nearest.hint(name, known))) end
+  table.sort(found, function(left, right)
+    if left.address ~= right.address then return left.address < right.address end
+    return left.generation < right.generation
+  end)
+  return found
+end
+
+local function generations(_, given)
+  local items = generations_of(read("generations", GENERATIONS, given).address)
+  for _, item in ipairs(items) do item.refusal = item.refusal and cut(item.refusal) end
+  return { items = items, left_out = shorten(items) }
+end
+
+-- With an address its agent is loaded again whether its files have changed or not.
+local function reload(_, given)
+  local taken = read("reload", RELOAD, given)
+  if taken.address then generations_of(taken.address) end
+  local items, refused = inside.reload(taken.address, taken.dry, taken.address ~= nil or taken.dry), 0
+  for _, item in ipairs(items) do
+    if item.result == "refused" then refused, item.reason = refused + 1, cut(item.reason) end
+  end
+  return { items = items, left_out = shorten(items), refused = refused }
+end
+
 -- ---- methods ----
 
 local METHODS = {
@@ -303,6 +358,8 @@ local METHODS = {
   ["dead.list"] = dead_list,
   ["dead.show"] = dead_show,
   ["dead.requeue"] = dead_requeue,
+  generations = generations,
+  reload = reload,
   pause = set_paused("pause", true),
   resume = set_paused("resume", false),
 }

@@ -19,10 +19,11 @@ local function path_of(file)
   return root == "." and file or root .. "/" .. file
 end
 
---- The text of a file of the project, or nil.
+--- The text of a file of the project, or nil. Whoever asks depends on it, be it there or not.
 ---@param file string relative to the project's folder
 ---@return string|nil
 function project.read(file)
+  runtime.track(path_of(file))
   local opened = io.open(path_of(file), "rb")
   if not opened then return nil end
   local text = opened:read("*a")

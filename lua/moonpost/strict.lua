@@ -41,10 +41,11 @@ local function add_loaders(environment, kind)
     return load(text, name, "t", environment)
   end
   function environment.loadfile(path)
+    if path then runtime.track(path) end
     return loadfile(path, "t", environment)
   end
   function environment.dofile(path)
-    return assert(loadfile(path, "t", environment))()
+    return assert(environment.loadfile(path))()
   end
   function environment.require(name)
     return project.require(name, kind, environment)

@@ -19,7 +19,7 @@ local World = {}
 
 local FIRST_NODE = "node"
 local SETTLE_LIMIT = 24 * 3600
-local LATER = closed.words "publish trace state kv metric fake fake_http crash restart disk reload check set_time"
+local LATER = closed.words "publish trace state kv metric fake fake_http crash restart disk check set_time"
 
 local metatable = { __name = "moonpost.world" }
 function metatable.__index(_, name)
@@ -93,6 +93,24 @@ function World:load(what, options)
   worlds.load(self.handle, options and options.node, what, "spec")
   worlds.run(self.handle, 0)
   return type(what) == "table" and what.address or nil
+end
+
+--- Load an agent again, from its file, from another, or from a value; the next delivery runs in it.
+---@param address string
+---@param what string|table|nil
+---@param options { node: string|nil }|nil
+---@return boolean|nil true
+---@return string|nil reason why the one before goes on
+function World:reload(address, what, options)
+  first_node(self)
+  if what ~= nil and type(what) ~= "string" and not agent.is(what) then
+    errors.misuse("expected a file or what moonpost.agent returns")
+  end
+  local result, reason = worlds.reload(self.handle, options and options.node, address, what)
+  if not result then errors.misuse(("no agent at %q"):format(tostring(address))) end
+  worlds.run(self.handle, 0)
+  if result == "refused" then return nil, reason end
+  return true
 end
 
 -- Moments are of the world's clock.

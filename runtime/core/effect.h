@@ -15,6 +15,7 @@ enum effect_kind {
     EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
     EFFECT_LOAD,      /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
     EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
+    EFFECT_RETIRE,    /* `run.agent`: another has taken its address; no run of it follows */
     EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void
                        */
     EFFECT_RESUME,    /* `waiter`: its delay is over */

@@ -820,15 +820,35 @@ static void claim_all(struct engine *engine, struct queue *mailbox, enum entry_s
     }
 }
 
+/* There is no dedup policy any more: what waited for the end of another stands for itself. */
+static void unblock_all(struct engine *engine, struct queue *mailbox)
+{
+    struct entry *entry;
+    while ((entry = mailbox->lists[ENTRY_BLOCKED].head)) {
+        entry->seen = NULL;
+        start_waiting(engine, entry);
+    }
+}
+
 /* ---- agents come and go ---- */
+
+/* Its handlers in flight end where they began; their outcomes go by the new policies. */
+static void retire(struct engine *engine, struct queue *mailbox)
+{
+    effects_add(engine->effects, EFFECT_RETIRE)->run.agent = mailbox->agent.agent;
+    mailbox->mismatch_told = false;
+    engine_fact_of(engine, FACT_RELOADED, mailbox->name);
+}
 
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent)
 {
     struct queue *mailbox = engine_queue(engine, QUEUE_MAILBOX, agent->address);
     struct queue *outbox = map_find(&engine->outboxes, agent->address);
     bool new = mailbox->agent.agent == 0;
+    if (!new) retire(engine, mailbox);
     mailbox->agent = *agent;
     mailbox->agent.address = mailbox->name;
+    if (agent->dedup == DEDUP_NONE) unblock_all(engine, mailbox);
     claim_all(engine, mailbox, ENTRY_WAITING);
     claim_all(engine, mailbox, ENTRY_DEFERRED);
     suspect_agent_up(engine, mailbox);

@@ -3,7 +3,7 @@
  * Events queue up in `posts`; a step takes all of them, its effects are carried out in order, and
  * what scripts do meanwhile queues up for the next step. A store in memory commits at once and says
  * so in the next step, as a slower one does; a store on disk the shell commits to, off the loop. */
-#include "node/node.h"
+#include "node/parts.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -11,38 +11,10 @@
 #include "core/random.h"
 #include "core/record.h"
 #include "node/journal.h"
-#include "node/post.h"
-#include "store/identity.h"
 
 enum {
     STEPS_PER_TURN_MAX = 1000, /* then the shell gets a word in */
     NAME_MADE_BYTES = 32
-};
-
-struct node {
-    struct node_io io;
-    struct node_options options;
-    struct engine *engine;
-    struct script_host *host;
-    bool host_is_borrowed;
-    struct store *store;
-    struct identity identity; /* epoch 0: the store has none, it lives as long as the process */
-    struct settings settings; /* its texts live in the host that loaded them */
-    char *name;
-    uint64_t random;
-    struct post posts[2];
-    unsigned filling; /* which of the two takes events now */
-    struct effects effects;
-    struct shown *shown; /* frames that leave with this step, not shown yet */
-    bool stepping;
-    bool told_ready;
-    int64_t started_ms;
-    uint32_t *agents;
-    size_t agent_count, agent_capacity;
-    uint32_t hook_facts, hook_steps;
-    void (*see)(void *user, const struct fact *fact);
-    bool (*answered)(void *user, uint64_t waiter, const struct answer *answer);
-    void *see_user;
 };
 
 /* ---- what the host is given ---- */
@@ -110,6 +82,17 @@ static void host_describe(void *user, struct node_facts *facts)
     };
 }
 
+static void host_started(void *user, uint32_t agent, bool ok, struct span reason)
+{
+    reload_started(user, agent, ok, reason);
+}
+
+static size_t host_reload(void *user, const struct reload_request *request,
+                          void (*each)(void *, const struct reload_result *), void *each_user)
+{
+    return node_reload(user, request, each, each_user);
+}
+
 static struct script_host *make_host(struct node *node)
 {
     struct script_env env = {
@@ -123,6 +106,8 @@ static struct script_host *make_host(struct node *node)
         .reserve = host_reserve,
         .engine = host_engine,
         .describe = host_describe,
+        .started = host_started,
+        .reload = host_reload,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);
@@ -373,6 +358,7 @@ void node_free(struct node *node)
     effects_deinit(&node->effects);
     engine_free(node->engine);
     node->store->engine->close(node->store);
+    reload_free(node);
     free(node->agents);
     free(node->name);
     free(node);
@@ -501,6 +487,7 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_COMMIT: commit(node, effect->batch); return;
     case EFFECT_LOAD: load_page(node, effect->load); return;
     case EFFECT_RUN: script_run(node->host, &effect->run); return;
+    case EFFECT_RETIRE: script_agent_retire(node->host, effect->run.agent); return;
     case EFFECT_INTERRUPT:
         script_interrupt(node->host, effect->run.delivery, (enum code)effect->code);
         return;
@@ -586,12 +573,19 @@ void node_stop(struct node *node)
 {
     for (size_t i = 0; i < node->agent_count; i++) script_agent_free(node->host, node->agents[i]);
     node->agent_count = 0;
+    reload_stop(node);
     node_post(node, &(struct event){.kind = EVENT_STOP});
 }
 
 /* ---- agents and hooks ---- */
 
-static enum status agent_up(struct node *node, uint32_t agent, struct span *error)
+void node_deliver_to(struct node *node, uint32_t agent)
+{
+    const struct agent_declaration *declared = script_agent_declaration(node->host, agent);
+    node_post(node, &(struct event){.kind = EVENT_AGENT_UP, .agent = declared});
+}
+
+enum status node_agent_up(struct node *node, uint32_t agent, struct span *error)
 {
     if (agent == 0) return STATUS_SCRIPT;
     const struct agent_declaration *declared = script_agent_declaration(node->host, agent);
@@ -605,47 +599,71 @@ static enum status agent_up(struct node *node, uint32_t agent, struct span *erro
     if (status != STATUS_OK) return status;
     array_reserve(node->agents, node->agent_count, node->agent_capacity);
     node->agents[node->agent_count++] = agent;
-    node_post(node, &(struct event){.kind = EVENT_AGENT_UP, .agent = declared});
+    node_deliver_to(node, agent);
     return STATUS_OK;
 }
 
-static const char *root_of(const struct node *node)
+const char *node_root(const struct node *node)
 {
     return node->settings.root.size > 0 ? node->settings.root.bytes : ".";
 }
 
 enum status node_load_agent(struct node *node, const char *path, struct span *error)
 {
-    return agent_up(node, script_agent_load(node->host, root_of(node), path, error), error);
+    return node_agent_up(node, script_agent_load(node->host, node_root(node), path, error), error);
 }
 
 enum status node_take_agent(struct node *node, lua_State *L, int index, const char *origin,
                             struct span *error)
 {
-    return agent_up(node, script_agent_new(node->host, L, index, origin, error), error);
+    return node_agent_up(node, script_agent_new(node->host, L, index, origin, error), error);
 }
 
-/* Load every file that a name or glob of the settings stands for, in sorted order. */
+void node_path(const struct node *node, struct span path, char *out, size_t size)
+{
+    bool as_it_is = path.bytes[0] == '/' || strcmp(node_root(node), ".") == 0;
+    snprintf(out, size, "%s%s%.*s", as_it_is ? "" : node_root(node), as_it_is ? "" : "/",
+             SPAN_ARGS(path));
+}
+
+bool node_each_match(const struct node *node, struct span pattern, bool must_match,
+                     bool (*each)(void *user, const char *path), void *user)
+{
+    char path[4096];
+    node_path(node, pattern, path, sizeof path);
+    glob_t found = {0};
+    bool more = true;
+    if (glob(path, must_match ? GLOB_NOCHECK : 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && more; i++) more = each(user, found.gl_pathv[i]);
+    globfree(&found);
+    return more;
+}
+
+struct loading {
+    struct node *node;
+    enum status (*load)(struct node *, const char *, struct span *);
+    struct span *error;
+};
+
+static bool load_one(void *user, const char *path)
+{
+    struct loading *loading = user;
+    return loading->load(loading->node, path, loading->error) == STATUS_OK;
+}
+
+/* Load every file that a name or glob of the settings stands for. */
 static enum status load_files(struct node *node, struct span pattern, bool must_match,
                               enum status (*load)(struct node *, const char *, struct span *),
                               struct span *error)
 {
-    char path[4096];
-    bool as_it_is = pattern.bytes[0] == '/' || strcmp(root_of(node), ".") == 0;
-    snprintf(path, sizeof path, "%s%s%.*s", as_it_is ? "" : root_of(node), as_it_is ? "" : "/",
-             SPAN_ARGS(pattern));
-    glob_t found = {0};
-    enum status status = STATUS_OK;
-    if (glob(path, must_match ? GLOB_NOCHECK : 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc && status == STATUS_OK; i++)
-            status = load(node, found.gl_pathv[i], error);
-    globfree(&found);
-    return status;
+    struct loading loading = {node, load, error};
+    bool all = node_each_match(node, pattern, must_match, load_one, &loading);
+    return all ? STATUS_OK : STATUS_SCRIPT;
 }
 
 static enum status load_hook(struct node *node, const char *path, struct span *error)
 {
-    return script_hook_load(node->host, root_of(node), path, error) ? STATUS_OK : STATUS_SCRIPT;
+    return script_hook_load(node->host, node_root(node), path, error) ? STATUS_OK : STATUS_SCRIPT;
 }
 
 static const char *settings_origin(const struct node *node)

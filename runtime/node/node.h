@@ -110,6 +110,20 @@ enum status node_load_agent(struct node *node, const char *path, struct span *er
 enum status node_take_agent(struct node *node, lua_State *L, int index, const char *origin,
                             struct span *error);
 
+/* Load agents again beside what is there: each that is well takes its predecessor's place in the
+ * next step, and any failure leaves that where it is. Agents that use one changed file follow
+ * together or not at all. `each` is called for each agent that the request names; answers how many.
+ * New files that a glob of the settings stands for become agents when all are asked for. */
+size_t node_reload(struct node *node, const struct reload_request *request,
+                   void (*each)(void *user, const struct reload_result *result), void *user);
+
+/* Every file that a reload looks at, and each pattern of the settings that may get matches. */
+void node_each_file(struct node *node, void (*each)(void *user, const char *path), void *user);
+
+/* A file of settings or hooks is not as it was read, which the next start will see: its path, each
+ * change once (borrowed until the next call), or NULL. */
+const char *node_settings_change(struct node *node);
+
 /* Hooks were added to the host since node_load: ask the engine for what they want. */
 void node_hooks_changed(struct node *node);
 

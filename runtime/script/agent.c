@@ -103,6 +103,7 @@ static struct agent *agent_new(struct script_host *host, struct script *script, 
     agent->host = host;
     agent->script = script;
     agent->generation = 1;
+    agent->loaded_ms = host->env.now_ms(host->env.user);
     agent->ref = agent->key_ref = agent->dedup_ref = LUA_NOREF;
     agent->origin = strdup(origin);
     ensure(agent->origin != NULL);
@@ -117,17 +118,26 @@ static void agent_destroy(struct agent *agent)
     luaL_unref(L, LUA_REGISTRYINDEX, agent->dedup_ref);
     if (agent->number) agent->host->agents[agent->number - 1] = NULL;
     if (agent->owns_script) script_free(agent->script);
+    tracked_clear(&agent->refused_from);
+    free(agent->refusal);
     free(agent->origin);
     free(agent->address);
     free(agent);
 }
 
+/* Numbers of agents that are gone are used again: EFFECT_RETIRE has said that nobody asks for them.
+ */
 static uint32_t agent_register(struct script_host *host, struct agent *agent)
 {
-    host->agents = realloc(host->agents, (host->agent_count + 1) * sizeof *host->agents);
-    ensure(host->agents != NULL);
-    host->agents[host->agent_count++] = agent;
-    agent->number = agent->declaration.agent = (uint32_t)host->agent_count;
+    size_t place = 0;
+    while (place < host->agent_count && host->agents[place]) place++;
+    if (place == host->agent_count) {
+        host->agents = realloc(host->agents, (host->agent_count + 1) * sizeof *host->agents);
+        ensure(host->agents != NULL);
+        host->agent_count++;
+    }
+    host->agents[place] = agent;
+    agent->number = agent->declaration.agent = (uint32_t)place + 1;
     return agent->number;
 }
 
@@ -180,14 +190,15 @@ uint32_t script_agent_load(struct script_host *host, const char *root, const cha
         number = script_agent_new(host, script->L, -1, path, error);
         lua_pop(script->L, 1);
     }
-    if (!number) {
-        script_free(script);
-        return 0;
+    if (number) {
+        struct agent *agent = agent_find(host, number);
+        agent->owns_script = true;
+        memory_limit(&script->memory, script->L, agent->memory);
+        return number;
     }
-    struct agent *agent = agent_find(host, number);
-    agent->owns_script = true;
-    memory_limit(&script->memory, script->L, agent->memory);
-    return number;
+    tracked_move(&host->failed_files, &script->files);
+    script_free(script);
+    return 0;
 }
 
 struct agent *agent_find(struct script_host *host, uint32_t number)
@@ -210,12 +221,6 @@ const struct agent_declaration *script_agent_declaration(struct script_host *hos
     return agent ? &agent->declaration : NULL;
 }
 
-void agent_release(struct agent *agent)
-{
-    ensure(agent->tasks > 0);
-    if (--agent->tasks == 0 && agent->leaving) agent_destroy(agent);
-}
-
 /* ---- start and stop ---- */
 
 static void run_event(struct agent *agent, enum task_kind kind, const char *why)
@@ -227,17 +232,68 @@ static void run_event(struct agent *agent, enum task_kind kind, const char *why)
     task_start(task);
 }
 
+static void say_drained(const struct agent *agent)
+{
+    struct script_env *env = &agent->host->env;
+    if (agent->retired_ms == 0) return;
+    host_log(agent->host, LOG_INFO, span_text(agent->address),
+             "%s generation %u has ended, %lld ms after it was replaced", agent->address,
+             (unsigned)agent->generation, (long long)(env->now_ms(env->user) - agent->retired_ms));
+}
+
+void agent_release(struct agent *agent)
+{
+    ensure(agent->tasks > 0);
+    if (--agent->tasks > 0 || !agent->leaving) return;
+    bool stop = agent->owes_stop && agent->start != START_FAILED && !agent->host->ending;
+    agent->owes_stop = false;
+    if (stop) {
+        run_event(agent, TASK_STOP, NULL); /* its end comes back here */
+        return;
+    }
+    say_drained(agent);
+    agent_destroy(agent);
+}
+
 enum status script_agent_start(struct script_host *host, uint32_t number, const char *why,
                                struct span *error)
 {
     struct agent *agent = agent_find(host, number);
     ensure(agent != NULL);
-    agent->start = START_RUNNING;
+    agent->start = agent->has_start ? START_RUNNING : START_DONE;
     if (!agent->has_start) return STATUS_OK;
     run_event(agent, TASK_START, why);
     if (agent->start != START_FAILED) return STATUS_OK;
     *error = span_text(host->error.block->bytes);
     return STATUS_SCRIPT;
+}
+
+bool script_agent_starting(struct script_host *host, uint32_t number)
+{
+    const struct agent *agent = agent_find(host, number);
+    return agent && agent->start == START_RUNNING;
+}
+
+static void agent_leave(struct agent *agent)
+{
+    agent->leaving = true;
+    agent->tasks++;
+    agent_release(agent);
+}
+
+void script_agent_retire(struct script_host *host, uint32_t number)
+{
+    struct agent *agent = agent_find(host, number);
+    if (!agent || agent->leaving) return;
+    agent->owes_stop = agent->has_stop;
+    if (agent->tasks > 0 && !agent->staged) agent->retired_ms = host->env.now_ms(host->env.user);
+    agent_leave(agent);
+}
+
+void script_agent_drop(struct script_host *host, uint32_t number)
+{
+    struct agent *agent = agent_find(host, number);
+    if (agent && !agent->leaving) agent_leave(agent);
 }
 
 void script_agent_free(struct script_host *host, uint32_t number)

@@ -112,6 +112,13 @@ static int runtime_root(lua_State *L)
     return 1;
 }
 
+/* runtime.track(path): the script depends on what is, or may come, there. */
+static int runtime_track(lua_State *L)
+{
+    tracked_add(&own_script(L)->files, luaL_checkstring(L, 1));
+    return 0;
+}
+
 static int runtime_policies(lua_State *L)
 {
     const struct script_host *host = own_host(L);
@@ -183,6 +190,7 @@ static const luaL_Reg functions[] = {
     {"json_decode", runtime_json_decode},
     {"place", runtime_place},
     {"root", runtime_root},
+    {"track", runtime_track},
     {"policies", runtime_policies},
     {"getenv", runtime_getenv},
     {"ctx_send", runtime_ctx_send},

@@ -19,6 +19,14 @@ static struct task *delivery_new(struct agent *agent, const struct run *run)
     return task;
 }
 
+static void count_outcome(struct agent *agent, const struct outcome *outcome)
+{
+    if (outcome->kind == OUTCOME_ACK || outcome->kind == OUTCOME_SKIP)
+        agent->handled++;
+    else if (outcome->kind != OUTCOME_DEFER)
+        agent->failed++;
+}
+
 static void post_outcome(struct script_host *host, const struct outcome *outcome)
 {
     struct event event = {.kind = EVENT_OUTCOME, .outcome = outcome};
@@ -148,21 +156,31 @@ static void submit_sends(const struct task *task, const struct outcome *outcome)
         env->post(env->user, &(struct event){.kind = EVENT_SUBMIT, .submit = &outcome->sends[i]});
 }
 
+/* The node is told of a staged agent that has waited: it swaps or refuses it now. */
+static void start_ended(struct task *task, bool ok, struct span text)
+{
+    struct agent *agent = task->agent;
+    struct script_env *env = &task->host->env;
+    agent->start = ok ? START_DONE : START_FAILED;
+    if (agent->staged && task->waited)
+        env->started(env->user, agent->number, ok, text);
+    else if (!ok && task->waited)
+        host_log(task->host, LOG_ERROR, span_text(agent->address), "%.*s", SPAN_ARGS(text));
+}
+
 /* on.start or on.stop: what the engine does not know of. */
 static void event_end(struct task *task, const struct outcome *outcome)
 {
     struct agent *agent = task->agent;
-    const char *what = task->kind == TASK_START ? "on.start" : "on.stop";
     bool ok = outcome->kind == OUTCOME_ACK || outcome->kind == OUTCOME_SKIP;
+    const char *what = task->kind == TASK_START ? "on.start" : "on.stop";
     submit_sends(task, outcome);
-    if (ok && task->kind == TASK_START) agent->start = START_DONE;
-    if (ok) return;
-
-    bool refused = task->kind == TASK_START && agent->start == START_RUNNING;
-    agent->start = START_FAILED;
-    struct span text =
-        error_format(task->host, "%s: %s: %.*s", agent->origin, what, SPAN_ARGS(outcome->reason));
-    if (!refused || task->waited)
+    struct span text = ok ? span_text("")
+                          : error_format(task->host, "%s: %s: %.*s", agent->origin, what,
+                                         SPAN_ARGS(outcome->reason));
+    if (task->kind == TASK_START)
+        start_ended(task, ok, text);
+    else if (!ok)
         host_log(task->host, LOG_ERROR, span_text(agent->address), "%.*s", SPAN_ARGS(text));
 }
 
@@ -170,9 +188,10 @@ void delivery_end(struct task *task, int status, struct turn *turn)
 {
     struct outcome outcome = {.delivery = task->run.delivery, .delay_ms = -1};
     read_end(task, status, turn, &outcome);
-    if (task->kind == TASK_DELIVERY)
+    if (task->kind == TASK_DELIVERY) {
+        count_outcome(task->agent, &outcome);
         post_outcome(task->host, &outcome);
-    else
+    } else
         event_end(task, &outcome);
 }
 
@@ -211,6 +230,7 @@ void script_interrupt(struct script_host *host, uint64_t delivery, enum code cod
     struct task *task = delivery_find(host, delivery);
     if (!task || task->interrupted) return;
     task->interrupted = true;
+    if (code == CODE_TIMEOUT) task->agent->failed++;
     if (task->running) return; /* it ends this turn, or is left when it waits */
     wait_forget(task);
     struct interruption interruption = {task, code};

@@ -14,9 +14,14 @@ uint32_t function_keep(struct script_host *host, lua_State *L, int index, bool w
 {
     lua_pushvalue(L, index);
     int ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    array_reserve(host->functions, host->function_count, host->function_capacity);
-    host->functions[host->function_count++] = (struct function){script_of(L), ref, whole};
-    return (uint32_t)host->function_count;
+    size_t place = 0;
+    while (place < host->function_count && host->functions[place].script) place++;
+    if (place == host->function_count) {
+        array_reserve(host->functions, host->function_count, host->function_capacity);
+        host->function_count++;
+    }
+    host->functions[place] = (struct function){script_of(L), ref, whole};
+    return (uint32_t)place + 1;
 }
 
 const struct function *function_find(const struct script_host *host, uint32_t number)

@@ -42,8 +42,10 @@ static void spare_tasks_free(struct script_host *host)
 
 void script_host_free(struct script_host *host)
 {
+    host->ending = true;
     while (host->tasks) task_drop(host->tasks);
     agents_deinit(host);
+    tracked_clear(&host->failed_files);
     hooks_deinit(host);
     settings_deinit(host);
     functions_deinit(host);

@@ -17,6 +17,7 @@
 #include "core/array.h"
 #include "core/event.h"
 #include "script/script.h"
+#include "script/tracked.h"
 #include "core/slots.h"
 
 enum {
@@ -84,6 +85,7 @@ struct script {
     struct slots deliveries; /* what ctx values point at: tasks */
     struct json_scratch json;
     struct memory memory;
+    struct tracked files; /* that were loaded into it */
     int refs[REF_COUNT];
     const void *tables[REF_COUNT]; /* of metatables: lua_topointer, to recognise them by */
 };
@@ -126,7 +128,9 @@ struct agent {
     struct script_host *host;
     struct script *script;
     bool owns_script; /* loaded from a file: the state lives as long as the agent */
-    bool leaving;
+    bool leaving;     /* freed when its last task has ended */
+    bool owes_stop;   /* ... and on.stop has run then */
+    bool staged;      /* the node decides when on.start has ended */
     uint32_t tasks;
     char *origin, *address;
     int ref, key_ref, dedup_ref; /* LUA_NOREF: none */
@@ -134,7 +138,13 @@ struct agent {
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
     int64_t budget_ms;
-    size_t memory; /* bytes that its own state may hold; 0: any number */
+    size_t memory;               /* bytes that its own state may hold; 0: any number */
+    int64_t loaded_ms;           /* monotonic */
+    int64_t retired_ms;          /* the same, while handlers are in flight; 0: none were */
+    uint64_t handled, failed;    /* deliveries */
+    char *refusal;               /* of the latest generation that was to follow, or NULL */
+    int64_t refused_ms;          /* monotonic */
+    struct tracked refused_from; /* the files of that one */
     struct agent_declaration declaration;
 };
 
@@ -204,6 +214,8 @@ struct script_host {
     struct task *tasks, *spare_tasks;
     struct agent **agents; /* by number - 1 */
     size_t agent_count;
+    struct tracked failed_files; /* of the latest agent that could not be loaded */
+    bool ending;
     struct hook *hooks;
     size_t hook_count;
     uint32_t fact_mask, step_mask;

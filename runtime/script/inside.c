@@ -4,6 +4,8 @@
  * to the request that they belong to. */
 #include "script/host.h"
 
+#include <stdio.h>
+
 static struct script_host *own_host(lua_State *L)
 {
     return host_now(lua_touserdata(L, lua_upvalueindex(1)));
@@ -112,8 +114,11 @@ static int inside_counts(lua_State *L)
 
 /* ---- queues and links ---- */
 
-static void set_agent(lua_State *L, const struct agent_declaration *agent)
+static void set_agent(lua_State *L, struct script_host *host, const struct agent_declaration *agent)
 {
+    struct generation generation;
+    if (script_generation(host, agent->agent, &generation))
+        set_number(L, "generation", generation.number);
     set_number(L, "concurrency", agent->concurrency);
     set_span(L, "profile", span_text(profile_name(agent->profile)));
     set_boolean(L, "dedup", agent->dedup != DEDUP_NONE);
@@ -136,7 +141,7 @@ static void add_queue(void *user, const struct queue_view *view)
     set_number(L, "awaiting", (double)view->awaiting);
     set_number(L, "dead", (double)view->dead);
     set_number(L, "bytes", (double)view->bytes);
-    if (view->served) set_agent(L, &view->agent);
+    if (view->served) set_agent(L, host_now(list->script), &view->agent);
     list_add(list);
 }
 
@@ -188,6 +193,96 @@ static int inside_attached(lua_State *L)
     struct list list = list_begin(L);
     lua_pushnumber(L, (double)engine_attached(own_engine(L), limit, add_attached, &list));
     return 2;
+}
+
+/* ---- generations ---- */
+
+static const char *state_of(const struct generation *generation)
+{
+    if (generation->leaving) return "ending";
+    return generation->staged ? "starting" : "current";
+}
+
+static void set_refusal(struct list *list, const struct generation *generation)
+{
+    if (generation->refusal.size == 0) return;
+    set_span(list->L, "refusal", generation->refusal);
+    set_moment(list, "refused_at", generation->refused_ms);
+}
+
+static void add_generation(void *user, const struct generation *generation)
+{
+    struct list *list = user;
+    lua_State *L = list->L;
+    char hash[17];
+    lua_createtable(L, 0, 12);
+    set_span(L, "address", generation->address);
+    set_number(L, "generation", generation->number);
+    set_span(L, "state", span_text(state_of(generation)));
+    set_span(L, "file", generation->file);
+    if (generation->hash) {
+        snprintf(hash, sizeof hash, "%016llx", (unsigned long long)generation->hash);
+        set_span(L, "hash", span_text(hash));
+    }
+    set_moment(list, "loaded_at", generation->loaded_ms);
+    set_number(L, "in_flight", generation->in_flight);
+    set_number(L, "handled", (double)generation->handled);
+    set_number(L, "failed", (double)generation->failed);
+    set_refusal(list, generation);
+    list_add(list);
+}
+
+/* inside.generations() -> array of generations of agents */
+static int inside_generations(lua_State *L)
+{
+    struct list list = list_begin(L);
+    script_generations(own_host(L), add_generation, &list);
+    return 1;
+}
+
+static void add_result(void *user, const struct reload_result *result)
+{
+    static const char *const names[] = {
+        [RELOAD_DONE] = "reloaded",       [RELOAD_STARTING] = "starting",
+        [RELOAD_CHECKED] = "checked",     [RELOAD_UNCHANGED] = "unchanged",
+        [RELOAD_REFUSED] = "refused",     [RELOAD_NEW] = "new",
+        [RELOAD_UNSETTLED] = "unsettled",
+    };
+    struct list *list = user;
+    lua_State *L = list->L;
+    lua_createtable(L, 0, 8);
+    set_span(L, "result", span_text(names[result->state]));
+    if (result->address.size > 0) set_span(L, "address", result->address);
+    if (result->file.size > 0) set_span(L, "file", result->file);
+    if (result->before) set_number(L, "before", result->before);
+    if (result->after) set_number(L, "after", result->after);
+    set_number(L, "in_flight", result->in_flight);
+    set_number(L, "took_ms", (double)result->took_ms);
+    if (result->reason.size > 0) set_span(L, "reason", result->reason);
+    list_add(list);
+}
+
+/* Loading agents is not what the budget of $node is for. */
+static void spend(const struct script *script, int64_t ms)
+{
+    if (script->turn && script->turn->budget_ms > 0) script->turn->budget_ms += ms;
+}
+
+/* inside.reload(address or nil, dry, unchanged) -> array of results */
+static int inside_reload(lua_State *L)
+{
+    struct script_host *host = own_host(L);
+    struct script_env *env = &host->env;
+    struct reload_request request = {
+        .address = lua_isnoneornil(L, 1) ? span_of(NULL, 0) : span_at(L, 1),
+        .dry = lua_toboolean(L, 2),
+        .unchanged = lua_toboolean(L, 3),
+    };
+    struct list list = list_begin(L);
+    int64_t began_ms = env->now_ms(env->user);
+    if (env->reload) env->reload(env->user, &request, add_result, &list);
+    spend(list.script, env->now_ms(env->user) - began_ms);
+    return 1;
 }
 
 /* ---- dead letters ---- */
@@ -285,9 +380,17 @@ static int inside_pause(lua_State *L)
 int open_inside(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"node", inside_node},       {"counts", inside_counts},     {"queues", inside_queues},
-        {"links", inside_links},     {"attached", inside_attached}, {"letters", inside_letters},
-        {"requeue", inside_requeue}, {"pause", inside_pause},       {NULL, NULL},
+        {"node", inside_node},
+        {"counts", inside_counts},
+        {"queues", inside_queues},
+        {"links", inside_links},
+        {"attached", inside_attached},
+        {"letters", inside_letters},
+        {"requeue", inside_requeue},
+        {"pause", inside_pause},
+        {"generations", inside_generations},
+        {"reload", inside_reload},
+        {NULL, NULL},
     };
     struct script *script = script_of(L);
     lua_newtable(L);

@@ -37,6 +37,38 @@ struct client_options {
     const struct retry_policy *send; /* NULL: default */
 };
 
+/* Which agents are to be loaded again. Borrowed during the call. */
+struct reload_request {
+    struct span address; /* empty: all */
+    bool dry;            /* load and check only */
+    bool unchanged;      /* also when its files have not changed */
+    bool latest;         /* ... since the latest attempt, be it refused or not */
+    int64_t settled_ms;  /* not what was written so recently: it may be half there; 0: all */
+    const char *file;    /* another file than its own, or NULL */
+    lua_State *L;        /* or a value at `index` of it; NULL: none */
+    int index;
+};
+
+enum reload_state {
+    RELOAD_DONE,
+    RELOAD_STARTING,  /* its on.start waits; it takes its place, or does not, when that has ended */
+    RELOAD_CHECKED,   /* dry */
+    RELOAD_UNCHANGED, /* its files are as it read them */
+    RELOAD_REFUSED,
+    RELOAD_NEW,       /* a file that was not there before */
+    RELOAD_UNSETTLED, /* `settled_ms`: look again */
+};
+
+/* Borrowed during the call. */
+struct reload_result {
+    enum reload_state state;
+    struct span address, file;
+    uint32_t before, after; /* generations; after 0: none */
+    uint32_t in_flight;     /* handlers that end on the generation before */
+    int64_t took_ms;
+    struct span reason; /* of a refusal: file, line and what is wrong */
+};
+
 /* A node as $node tells of it. */
 struct node_facts {
     uint8_t role; /* enum role */
@@ -79,6 +111,14 @@ struct script_env {
 
     /* The node's own environment variable (a world's); NULL: the process's. */
     const char *(*getenv)(void *user, const char *name);
+
+    /* on.start of a staged agent has waited and ended now. NULL: no node. */
+    void (*started)(void *user, uint32_t agent, bool ok, struct span reason);
+
+    /* Reload agents. NULL: no node. */
+    size_t (*reload)(void *user, const struct reload_request *request,
+                     void (*each)(void *each_user, const struct reload_result *result),
+                     void *each_user);
 
     /* The program ended: its exit code, or the error text it died of (with traceback). */
     void (*program_done)(void *user, int exit_code, struct span error);
@@ -164,6 +204,76 @@ enum status script_agent_start(struct script_host *host, uint32_t agent, const c
 
 /* Run on.stop (its errors are logged), then forget the agent once its last handler has ended. */
 void script_agent_free(struct script_host *host, uint32_t agent);
+
+/* ---- generations (generation.c) ---- */
+
+/* One generation of an agent. Everything is borrowed during the call. */
+struct generation {
+    uint32_t agent, number; /* its handle; 1 for the first at its address */
+    struct span address, file;
+    bool from_file; /* else it was given as a value, and cannot be loaded again */
+    bool staged, leaving, starting;
+    uint64_t hash;            /* of the files it was made of; 0: of none */
+    int64_t loaded_ms;        /* monotonic */
+    uint32_t in_flight;       /* handlers */
+    uint64_t handled, failed; /* deliveries */
+    struct span refusal;      /* why the latest that was to follow it does not, or empty */
+    int64_t refused_ms;       /* monotonic */
+};
+
+/* All of them, also those whose last handlers have not ended yet. */
+void script_generations(struct script_host *host, void (*each)(void *, const struct generation *),
+                        void *user);
+
+/* Answers false when there is none with this handle. */
+bool script_generation(struct script_host *host, uint32_t agent, struct generation *generation);
+
+/* `fresh` is to follow `agent` at its address: it has the next number, and script_env.started is
+ * called if its on.start waits. */
+void script_agent_stage(struct script_host *host, uint32_t fresh, uint32_t agent);
+
+/* It has taken its place. */
+void script_agent_settle(struct script_host *host, uint32_t agent);
+
+/* Has on.start begun and not ended? */
+bool script_agent_starting(struct script_host *host, uint32_t agent);
+
+/* Another has taken its place (EFFECT_RETIRE): forget it when its last handler has ended and then
+ * on.stop has run. */
+void script_agent_retire(struct script_host *host, uint32_t agent);
+
+/* Forget one that never took its place, without on.stop. */
+void script_agent_drop(struct script_host *host, uint32_t agent);
+
+/* Why `fresh` (0: it could not be loaded, which was the last call) does not follow `agent`: kept
+ * for people. The text is copied. */
+void script_agent_refuse(struct script_host *host, uint32_t agent, uint32_t fresh,
+                         struct span reason);
+
+/* Nothing is loaded this time: `fresh` 0 stands for no files. */
+void script_agent_unloaded(struct script_host *host);
+
+/* Are the files of an agent not as it read them? With `latest`, not as the one read them that was
+ * refused last, if any was. */
+bool script_agent_changed(struct script_host *host, uint32_t agent, bool latest);
+
+/* Have both a file that is not as `agent` read it? */
+bool script_agents_share_change(struct script_host *host, uint32_t agent, uint32_t other);
+
+/* Copy what an agent was made of; 0: the one that could not be loaded last. */
+struct tracked;
+void script_agent_files(struct script_host *host, uint32_t agent, struct tracked *files);
+
+/* Was one of these files written within so many milliseconds? */
+bool script_agent_young(struct script_host *host, uint32_t agent, int64_t age_ms);
+
+/* Is a file that settings or hooks were read from not as it was? Each change is told once: its path
+ * (borrowed until the next call), or NULL. */
+const char *script_node_change(struct script_host *host);
+
+/* The files of all agents and of the latest refused ones, and the node's own. */
+void script_each_file(struct script_host *host, void (*each)(void *user, const char *path),
+                      void *user);
 
 /* ---- effects ---- */
 

@@ -156,6 +156,7 @@ void script_free(struct script *script)
     workers_free(script);
     slots_deinit(&script->deliveries);
     json_deinit(&script->json);
+    tracked_clear(&script->files);
     free(script->root);
     free(script);
 }
@@ -193,7 +194,7 @@ static int load_text(lua_State *L, const char *path, const char *text)
 void state_compile(struct script *script, lua_State *L, const char *path, const char *text,
                    const char *environment)
 {
-    (void)script;
+    if (!text) tracked_add(&script->files, path);
     int status = text ? load_text(L, path, text) : luaL_loadfilex(L, path, "t");
     if (status != 0) lua_error(L);
     push_module(L, "moonpost.strict");

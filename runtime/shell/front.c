@@ -141,7 +141,9 @@ static void wait_run(struct front *front, uint64_t waiter, lua_State *L, int fir
     read_flags(L, first, &options);
     lua_getfield(L, first, "sentinel");
     options.sentinel = lua_toboolean(L, -1);
-    lua_pop(L, 1);
+    lua_getfield(L, first, "watch");
+    options.watch = lua_toboolean(L, -1);
+    lua_pop(L, 2);
     front->service_waiter = waiter;
     front->service = service_start(&front->shell, &options, &complaint);
     if (!front->service)

@@ -175,6 +175,8 @@ static void put_text_line(struct log *log, struct buffer *line, struct span node
     put_fields(line, record->fields);
     put_colour(log, line, "\033[2m");
     put_field(line, "agent", record->agent);
+    if (record->generation > 1 && record->agent.size > 0)
+        put_number(line, "  generation=%lld", record->generation);
     put_field(line, "id", record->id);
     put_colour(log, line, "\033[0m");
     put(line, "\n");

@@ -16,6 +16,7 @@
 #include "shell/door.h"
 #include "shell/orders.h"
 #include "shell/override.h"
+#include "shell/watch.h"
 #include "store/folder.h"
 #include "store/inhand.h"
 #include "store/store_lmdb.h"
@@ -35,6 +36,7 @@ struct service {
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
+    struct watch *watch; /* NULL: not yet, or not any more */
     void (*stopped)(void *user);
     void *user;
 };
@@ -304,9 +306,67 @@ static void say_up(struct service *service)
                 "no agents: there is nothing in agents/*.lua here; name a file: moonpost run FILE");
 }
 
-/* ---- life ---- */
+/* ---- reload ---- */
+
+struct looked {
+    bool changed, unsettled;
+};
+
+static void note_result(void *user, const struct reload_result *result)
+{
+    struct looked *looked = user;
+    looked->changed |= result->state != RELOAD_UNCHANGED;
+    looked->unsettled |= result->state == RELOAD_UNSETTLED;
+}
+
+static void say_settings(struct service *service, const char *path)
+{
+    log_say(&service->shell->log, LOG_WARN, node_name(service->seat->node),
+            "%s has changed; settings and hooks are read at the next start", path);
+}
+
+/* Whoever sends SIGHUP has written what there is to write. */
+static bool look(void *user, bool asked)
+{
+    struct service *service = user;
+    struct node *node = service->seat->node;
+    struct reload_request request = {.latest = !asked, .settled_ms = asked ? 0 : WATCH_QUIET_MS};
+    struct looked looked = {.changed = false};
+    const char *path;
+    node_reload(node, &request, note_result, &looked);
+    while ((path = node_settings_change(node))) say_settings(service, path);
+    if (asked && !looked.changed)
+        log_say(&service->shell->log, LOG_INFO, node_name(node),
+                "reload (SIGHUP): no file of an agent has changed");
+    return looked.unsettled;
+}
+
+static void cannot_watch(void *user, const char *path, int code)
+{
+    struct service *service = user;
+    log_say(&service->shell->log, LOG_WARN, node_name(service->seat->node),
+            "%s cannot be watched: %s; use moonpost reload or kill -HUP", path, uv_strerror(code));
+}
 
 static void watch(struct service *service)
+{
+    struct watch_calls calls = {service, look, cannot_watch};
+    service->watch =
+        watch_open(&service->shell->loop, service->seat->node, service->options->watch, &calls);
+    if (service->options->watch)
+        log_say(&service->shell->log, LOG_INFO, node_name(service->seat->node),
+                "watching the files of its agents");
+}
+
+static void watch_no_more(struct service *service)
+{
+    if (service->watch) watch_close(service->watch);
+    service->watch = NULL;
+}
+
+/* ---- life ---- */
+
+static void guard(struct service *service)
 {
     const struct settings *settings = &service->override.settings;
     struct node *node = service->seat->node;
@@ -323,6 +383,7 @@ static void service_free(struct service *service)
 {
     orders_forget();
     inhand_close(service->inhand);
+    watch_no_more(service);
     override_deinit(&service->override);
     free(service);
 }
@@ -338,6 +399,7 @@ static void on_gone(void *user)
 
 void service_stop(struct service *service)
 {
+    watch_no_more(service);
     seat_drain(service->seat, service->grace_ms, on_gone, service);
 }
 
@@ -355,6 +417,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
     service->shell = shell;
     service->options = options;
     if (begin(service, complaint)) {
+        guard(service);
         say_up(service);
         watch(service);
         node_start(service->seat->node);

@@ -20,6 +20,7 @@ struct service_options {
     struct service_flag flags[SERVICE_FLAGS_MAX];
     size_t flag_count;
     bool sentinel;     /* no files: only doors */
+    bool watch;        /* load agents again when their files are saved */
     long holder;       /* the process that others are to stop if they want the folder */
     uint64_t *charged; /* is told of each attempt charged for a crash; stays borrowed; or NULL */
     void (*stopped)(void *user);

@@ -199,6 +199,40 @@ static int load_agent(lua_State *L)
     return status == STATUS_OK ? 0 : raise_span(L, error);
 }
 
+struct reload_answer {
+    lua_State *L;
+    enum reload_state state;
+};
+
+static void keep_reload(void *user, const struct reload_result *result)
+{
+    struct reload_answer *answer = user;
+    answer->state = result->state;
+    lua_pushlstring(answer->L, result->reason.size ? result->reason.bytes : "",
+                    result->reason.size);
+}
+
+/* world.reload(w, node or nil, address, agent value or path or nil) -> how it ended ("reloaded",
+ * "starting", "refused"), reason; nil: no such agent */
+static int reload_agent(lua_State *L)
+{
+    static const char *const names[] = {
+        [RELOAD_DONE] = "reloaded", [RELOAD_STARTING] = "starting", [RELOAD_REFUSED] = "refused"};
+    struct world_state *state = check_state(L);
+    struct node *node = world_node_of(check_node(L, state, 2));
+    struct reload_request request = {.address = check_span(L, 3), .unchanged = true};
+    struct reload_answer answer = {.L = L};
+    if (lua_istable(L, 4)) {
+        request.L = L;
+        request.index = 4;
+    } else
+        request.file = luaL_optstring(L, 4, NULL);
+    if (node_reload(node, &request, keep_reload, &answer) == 0) return 0;
+    lua_pushstring(L, names[answer.state]);
+    lua_insert(L, -2);
+    return 2;
+}
+
 static int add_hook(lua_State *L)
 {
     struct world_state *state = check_state(L);
@@ -504,6 +538,7 @@ int luaopen_moonpost_world(lua_State *L)
         {"setenv", setenv_},
         {"node", add_node},
         {"load", load_agent},
+        {"reload", reload_agent},
         {"hook", add_hook},
         {"send", send_message},
         {"receipt", get_receipt},

@@ -1,5 +1,5 @@
 --- Random worlds: nodes that link and lose each other, envelopes that get lost, handlers that fail, wait
---- and give up. Every message must end with a reason, and every receipt must be true.
+--- and give up, agents that are loaded again, well or not. Every message must end with a reason, and every receipt must be true.
 ---
 ---     build/sim spec/sim/random.lua --seeds N     seeds 1..N
 ---     build/sim spec/sim/random.lua --seed N      one, with every line of its log
@@ -37,7 +37,17 @@ local HANDLERS = {
 }
 local DOINGS = { "ack", "ack", "ack", "ack", "slow", "fail_once", "always_fails", "defer", "reject", "skip", "too_slow" }
 
-local function agent_of(draw, address)
+local STARTS = {
+  function() end,
+  function() moonpost.sleep "4s" end,
+  function() error("no database", 0) end,
+  function()
+    moonpost.sleep "1s"
+    error("no database after all", 0)
+  end,
+}
+
+local function agent_of(draw, address, start)
   local deferred = {}
   return moonpost.agent {
     address = address,
@@ -45,7 +55,10 @@ local function agent_of(draw, address)
     timeout = "10s",
     retry = { attempts = draw(4), first = "500ms", jitter = 0.1 },
     dedup = draw(2) == 1 and { ttl = "24h" } or "none",
-    on = { message = function(ctx, msg) return HANDLERS[msg.body](ctx, msg, deferred) end },
+    on = {
+      message = function(ctx, msg) return HANDLERS[msg.body](ctx, msg, deferred) end,
+      start = start,
+    },
   }
 end
 
@@ -86,6 +99,12 @@ local function disturb(world, draw)
   else
     world:delay(pair[1], pair[2], draw(2) == 1 and 0 or draw(1500) / 1000)
   end
+end
+
+local function reload(world, draw)
+  local here = draw(2) == 1
+  local address, node = here and "a@owner" or "b@hub", here and "owner" or "hub"
+  world:reload(address, agent_of(draw, address, STARTS[draw(#STARTS)]), { node = node })
 end
 
 local function send_one(world, draw, sent)
@@ -160,6 +179,7 @@ function random.run(seed)
     for _ = 1, 10 + draw(30) do
       send_one(world, draw, sent)
       if draw(3) == 1 then disturb(world, draw) end
+      if draw(5) == 1 then reload(world, draw) end
       world:advance(draw(2000) / 1000)
     end
     clear_up(world, weather)

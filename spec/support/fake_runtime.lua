@@ -25,6 +25,7 @@ function runtime.clock() return fake.monotonic end
 function runtime.random() return table.remove(fake.randoms, 1) or 0.5 end
 function runtime.place() return fake.at end
 function runtime.root() return fake.folder end
+function runtime.track() end
 function runtime.policies() return fake.policies or { "policies/*.lua" } end
 function runtime.getenv(name)
   if name:find("^MOONPOST_") then return fake.variables[name] end

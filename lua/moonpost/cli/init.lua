@@ -15,6 +15,8 @@ local COMMANDS = {
   require "moonpost.cli.status",
   require "moonpost.cli.dlq",
   require "moonpost.cli.queue",
+  require "moonpost.cli.reload",
+  require "moonpost.cli.generations",
   require "moonpost.cli.exec",
   require "moonpost.cli.test",
   require "moonpost.cli.example",
@@ -25,7 +27,7 @@ local COMMANDS = {
 
 -- Names of the API that this version refuses.
 local LATER = {}
-for name in ([[new sim check doctor publish call stream metrics trace tail reload generations
+for name in ([[new sim check doctor publish call stream metrics trace tail
   policy config choose completion]]):gmatch("%S+") do
   LATER[name] = true
 end

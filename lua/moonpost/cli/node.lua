@@ -14,7 +14,6 @@ node.FLAGS = {
   { name = "store", value = "STORE", help = "memory, or the folder of a store on disk" },
   { name = "sync", value = "SYNC", help = "commit, or relaxed: a power cut may undo the last commits" },
   { name = "no-respawn", help = "do not start the node again when it crashes or its store fails" },
-  { name = "watch", help = "", not_yet = true },
   { name = "fault", value = "FAULT", help = "", not_yet = true },
 }
 
@@ -39,6 +38,7 @@ function node.run(command, request, options)
   local answer = shell.run {
     files = request.files,
     sentinel = request.sentinel,
+    watch = options.watch,
     flags = overrides(options, request.doors),
   }
   if answer.reason then term.complain(command, answer.reason) end

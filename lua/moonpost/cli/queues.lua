@@ -14,6 +14,7 @@ local function columns(head)
     { key = "dead", head = "DEAD", right = true },
     { key = "size", head = "SIZE", right = true, optional = true },
     { key = "oldest", head = "OLDEST", right = true, optional = true },
+    { key = "generation", head = "GENERATION", right = true, optional = true },
     { key = "note", head = "", optional = true },
   }
 end
@@ -28,6 +29,7 @@ end
 local function row_of(queue)
   local row = { address = queue.address, note = note_of(queue) }
   for _, key in ipairs { "waiting", "leased", "deferred", "awaiting", "dead" } do row[key] = words.count(queue[key]) end
+  if (queue.generation or 1) > 1 then row.generation = words.count(queue.generation) end
   if queue.bytes > 0 then row.size = words.size(queue.bytes) end
   if queue.oldest_at then row.oldest = words.age(queue.oldest_at) end
   return row

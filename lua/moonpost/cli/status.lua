@@ -85,6 +85,13 @@ local function show(status)
   end
 end
 
+local function show_refusals(status)
+  for _, refused in ipairs(status.refused) do
+    term.note(("\nreload of %s refused %s ago, generation %d keeps running:\n  %s"):format(refused.address,
+      words.age(refused.at), refused.generation, refused.reason))
+  end
+end
+
 local function hint(status)
   local dead = 0
   for _, list in ipairs { status.mailboxes, status.outboxes } do
@@ -114,6 +121,7 @@ return {
         return
       end
       show(status)
+      show_refusals(status)
       hint(status)
     end)
   end,

@@ -29,6 +29,17 @@ function inside.attached(limit) end
 ---@return number|nil after where to go on
 function inside.letters(query) end
 
+--- Generations of agents, also those whose last handlers have not ended.
+---@return table[] see struct generation
+function inside.generations() end
+
+--- Load agents again.
+---@param address string|nil nil: all
+---@param dry boolean|nil load and check only
+---@param unchanged boolean|nil also agents whose files have not changed
+---@return table[] results, see struct reload_result
+function inside.reload(address, dry, unchanged) end
+
 --- A dead letter goes back right after this request.
 ---@param request number
 ---@param handle string of the letter

@@ -43,6 +43,10 @@ function runtime.place() end
 ---@return string folder of the project; "." by default
 function runtime.root() end
 
+--- This state depends on what is, or may come, at this path.
+---@param path string
+function runtime.track(path) end
+
 ---@return string[] files and globs of the settings' `policies`
 function runtime.policies() end
 

@@ -1,0 +1,69 @@
+/* What the files of a node share; private to the folder. */
+#ifndef MOONPOST_NODE_PARTS_H
+#define MOONPOST_NODE_PARTS_H
+
+#include "node/node.h"
+#include "node/post.h"
+#include "store/identity.h"
+
+struct shown;
+struct newcomer;
+
+struct node {
+    struct node_io io;
+    struct node_options options;
+    struct engine *engine;
+    struct script_host *host;
+    bool host_is_borrowed;
+    struct store *store;
+    struct identity identity; /* epoch 0: the store has none, it lives as long as the process */
+    struct settings settings; /* its texts live in the host that loaded them */
+    char *name;
+    uint64_t random;
+    struct post posts[2];
+    unsigned filling; /* which of the two takes events now */
+    struct effects effects;
+    struct shown *shown; /* frames that leave with this step, not shown yet */
+    bool stepping;
+    bool told_ready;
+    int64_t started_ms;
+    uint32_t *agents; /* those that are delivered to */
+    size_t agent_count, agent_capacity;
+    uint32_t *starting; /* staged: their on.start waits */
+    size_t starting_count, starting_capacity;
+    struct newcomer *newcomers; /* files that were to be agents and are not */
+    size_t newcomer_count, newcomer_capacity;
+    bool stopping;
+    uint32_t hook_facts, hook_steps;
+    void (*see)(void *user, const struct fact *fact);
+    bool (*answered)(void *user, uint64_t waiter, const struct answer *answer);
+    void *see_user;
+};
+
+/* Deliver to this agent, which nobody else has the address of, after on.start. */
+enum status node_agent_up(struct node *node, uint32_t agent, struct span *error);
+
+/* Deliver to what `agent` declares from the next step on. */
+void node_deliver_to(struct node *node, uint32_t agent);
+
+/* Relative paths in the settings begin here. */
+const char *node_root(const struct node *node);
+
+/* A path of the settings, as it is from here. */
+void node_path(const struct node *node, struct span path, char *out, size_t size);
+
+/* Call with every file that a name or glob of the settings stands for, in sorted order, as long as
+ * the answer is true. */
+bool node_each_match(const struct node *node, struct span pattern, bool must_match,
+                     bool (*each)(void *user, const char *path), void *user);
+
+/* ---- reload.c ---- */
+
+/* On.start of a staged agent has ended. */
+void reload_started(struct node *node, uint32_t agent, bool ok, struct span reason);
+
+/* The node stops: nobody takes anybody's place any more. */
+void reload_stop(struct node *node);
+void reload_free(struct node *node);
+
+#endif
