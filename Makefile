@@ -7,6 +7,7 @@
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
+# make rock       a source rock, in build/rock
 # make format     let clang-format decide
 # make functions  how long the C functions are
 # make pure       what the core asks of the outside
@@ -17,14 +18,16 @@
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
 TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
-CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
+CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format luarocks
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/moonpost
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 SEEDS   ?= 300
+VERSION  = $(shell sed -n 's/.*VERSION = "\(.*\)".*/\1/p' lua/moonpost/init.lua)
 
 CC           = gcc
 OUT          = build/$(BUILD)
@@ -54,17 +57,13 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim bench install rock format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
 
 found:
-	@[ "$(FOUND)" = yes ] || { echo "moonpost: LuaJIT, libuv, jansson and LMDB are needed to build." >&2; \
-	  echo "  Debian, Ubuntu  apt-get install $(BUILD_PACKAGES)" >&2; \
-	  echo "  Fedora          dnf install gcc make pkgconf luajit-devel libuv-devel jansson-devel lmdb-devel" >&2; \
-	  echo "  Arch            pacman -S gcc make pkgconf luajit libuv jansson lmdb" >&2; \
-	  echo "  Alpine          apk add build-base pkgconf luajit-dev libuv-dev jansson-dev lmdb-dev" >&2; exit 1; }
+	@[ "$(FOUND)" = yes ] || sh scripts/build/missing.sh
 
 # build/moonpost is the executable of the build that was made last.
 link: $(OUT)/bin/moonpost $(OUT)/bin/sim
@@ -133,10 +132,17 @@ sim: all
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
 
+# UNITDIR= leaves the systemd unit out.
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
-	mkdir -p $(DESTDIR)$(DATADIR)
-	cp -R examples scripts lua/moonpost/meta $(DESTDIR)$(DATADIR)/
+	mkdir -p $(DESTDIR)$(DATADIR)/scripts
+	cp -R examples lua/moonpost/meta $(DESTDIR)$(DATADIR)/
+	cp -R scripts/node.lua scripts/agents scripts/hooks scripts/policies $(DESTDIR)$(DATADIR)/scripts/
+	[ -z "$(UNITDIR)" ] || { mkdir -p $(DESTDIR)$(UNITDIR) && \
+	  sed 's|@BINDIR@|$(BINDIR)|' scripts/systemd/moonpost@.service >$(DESTDIR)$(UNITDIR)/moonpost@.service; }
+
+rock:
+	@sh scripts/build/rock.sh $(VERSION) build/rock
 
 format:
 	clang-format -i $(sources)
