@@ -14,6 +14,7 @@
 #include "core/ensure.h"
 #include "shell/clock.h"
 #include "shell/door.h"
+#include "shell/notify.h"
 #include "shell/override.h"
 #include "store/folder.h"
 #include "store/store_lmdb.h"
@@ -31,6 +32,7 @@ struct service {
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
+    struct notify *notify; /* NULL: no service manager listens */
     void (*stopped)(void *user);
     void *user;
 };
@@ -283,6 +285,7 @@ static void say_up(struct service *service)
 
 static void service_free(struct service *service)
 {
+    notify_close(service->notify);
     override_deinit(&service->override);
     free(service);
 }
@@ -298,7 +301,17 @@ static void on_gone(void *user)
 
 void service_stop(struct service *service)
 {
+    notify_stopping(service->notify);
     seat_close(service->seat, on_gone, service);
+}
+
+static void tell_manager(struct service *service)
+{
+    char status[256];
+    struct span name = node_name(service->seat->node);
+    snprintf(status, sizeof status, "node %.*s is up", SPAN_ARGS(name));
+    service->notify = notify_open(&service->shell->loop);
+    notify_ready(service->notify, service->options->holder, status);
 }
 
 static bool begin(struct service *service, struct complaint *complaint)
@@ -317,6 +330,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
     if (begin(service, complaint)) {
         say_up(service);
         node_start(service->seat->node);
+        tell_manager(service);
         service->stopped = options->stopped;
         service->user = options->user;
         service->options = NULL;
