@@ -7,6 +7,7 @@
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
+# make reference  docs/reference.md, from the editor types
 # make rock       a source rock, in build/rock
 # make format     let clang-format decide
 # make functions  how long the C functions are
@@ -57,7 +58,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim bench install rock format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -143,6 +144,9 @@ install: all
 
 rock:
 	@sh scripts/build/rock.sh $(VERSION) build/rock
+
+reference: all
+	@build/moonpost exec scripts/build/reference.lua >docs/reference.new && mv docs/reference.new docs/reference.md
 
 format:
 	clang-format -i $(sources)
