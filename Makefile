@@ -136,8 +136,9 @@ bench: all
 # UNITDIR= leaves the systemd unit out.
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
-	mkdir -p $(DESTDIR)$(DATADIR)/scripts
-	cp -R examples lua/moonpost/meta $(DESTDIR)$(DATADIR)/
+	mkdir -p $(DESTDIR)$(DATADIR)/scripts $(DESTDIR)$(DATADIR)/meta
+	cp -R examples $(DESTDIR)$(DATADIR)/
+	cp lua/moonpost/meta/moonpost.lua lua/moonpost/meta/test.lua $(DESTDIR)$(DATADIR)/meta/
 	cp -R scripts/node.lua scripts/agents scripts/hooks scripts/policies $(DESTDIR)$(DATADIR)/scripts/
 	[ -z "$(UNITDIR)" ] || { mkdir -p $(DESTDIR)$(UNITDIR) && \
 	  sed 's|@BINDIR@|$(BINDIR)|' scripts/systemd/moonpost@.service >$(DESTDIR)$(UNITDIR)/moonpost@.service; }

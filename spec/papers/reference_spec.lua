@@ -65,6 +65,14 @@ describe("the types that editors show", function()
     end
   end)
 
+  it("name no class that they do not declare", function()
+    for class in types:gmatch("moonpost%.(%u%w+)") do
+      local there = types:find("---@class moonpost." .. class .. "\n", 1, true)
+        or types:find("---@alias moonpost." .. class .. " ", 1, true)
+      assert.truthy(there, class)
+    end
+  end)
+
   it("have every option of a send", function()
     assert.same({ "at", "await", "delay", "expires", "headers", "id", "key", "method", "profile", "retry", "timeout" },
       fields_of "SendOptions")

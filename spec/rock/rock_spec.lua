@@ -13,9 +13,18 @@ package = "greeting"
 version = "1-1"
 source = { url = "git+file://." }
 dependencies = { "lua == 5.1" }
-build = { type = "builtin", modules = { greeting = "greeting.lua" } }
+build = { type = "builtin", modules = { greeting = "greeting.lua", ["greeting.word"] = "word.c" } }
 ]],
-  ["greeting.lua"] = 'return { word = "WORD" }\n',
+  ["greeting.lua"] = 'return { word = require "greeting.word" }\n',
+  ["word.c"] = [[
+#include <lua.h>
+int luaopen_greeting_word(lua_State *L);
+int luaopen_greeting_word(lua_State *L)
+{
+    lua_pushliteral(L, "WORD");
+    return 1;
+}
+]],
 }
 
 local PROJECT = {
@@ -46,10 +55,10 @@ describe("the rock", function()
 
   local function executable(tree) return home .. "/" .. tree .. "/bin/moonpost" end
 
-  -- A rock made here, which says `word`.
+  -- A rock made here, in Lua and C, which says `word`.
   local function install_greeting(tree, word)
     local folder = node.folder(ROCK)
-    shell.must(("sed -i s/WORD/%s/ greeting.lua"):format(word), folder)
+    shell.must(("sed -i s/WORD/%s/ word.c"):format(word), folder)
     luarocks(tree, "make", folder)
     node.remove(folder)
   end
@@ -120,7 +129,8 @@ describe("the rock", function()
     luarocks("source", "remove moonpost")
     assert.equal("", shell.must("find source -type f ! -name manifest*", home))
     luarocks("made", "remove moonpost")
-    assert.equal("made/share/lua/5.1/greeting.lua\n", shell.must("find made -type f -path '*share*'", home))
+    assert.equal("made/lib/lua/5.1/greeting/word.so\nmade/share/lua/5.1/greeting.lua\n",
+      shell.must("find made -type f -path '*lua/5.1*' | sort", home))
     assert.equal("", shell.must("find made -name 'moonpost*'", home))
   end)
 end)

@@ -34,6 +34,10 @@ local moonpost = {}
 ---@field start? fun(ctx: moonpost.Ctx, why: "boot"|"reload") before the first delivery; raising refuses the start
 ---@field stop? fun(ctx: moonpost.Ctx) after the last
 
+--- A checked declaration.
+---@class moonpost.Agent
+---@field address string
+
 --- Check an agent's declaration; a file returns what this answers.
 ---@param fields moonpost.AgentFields
 ---@return moonpost.Agent agent
@@ -79,6 +83,11 @@ function ctx:call(to, body, options) end
 ---@field headers table<string, string> names in lower case
 ---@field body any plain data
 ---@field sent_at number epoch seconds
+
+--- What a handler says of its message instead of a result.
+---@class moonpost.Outcome
+---@field outcome "retry"|"defer"|"reject"|"skip"
+---@field reason string
 
 --- Roll back and try again: after `delay`, or when the policy says. Return it, or `error()` it from any depth.
 ---@param reason string
@@ -299,6 +308,9 @@ function policy:schedule() end
 ---@field to "upstream"|"downstream"|"local"
 ---@field link string|nil
 ---@field node string
+
+--- A checked declaration.
+---@class moonpost.Hook
 
 --- Check a hook's declaration; a file in `hooks/` returns what this answers.
 ---@param fields moonpost.HookFields
