@@ -14,6 +14,8 @@
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
+# make reference  docs/reference.md, from the editor types
+# make rock       a source rock, in build/rock
 # make format     let clang-format decide
 # make functions  how long the C functions are
 # make pure       what the core asks of the outside
@@ -24,7 +26,7 @@
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
 TEST_PACKAGES  = $(BUILD_PACKAGES) lua-busted
-CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format
+CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format luarocks
 
 # For the power cuts, which are skipped without it.
 PROOF_PACKAGES = libfuse3-dev
@@ -33,8 +35,10 @@ BUILD   ?= release
 PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/moonpost
+UNITDIR ?= $(PREFIX)/lib/systemd/system
 DESTDIR ?=
 SEEDS   ?= 300
+VERSION  = $(shell sed -n 's/.*VERSION = "\(.*\)".*/\1/p' lua/moonpost/init.lua)
 
 CC           = gcc
 OUT          = build/$(BUILD)
@@ -64,17 +68,13 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
 
 found:
-	@[ "$(FOUND)" = yes ] || { echo "moonpost: LuaJIT, libuv, jansson and LMDB are needed to build." >&2; \
-	  echo "  Debian, Ubuntu  apt-get install $(BUILD_PACKAGES)" >&2; \
-	  echo "  Fedora          dnf install gcc make pkgconf luajit-devel libuv-devel jansson-devel lmdb-devel" >&2; \
-	  echo "  Arch            pacman -S gcc make pkgconf luajit libuv jansson lmdb" >&2; \
-	  echo "  Alpine          apk add build-base pkgconf luajit-dev libuv-dev jansson-dev lmdb-dev" >&2; exit 1; }
+	@[ "$(FOUND)" = yes ] || sh scripts/build/missing.sh
 
 # build/moonpost is the executable of the build that was made last.
 link: $(OUT)/bin/moonpost $(OUT)/bin/sim
@@ -191,10 +191,21 @@ stops: all
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
 
+# UNITDIR= leaves the systemd unit out.
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
-	mkdir -p $(DESTDIR)$(DATADIR)
-	cp -R examples scripts lua/moonpost/meta $(DESTDIR)$(DATADIR)/
+	mkdir -p $(DESTDIR)$(DATADIR)/scripts $(DESTDIR)$(DATADIR)/meta
+	cp -R examples $(DESTDIR)$(DATADIR)/
+	cp lua/moonpost/meta/moonpost.lua lua/moonpost/meta/test.lua $(DESTDIR)$(DATADIR)/meta/
+	cp -R scripts/node.lua scripts/agents scripts/hooks scripts/policies $(DESTDIR)$(DATADIR)/scripts/
+	[ -z "$(UNITDIR)" ] || { mkdir -p $(DESTDIR)$(UNITDIR) && \
+	  sed 's|@BINDIR@|$(BINDIR)|' scripts/systemd/moonpost@.service >$(DESTDIR)$(UNITDIR)/moonpost@.service; }
+
+rock:
+	@sh scripts/build/rock.sh $(VERSION) build/rock
+
+reference: all
+	@build/moonpost exec scripts/build/reference.lua >docs/reference.new && mv docs/reference.new docs/reference.md
 
 format:
 	clang-format -i $(sources)

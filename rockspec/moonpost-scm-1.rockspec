@@ -14,6 +14,7 @@ simulator, in which you test your agents in virtual time.]],
   license = "MIT",
 }
 supported_platforms = { "linux" }
+-- No rock is needed. Not "luajit": where LuaJIT is a beta, luarocks takes it for older than 2.1.
 dependencies = { "lua == 5.1" }
 external_dependencies = {
   LUAJIT = { header = "luajit-2.1/luajit.h", library = "luajit-5.1" },
@@ -31,5 +32,8 @@ build = {
     PREFIX = "$(PREFIX)",
     BINDIR = "$(BINDIR)",
     DATADIR = "$(PREFIX)/share/moonpost",
+    UNITDIR = "", -- a unit is of the system, not of a tree of rocks
   },
 }
+-- `luarocks test`; needs busted, as a rock or as the system's package.
+test = { type = "command", command = "sh scripts/build/specs.sh build/moonpost" }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "script/embedded.h"
+#include "script/rocks.h"
 
 /* The collector begins anew when a state has grown to so many percent of what it held on to.
  * Marking the library again and again was a tenth of a small handler's time at Lua's 200. */
@@ -102,6 +103,7 @@ static void open_state(struct script *script)
     script->refs[REF_ARRAY] = luaL_ref(L, LUA_REGISTRYINDEX);
     turn_register(L, script);
     add_searcher(L);
+    rocks_register(L, script->root);
     lua_gc(L, LUA_GCSETPAUSE, GC_PAUSE);
     script_preload(script, "moonpost.runtime", open_runtime);
     if (script->kind == SCRIPT_NODE) script_preload(script, "moonpost.inside", open_inside);

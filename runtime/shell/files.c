@@ -143,6 +143,12 @@ static int copy_one(const char *from, const char *to)
     return S_ISREG(at.st_mode) ? copy_file(from, to, &at) : 0;
 }
 
+int files_make_folder(lua_State *L)
+{
+    const char *path = luaL_checkstring(L, 1);
+    return mkdir(path, 0777) == 0 ? push_done(L) : bind_fail_errno(L, path, errno);
+}
+
 int files_copy_tree(lua_State *L)
 {
     const char *from = luaL_checkstring(L, 1), *to = luaL_checkstring(L, 2);

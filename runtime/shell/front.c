@@ -349,6 +349,7 @@ static void front_preload(struct front *front, struct script *script)
                                          {"list", files_list},
                                          {"kind", files_kind},
                                          {"remove_tree", files_remove_tree},
+                                         {"make_folder", files_make_folder},
                                          {"copy_tree", files_copy_tree},
                                          {"cwd", files_cwd},
                                          {"exe", files_exe},

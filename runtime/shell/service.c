@@ -14,6 +14,7 @@
 #include "core/ensure.h"
 #include "shell/clock.h"
 #include "shell/door.h"
+#include "shell/notify.h"
 #include "shell/orders.h"
 #include "shell/override.h"
 #include "shell/watch.h"
@@ -36,7 +37,8 @@ struct service {
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
-    struct watch *watch; /* NULL: not yet, or not any more */
+    struct watch *watch;   /* NULL: not yet, or not any more */
+    struct notify *notify; /* NULL: no service manager listens */
     void (*stopped)(void *user);
     void *user;
 };
@@ -384,6 +386,7 @@ static void service_free(struct service *service)
     orders_forget();
     inhand_close(service->inhand);
     watch_no_more(service);
+    notify_close(service->notify);
     override_deinit(&service->override);
     free(service);
 }
@@ -399,8 +402,18 @@ static void on_gone(void *user)
 
 void service_stop(struct service *service)
 {
+    notify_stopping(service->notify);
     watch_no_more(service);
     seat_drain(service->seat, service->grace_ms, on_gone, service);
+}
+
+static void tell_manager(struct service *service)
+{
+    char status[256];
+    struct span name = node_name(service->seat->node);
+    snprintf(status, sizeof status, "node %.*s is up", SPAN_ARGS(name));
+    service->notify = notify_open(&service->shell->loop);
+    notify_ready(service->notify, service->options->holder, status);
 }
 
 static bool begin(struct service *service, struct complaint *complaint)
@@ -421,6 +434,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
         say_up(service);
         watch(service);
         node_start(service->seat->node);
+        tell_manager(service);
         service->stopped = options->stopped;
         service->user = options->user;
         service->options = NULL;

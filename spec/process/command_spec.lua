@@ -174,7 +174,7 @@ describe("the command line", function()
   end)
 
   it("has a help for each command that fits a screen and has an example", function()
-    for _, command in ipairs { "run", "sentinel", "send", "exec", "test", "example", "bench", "status", "dlq", "queue",
+    for _, command in ipairs { "new", "run", "sentinel", "send", "exec", "test", "example", "bench", "status", "dlq", "queue",
       "version" } do
       local output, code = node.run({ "help", command }, folder)
       local _, lines = output:gsub("\n", "\n")

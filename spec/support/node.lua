@@ -43,12 +43,12 @@ end
 local function command(words, folder, variables)
   local parts = { "cd " .. quoted(folder) .. " &&" }
   for name, value in pairs(variables or {}) do parts[#parts + 1] = name .. "=" .. quoted(value) end
-  parts[#parts + 1] = quoted(node.executable())
+  parts[#parts + 1] = quoted(words.executable or node.executable())
   for _, word in ipairs(words) do parts[#parts + 1] = quoted(word) end
   return table.concat(parts, " ")
 end
 
---- Run `moonpost` with these words to its end.
+--- Run `moonpost` with these words to its end; `words.executable` names another than the one that runs this.
 ---@return string output standard output and error together
 ---@return integer code
 function node.run(words, folder, variables)

@@ -9,6 +9,7 @@ local cli = {}
 local USAGE = 2
 
 local COMMANDS = {
+  require "moonpost.cli.new",
   require "moonpost.cli.run",
   require "moonpost.cli.sentinel",
   require "moonpost.cli.send",
@@ -27,7 +28,7 @@ local COMMANDS = {
 
 -- Names of the API that this version refuses.
 local LATER = {}
-for name in ([[new sim check doctor publish call stream metrics trace tail
+for name in ([[sim check doctor publish call stream metrics trace tail
   policy config choose completion]]):gmatch("%S+") do
   LATER[name] = true
 end

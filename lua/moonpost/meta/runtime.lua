@@ -70,30 +70,4 @@ function runtime.message_complete(value) end
 ---@return string id
 function runtime.ctx_send(ctx, send) end
 
---- A delivery. Verbs are in moonpost/ctx.lua.
----@class moonpost.Ctx
----@field address string
----@field node string
----@field generation integer
----@field key string|nil
----@field attempt integer 1 for the first delivery to a handler
----@field last boolean the policy gives no other
----@field transmission integer above 1: it may be a duplicate
----@field profile string
----@field expires number|nil epoch seconds
----@field requeues integer
----@field send fun(self: moonpost.Ctx, to: string, body: any, options: table|nil): string
----@field call fun(self: moonpost.Ctx, to: string, body: any, options: table|nil): any
-
---- A message: a private copy for each delivery.
----@class moonpost.Msg
----@field id string
----@field to string
----@field from string
----@field key string|nil
----@field method string|nil
----@field headers table<string, string>
----@field body any
----@field sent_at number epoch seconds
-
 return runtime

@@ -1,4 +1,5 @@
 --- Where scenarios are, and what their scenario.lua says.
+local installed = require "moonpost.installed"
 local nearest = require "moonpost.nearest"
 local shape = require "moonpost.shape"
 local shell = require "moonpost.shell"
@@ -13,19 +14,12 @@ local function parent(path, levels)
   return path
 end
 
--- The build tree's own, those of an installation, or what the environment names.
-local function places()
-  local named = os.getenv "MOONPOST_EXAMPLES"
-  if named and named ~= "" then return { named } end
-  local exe = shell.exe()
-  return { parent(exe, 4) .. "/examples", parent(exe, 2) .. "/share/moonpost/examples" }
-end
-
+-- Those that come with the executable, or what the environment names.
 local function root()
-  local tried = places()
-  for _, place in ipairs(tried) do
-    if shell.kind(place) == "folder" then return place end
-  end
+  local named = os.getenv "MOONPOST_EXAMPLES"
+  local place, tried = named, { named }
+  if not named or named == "" then place, tried = installed.folder "examples" end
+  if place and shell.kind(place) == "folder" then return place end
   return nil, "no scenarios here; looked in " .. table.concat(tried, " and ")
 end
 

@@ -1,0 +1,457 @@
+---@meta moonpost
+
+--- Everything that scripts get from `require "moonpost"`. Durations are seconds or texts such as `"250ms"`, `"5s"`, `"2m"`,
+--- `"24h"`, `"7d"`; moments are epoch seconds or ISO 8601 with an offset; sizes are bytes or `"64K"`, `"256M"`, `"1G"`.
+--- What is answered is always a number.
+---@class moonpost
+---@field VERSION string
+---@field null lightuserdata JSON's null; in a map it arrives as an absent key, in a list it stays
+local moonpost = {}
+
+---@alias moonpost.Duration number|string
+---@alias moonpost.Moment number|string
+---@alias moonpost.Size integer|string
+---@alias moonpost.Profile "at-least-once"|"at-most-once"
+
+-- ---- Agents ----
+
+--- What `moonpost.agent` takes.
+---@class moonpost.AgentFields
+---@field address string `"name@domain"`; one agent per address and node
+---@field on? moonpost.On what is called
+---@field methods? table<string, fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ...> for messages with that `method`; a name with a leading `_` answers only the agent itself
+---@field profile? moonpost.Profile the least it asks of senders; `"at-least-once"`
+---@field key? fun(msg: moonpost.Msg): string instead of the message's own key
+---@field concurrency? integer deliveries side by side, 1 to 1024; 8
+---@field timeout? moonpost.Duration of one delivery, waiting included; then it fails with `TIMEOUT`; `"30s"`
+---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
+---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
+---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
+---@field dedup? moonpost.DedupFields|"none"|string which messages are the same; `"none"`
+
+--- An agent's functions.
+---@class moonpost.On
+---@field message? fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ... for messages without a method. Returns nothing or a result: acknowledged. Returns `nil, reason` or raises: rolled back and tried again
+---@field start? fun(ctx: moonpost.Ctx, why: "boot"|"reload") before the first delivery; raising refuses the start
+---@field stop? fun(ctx: moonpost.Ctx) after the last
+
+--- A checked declaration.
+---@class moonpost.Agent
+---@field address string
+
+--- Check an agent's declaration; a file returns what this answers.
+---@param fields moonpost.AgentFields
+---@return moonpost.Agent agent
+function moonpost.agent(fields) end
+
+-- ---- In a handler ----
+
+--- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
+---@class moonpost.Ctx
+---@field address string of the agent
+---@field node string the node's name
+---@field generation integer of the script
+---@field key string|nil the key in force
+---@field attempt integer 1 for the first delivery to a handler
+---@field last boolean the policy gives no other attempt
+---@field transmission integer how many times the sender has sent it; above 1 it may be a duplicate
+---@field profile moonpost.Profile in force for this message
+---@field expires number|nil epoch seconds; nobody wants it afterwards
+---@field requeues integer how often it came back from the dead letters
+local ctx = {}
+
+--- Send a message when this delivery commits; a delivery that fails sends nothing.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return string id
+function ctx:send(to, body, options) end
+
+--- Ask, at once, and wait for the result. Raises the receipt's code, or `TIMEOUT`.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return any result
+function ctx:call(to, body, options) end
+
+--- A message: a private copy for each delivery.
+---@class moonpost.Msg
+---@field id string unique among all senders to this address; a resend and a requeue keep it
+---@field to string
+---@field from string
+---@field key string|nil
+---@field method string|nil
+---@field headers table<string, string> names in lower case
+---@field body any plain data
+---@field sent_at number epoch seconds
+
+--- What a handler says of its message instead of a result.
+---@class moonpost.Outcome
+---@field outcome "retry"|"defer"|"reject"|"skip"
+---@field reason string
+
+--- Roll back and try again: after `delay`, or when the policy says. Return it, or `error()` it from any depth.
+---@param reason string
+---@param options? { delay?: moonpost.Duration }
+---@return moonpost.Outcome outcome
+function moonpost.retry(reason, options) end
+
+--- Roll back; not now. Costs no attempt.
+---@param reason string
+---@param options { delay?: moonpost.Duration, at?: moonpost.Moment } one of the two
+---@return moonpost.Outcome outcome
+function moonpost.defer(reason, options) end
+
+--- Roll back; a dead letter at once.
+---@param reason string
+---@param options? { code?: string } `"REJECTED"`
+---@return moonpost.Outcome outcome
+function moonpost.reject(reason, options) end
+
+--- Acknowledge without effects.
+---@param reason string
+---@return moonpost.Outcome outcome
+function moonpost.skip(reason) end
+
+--- Wait; counts towards the agent's `timeout`.
+---@param duration moonpost.Duration
+function moonpost.sleep(duration) end
+
+-- ---- Sending ----
+
+--- Options of a send. Not every verb has a use for each; one without says so.
+---@class moonpost.SendOptions
+---@field id? string at most 128 bytes; a new one
+---@field key? string what belongs together
+---@field method? string which of the agent's methods
+---@field headers? table<string, string> 4 KiB in all; `moonpost-*` is reserved
+---@field delay? moonpost.Duration deliver later; excludes `at`
+---@field at? moonpost.Moment deliver then; excludes `delay`
+---@field expires? moonpost.Duration|moonpost.Moment nobody wants it afterwards; never
+---@field profile? moonpost.Profile this message's own
+---@field retry? moonpost.Retry when it is sent again; the settings' `send`
+---@field timeout? moonpost.Duration how long a call, or a send with `await`, waits; `"30s"`
+---@field await? "sent"|"stored"|"handled"|"none" of clients: how far it must get before the receipt; `"none"` answers the id
+
+--- What became of a send, as far as its sender waited. It prints as one line.
+---@class moonpost.Receipt
+---@field type "ack"|"nack"
+---@field ok boolean
+---@field code string|nil
+---@field reason string|nil
+---@field ref string the message's id
+---@field level "sent"|"stored"|"handled"|nil how far it got
+---@field attempt integer the transmission that it answers
+---@field dup boolean it was a duplicate
+---@field result any of the handler
+---@field retry_after number|nil seconds, with `BUSY`
+---@field guarantees moonpost.Guarantees what this is worth, from the settings in force on both ends
+
+--- Five sentences.
+---@class moonpost.Guarantees
+---@field loss string
+---@field duplicates string
+---@field acknowledged string
+---@field retries string
+---@field scope string
+
+--- What `moonpost.client` takes.
+---@class moonpost.ClientFields
+---@field link? string the node to speak to; `MOONPOST_NODE`, or the socket in `data/`
+---@field name? string
+---@field profile? moonpost.Profile of sends that name none
+---@field await? "sent"|"stored"|"handled" of sends that name none
+---@field send? moonpost.Retry of sends that name none
+---@field window? integer messages on their way at once; 64
+---@field store? "memory"
+
+--- A client, for programs (`moonpost exec`) and specs; its verbs wait.
+---@param fields? moonpost.ClientFields
+---@return moonpost.Client|nil client
+---@return string|nil reason
+---@return string|nil code
+function moonpost.client(fields) end
+
+--- A program's way to agents.
+---@class moonpost.Client
+local client = {}
+
+--- Send and wait for the receipt; with `await = "none"` answers the id at once.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return moonpost.Receipt|string|nil receipt
+---@return string|nil reason
+---@return string|nil code
+---@return moonpost.Receipt|nil refusal
+function client:send(to, body, options) end
+
+--- Send, wait until it is handled, and answer the handler's result.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return any result
+---@return string|nil reason
+---@return string|nil code
+---@return moonpost.Receipt|nil refusal
+function client:call(to, body, options) end
+
+--- Close it; a second time changes nothing.
+---@return true|nil done
+---@return string|nil reason
+---@return string|nil code
+function client:close() end
+
+-- ---- Policies ----
+
+---@alias moonpost.Retry moonpost.RetryFields|string|fun(failure: moonpost.Failure): number|nil, string|nil
+
+--- When again, and when to give up. As a table, as a function of the failure (seconds, or `nil, reason` to give up), or as
+--- the name of a file in `policies/` that returns one.
+---@class moonpost.RetryFields
+---@field attempts? integer in all, the first one included; 5, of senders 6
+---@field first? moonpost.Duration after the first failure; `"1s"`
+---@field factor? number growth; 2
+---@field step? moonpost.Duration instead of `factor`: linear growth
+---@field delays? moonpost.Duration[] instead: a list whose last entry repeats
+---@field cap? moonpost.Duration no wait is longer; `"60s"`
+---@field jitter? number share, 0 to 1, applied before `cap`; 0.1
+---@field deadline? moonpost.Duration in all, from the first attempt
+---@field final? fun(failure: moonpost.Failure): string|nil a reason gives up at once
+
+--- What a retry policy is asked about.
+---@class moonpost.Failure
+---@field attempt integer
+---@field error string
+---@field code string
+---@field elapsed number seconds since the first attempt
+---@field address string
+---@field method string|nil
+---@field key string|nil
+
+--- A policy that can be asked for its delays.
+---@param fields moonpost.RetryFields
+---@return moonpost.RetryPolicy policy
+function moonpost.retry_policy(fields) end
+
+--- A retry policy in normal form.
+---@class moonpost.RetryPolicy
+local policy = {}
+
+--- The wait after failure `n` in seconds, without jitter.
+---@param n integer 1 is the first
+---@return number seconds
+function policy:delay(n) end
+
+--- All waits in seconds, without jitter; of a policy that does not end, the first hundred.
+---@return number[] seconds
+function policy:schedule() end
+
+--- Which messages are the same. One that was seen never reaches the handler; it is acknowledged again, with the first result.
+---@class moonpost.DedupFields
+---@field key? fun(msg: moonpost.Msg): string messages with the same key are the same; the message's id
+---@field ttl? moonpost.Duration how long a key is remembered; `"24h"`; `math.huge`: for ever
+
+-- ---- Hooks and faults ----
+
+--- What `moonpost.hook` takes: steps, which may alter or drop an envelope, and facts, whose answer is ignored. Hooks do
+--- not wait, and have 10 ms each.
+---@class moonpost.HookFields
+---@field priority? number lower ones first; 1000
+---@field on_error? "pass"|"drop" what becomes of the envelope when the hook fails; `"pass"`
+---@field receive? moonpost.Step decoded from a link
+---@field forward? moonpost.Step before it goes to a link
+---@field store? moonpost.Step before a mailbox takes it
+---@field stored? moonpost.Told
+---@field delivered? moonpost.Told
+---@field handled? moonpost.Told
+---@field retrying? moonpost.Told
+---@field deferred? moonpost.Told
+---@field dead? moonpost.Told
+---@field expired? moonpost.Told
+---@field duplicate? moonpost.Told
+---@field dropped? moonpost.Told
+---@field acked? moonpost.Told at the sender
+---@field nacked? moonpost.Told at the sender
+---@field timed_out? moonpost.Told at the sender
+---@field replied? moonpost.Told at the sender
+---@field start? moonpost.Told of the node
+---@field stop? moonpost.Told of the node
+---@field link_up? moonpost.Told
+---@field link_down? moonpost.Told
+---@field link_failed? moonpost.Told
+
+---@alias moonpost.Step fun(envelope: moonpost.Envelope, hop: moonpost.Hop): table|nil
+---@alias moonpost.Told fun(fact: table)
+
+--- An envelope on its way; read only.
+---@class moonpost.Envelope
+---@field type "message"|"event"|"receipt"|"part"|"cancel"
+---@field id string
+---@field ref string|nil of a receipt: the message's id
+---@field ok boolean|nil of a receipt
+---@field code string|nil of a receipt
+---@field level string|nil of a receipt
+---@field to string
+---@field from string
+---@field key string|nil
+---@field method string|nil
+---@field profile string
+---@field transmission integer
+---@field expires number|nil
+---@field bytes integer
+---@field headers table<string, string>
+---@field body any decoded when it is looked at
+
+--- Where an envelope comes from and goes to.
+---@class moonpost.Hop
+---@field from "upstream"|"downstream"|"local"
+---@field to "upstream"|"downstream"|"local"
+---@field link string|nil
+---@field node string
+
+--- A checked declaration.
+---@class moonpost.Hook
+
+--- Check a hook's declaration; a file in `hooks/` returns what this answers.
+---@param fields moonpost.HookFields
+---@return moonpost.Hook hook
+function moonpost.hook(fields) end
+
+--- What a step returns to drop an envelope. To pass it on it returns nothing; to alter it a table with `headers` or `body`.
+---@param reason string
+---@return table drop
+function moonpost.drop(reason) end
+
+--- Hooks that make things go wrong, on purpose and repeatably; refused when `production = true`.
+---@class moonpost.fault
+moonpost.fault = {}
+
+--- Drops envelopes before they go to a link: by a pattern that repeats (`"XX."` drops two of three), or at a rate.
+---@param fields { type?: string, to?: string, pattern?: string, rate?: number, seed?: integer }
+---@return moonpost.Hook hook
+function moonpost.fault.drop(fields) end
+
+-- ---- Settings ----
+
+--- What `moonpost.node` takes: the settings of a node, in `node.lua`.
+---@class moonpost.NodeFields
+---@field name? string who this node is; made once and kept in the store
+---@field listen? string[] doors for other nodes: `"tcp://127.0.0.1:7071"`, `"unix:///run/x.sock"`
+---@field insecure? boolean doors outside loopback, although nothing is encrypted
+---@field links? (string|moonpost.LinkFields)[] nodes to link to
+---@field agents? (string|moonpost.Agent)[] files, globs or values; `{ "agents/*.lua" }`
+---@field hooks? (string|moonpost.Hook)[] `{ "hooks/*.lua" }`
+---@field policies? string[] `{ "policies/*.lua" }`
+---@field store? moonpost.StoreFields|"memory" where messages are kept
+---@field send? moonpost.Retry of senders; a table may also have `profile` and `await`
+---@field handle? moonpost.Retry of agents that name none
+---@field outbox? moonpost.Bounds of what waits to be sent; 100,000 and `"256M"`; then `STORE_FULL`
+---@field mailbox? moonpost.Bounds of what waits for each agent; 10,000,000 and `"4G"`; then `BUSY`
+---@field body_max? moonpost.Size `"1M"`; larger ones are `TOO_LARGE`
+---@field grace? moonpost.Duration how long handlers at work may take to end when the node is stopped; `"5s"`
+---@field watchdog? moonpost.Duration then a handler that nothing can stop ends the process; `"10s"`
+---@field log? { level?: "debug"|"info"|"warn"|"error", format?: "text"|"json" }
+---@field production? boolean refuse faults
+---@field strict? boolean refuse messages whose profile is weaker than the agent asks for
+
+--- A store on disk.
+---@class moonpost.StoreFields
+---@field path? string its folder; `"data"`
+---@field sync? "commit"|"relaxed" relaxed: a power cut may undo the last commits; `"commit"`
+---@field max? moonpost.Size `"8G"`
+
+--- A link to another node.
+---@class moonpost.LinkFields
+---@field to string a door
+---@field first? moonpost.Duration before the second try; `"1s"`
+---@field factor? number 2
+---@field cap? moonpost.Duration `"60s"`
+---@field jitter? number 0.1
+---@field attempts? number `math.huge`
+---@field stable_for? moonpost.Duration after so long the waits begin anew; `"10s"`
+---@field heartbeat? moonpost.Duration `"15s"`
+---@field window? integer messages on their way at once; 64
+
+--- How much may wait.
+---@class moonpost.Bounds
+---@field max? integer messages
+---@field max_bytes? moonpost.Size
+
+--- Check settings; `node.lua` returns what this answers.
+---@param fields moonpost.NodeFields
+---@return table settings
+function moonpost.node(fields) end
+
+-- ---- Utilities ----
+
+--- Wall time.
+---@return number seconds since 1970
+function moonpost.now() end
+
+--- Monotonic time.
+---@return number seconds
+function moonpost.clock() end
+
+--- Seconds of a duration.
+---@param duration moonpost.Duration
+---@return number seconds
+function moonpost.seconds(duration) end
+
+--- A new id, sortable by time.
+---@return string id
+function moonpost.id() end
+
+--- A table that is a list also when it is empty: `{}` travels as an empty map.
+---@generic T
+---@param items? T[]
+---@return T[] list
+function moonpost.array(items) end
+
+--- Like `pairs`, in a stable order: numbers, then strings.
+---@generic K, V
+---@param map table<K, V>
+---@return fun(): K, V iterator
+function moonpost.sorted_pairs(map) end
+
+--- JSON.
+---@class moonpost.json
+moonpost.json = {}
+
+--- Text with sorted keys; raises `BAD_VALUE` for what is not plain data.
+---@param value any
+---@return string text
+function moonpost.json.encode(value) end
+
+--- The value of a text.
+---@param text string
+---@return any value
+---@return string|nil reason
+---@return string|nil code `"BAD_JSON"`
+function moonpost.json.decode(text) end
+
+--- Lines of log; the delivery's id, agent and generation are added.
+---@class moonpost.log
+moonpost.log = {}
+
+--- A line at level debug.
+---@param text string
+---@param fields? table plain data
+function moonpost.log.debug(text, fields) end
+
+--- A line at level info.
+---@param text string
+---@param fields? table plain data
+function moonpost.log.info(text, fields) end
+
+--- A line at level warn.
+---@param text string
+---@param fields? table plain data
+function moonpost.log.warn(text, fields) end
+
+--- A line at level error.
+---@param text string
+---@param fields? table plain data
+function moonpost.log.error(text, fields) end
+
+return moonpost

@@ -1,0 +1,131 @@
+---@meta moonpost.test
+
+--- Worlds for specs, from `require "moonpost.test"`: nodes, agents and links in virtual time. Real files run in them; no time
+--- passes but by hand, and links cost nothing until a fault says so.
+---@class moonpost.test
+local test = {}
+
+--- A new world. It has one node, `"node"`, until the first `world:node`.
+---@param options? { seed?: integer, start?: moonpost.Moment, env?: table<string, string> }
+---@return moonpost.World world
+function test.world(options) end
+
+-- ---- Worlds ----
+
+--- A world.
+---@class moonpost.World
+local world = {}
+
+--- Add a node; its name is its address for other nodes' links.
+---@param name string
+---@param settings? moonpost.NodeFields|string the settings, or the file they are in
+---@param identity? { goes_by?: string, store?: string, epoch?: integer } for two nodes with one name, or one that was started again
+---@return string name
+function world:node(name, settings, identity) end
+
+--- Load an agent.
+---@param what string|moonpost.Agent a file, or what `moonpost.agent` answers
+---@param options? { node?: string }
+---@return string|nil address nil for a file
+function world:load(what, options) end
+
+--- Load an agent again, from its file, from another, or from a value; the next delivery runs in it.
+---@param address string
+---@param what? string|moonpost.Agent nil: its own file
+---@param options? { node?: string }
+---@return boolean|nil true
+---@return string|nil reason why the one before goes on
+function world:reload(address, what, options) end
+
+--- Send; everything due now has then happened, and no time has passed. The option `from` names the node.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return string id
+function world:send(to, body, options) end
+
+--- Send and let time pass until the answer.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return any result
+---@return string|nil reason
+---@return string|nil code
+function world:call(to, body, options) end
+
+--- Let time pass.
+---@param time moonpost.Duration
+function world:advance(time) end
+
+--- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours.
+function world:settle() end
+
+--- The receipt of a send, or nil while there is none.
+---@param id string
+---@return moonpost.Receipt|nil receipt
+function world:receipt(id) end
+
+--- When a fact of a message happened, in seconds since its send: `"sent"`, `"delivered"`, `"retrying"`, `"handled"`, `"acked"`
+--- and all other names of `moonpost.hook`.
+---@param id string
+---@param fact string
+---@param options? { round?: number } to so many seconds
+---@return number[] times
+function world:times(id, fact, options) end
+
+--- All that happened to a message, or in the world: tables with `fact`, `at`, `node`.
+---@param id? string
+---@return table[] facts
+function world:facts(id) end
+
+--- The messages that were handed to an agent, in order.
+---@param address string
+---@return moonpost.Msg[] messages
+function world:received(address) end
+
+--- The dead letters of an address.
+---@param address string
+---@return table[] letters
+function world:dead(address) end
+
+--- Links between two nodes die, and none can be made until `heal`.
+---@param a string
+---@param b string
+function world:cut(a, b) end
+
+--- Links between two nodes can be made again.
+---@param a string
+---@param b string
+function world:heal(a, b) end
+
+--- What two nodes say to each other takes so long from now on.
+---@param a string
+---@param b string
+---@param time moonpost.Duration
+function world:delay(a, b, time) end
+
+--- Put a hook, a fault for instance, into a node.
+---@param hook moonpost.Hook
+---@param options? { node?: string }
+function world:fault(hook, options) end
+
+--- Lines of log since the last call: tables with `at`, `node`, `level`, `text`, `id`, `fields`.
+---@return table[] lines
+function world:log() end
+
+--- A node's counters.
+---@param name? string
+---@return table<string, number> counts
+function world:counts(name) end
+
+--- Run a program in the world until it ends.
+---@param file string
+---@param options? { name?: string, root?: string }
+---@return integer code its exit code
+---@return string|nil reason
+function world:exec(file, options) end
+
+--- Give back what the world holds; it cannot be used afterwards.
+function world:close() end
+
+return test
