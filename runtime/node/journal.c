@@ -56,7 +56,7 @@ static enum log_level say_retrying(const struct fact *fact, char *text)
     }
     say(text, "cannot be sent now: %s: %.*s; again in %s", code_name((enum code)fact->code),
         SPAN_ARGS(fact->reason), when);
-    return LOG_INFO;
+    return LOG_WARN;
 }
 
 static enum log_level say_dead(const struct fact *fact, char *text)

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <lauxlib.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -233,8 +234,11 @@ static void wait_exec(struct front *front, uint64_t waiter, lua_State *L, int fi
     start_child(front, L, first, bind_field(L, first, "file"), NULL);
 }
 
+/* Specs run in one go, without a turn of the loop in which a signal would be heard. */
 static void wait_spec(struct front *front, uint64_t waiter, lua_State *L, int first)
 {
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     front->child_waiter = waiter;
     const char *seed = bind_field(L, first, "seed");
     if (seed) setenv("MOONPOST_SEED", seed, 1);

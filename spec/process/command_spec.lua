@@ -173,6 +173,23 @@ describe("the command line", function()
     assert.equal(7, code)
   end)
 
+  it("fails when no spec is the one that was asked for", function()
+    local file = assert(io.open(folder .. "/one_spec.lua", "w"))
+    file:write 'it("is here", function() end)'
+    file:close()
+    says({ "test", "one_spec.lua" }, "1 passed, 0 failed", 0)
+    says({ "test", "one_spec.lua", "--filter", "elsewhere" }, "there is no such spec", 1)
+  end)
+
+  -- Was: only kill -9 ended it.
+  it("ends specs that do not end when it is interrupted", function()
+    local file = assert(io.open(folder .. "/endless_spec.lua", "w"))
+    file:write 'it("goes on", function() io.write("begun\\n") io.flush() while true do end end)'
+    file:close()
+    local endless = node.start({ "test", "endless_spec.lua" }, folder, "begun")
+    endless:stop "INT"
+  end)
+
   it("has a help for each command that fits a screen and has an example", function()
     for _, command in ipairs { "new", "run", "sentinel", "send", "exec", "test", "example", "bench", "status", "dlq", "queue",
       "version" } do

@@ -1,7 +1,7 @@
 --- Runs busted in this state: the other end of `moonpost test`.
 local specs = {}
 
-local NO_BUSTED = 1
+local NO_BUSTED, NO_SPEC = 1, 1
 local INSTALL = [[
 moonpost test needs busted, which is not on this machine. Install it with one of
 
@@ -33,6 +33,7 @@ local function output(options)
     busted.subscribe({ "exit" }, function()
       local failed = self.failuresCount + self.errorsCount
       local pending = self.pendingsCount > 0 and (", %d skipped"):format(self.pendingsCount) or ""
+      specs.ran = self.successesCount + failed + self.pendingsCount
       io.write(("%d passed, %d failed%s\n"):format(self.successesCount, failed, pending))
       return nil, true
     end)
@@ -58,6 +59,10 @@ function specs.main(call, ...)
   rawset(_G, "arg", words)
   local ok, reason = pcall(call, runner, { standalone = false })
   io.stdout:flush()
+  if ok and specs.ran == 0 then
+    io.stderr:write("moonpost test: there is no such spec: no file ends with _spec.lua, or --filter matches none\n")
+    return NO_SPEC
+  end
   if ok then return 0 end
   if reason == nil then return 1 end
   error(reason, 0)
