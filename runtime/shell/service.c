@@ -431,8 +431,8 @@ struct service *service_start(struct shell *shell, const struct service_options 
     service->options = options;
     if (begin(service, complaint)) {
         guard(service);
+        watch(service); /* whoever reads that it is up may send SIGHUP */
         say_up(service);
-        watch(service);
         node_start(service->seat->node);
         tell_manager(service);
         service->stopped = options->stopped;

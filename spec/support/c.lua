@@ -7,7 +7,7 @@ local c = { ffi = ffi }
 local HEADERS = {
   "core/retry.h", "core/heap.h", "core/map.h", "core/slots.h", "core/lane.h", "core/frame.h", "core/queue.h",
   "core/seen.h", "core/engine.h", "store/store.h", "store/store_lmdb.h", "store/folder.h", "store/crc32c.h",
-  "store/check.h", "store/inhand.h",
+  "store/check.h", "store/inhand.h", "core/record.h",
 }
 
 local function read(path)
