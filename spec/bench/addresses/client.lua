@@ -1,5 +1,6 @@
 --- How much many destinations cost: messages go round `addresses` of them, the last of which nobody serves when `down`
---- is given. Run by `make addresses`: moonpost exec client.lua SOCKET ADDRESSES MESSAGES [down]
+--- is given. In this folder: BENCH_ADDRESSES=1024 moonpost run node.lua, and beside it
+---     moonpost exec client.lua unix:data/moonpost.sock 1024 200000 [down]
 local moonpost = require "moonpost"
 
 local BODY = ("x"):rep(128)
