@@ -118,7 +118,7 @@ struct dead_failure {
 };
 
 struct dead_letter {
-    uint64_t handle;   /* for EVENT_REQUEUE */
+    uint64_t handle;   /* for EVENT_REQUEUE, EVENT_REMOVE */
     uint64_t sequence; /* node-wide, grows with age: where a page goes on */
     bool outbox;       /* this node could not send it, or cannot know */
     struct block *block;
@@ -153,8 +153,9 @@ uint64_t engine_letters(const struct engine *engine, const struct dead_query *qu
 /* A mailbox, or an outbox: an address that this node sends to. */
 struct queue_view {
     struct span address;
-    bool outbox, served, paused;
-    int64_t paused_ms, oldest_ms; /* since when; when its oldest waiting message came; INT64_MAX */
+    bool outbox, served;
+    uint8_t hold;               /* enum hold */
+    int64_t held_ms, oldest_ms; /* since when; when its oldest waiting message came; INT64_MAX */
     size_t waiting, leased, deferred, awaiting, dead, bytes;
     struct agent_declaration agent; /* when served */
 };
@@ -182,7 +183,7 @@ size_t engine_attached(const struct engine *engine, size_t limit,
 
 struct engine_counts {
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
-        lost, damaged, requeued;
+        lost, damaged, requeued, removed, purged;
     bool store_full; /* nothing new is accepted */
     size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };
