@@ -168,7 +168,9 @@ struct link_view {
     struct span name, address; /* of the peer; where it was dialled, or empty */
     const char *state;         /* "up", "down", "dialing", "greeting", "closing", "failed" */
     uint8_t role;              /* enum role of the peer, as it says */
-    int64_t up_ms, next_ms;    /* since when it is up, or 0; the next dial, or INT64_MAX */
+    struct span why;           /* it went down last, or could not be dialled; empty: it never was */
+    int64_t up_ms, down_ms;    /* since when it is up, or not; else 0 */
+    int64_t next_ms;           /* the next dial, or INT64_MAX */
     uint32_t dials;            /* since it was last up */
     size_t unwritten;          /* bytes */
 };

@@ -77,6 +77,8 @@ struct link {
     uint64_t session;                      /* grows with every connection, over all links */
     struct span name;    /* of the peer; owned; before the hello its address or "?" */
     struct span parting; /* its reason for its bye; owned */
+    struct span why;     /* it is down, or was at last; owned */
+    int64_t down_ms;     /* of a dialled link: since when; 0: it was never down, or is up */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     bool successor;        /* of an older link of the same start, see hello.c */

@@ -167,6 +167,8 @@ static void add_link(void *user, const struct link_view *view)
     if (view->address.size > 0) set_span(L, "address", view->address);
     if (view->up_ms) set_span(L, "role", span_text(role_name(view->role)));
     if (view->up_ms) set_moment(list, "up_at", view->up_ms);
+    if (view->down_ms) set_moment(list, "down_at", view->down_ms);
+    if (view->why.size > 0) set_span(L, "why", view->why);
     set_moment(list, "next_at", view->next_ms);
     set_number(L, "dials", view->dials);
     set_number(L, "unwritten", (double)view->unwritten);
@@ -403,14 +405,22 @@ static int inside_hold(lua_State *L)
 
 /* ---- what takes more than one step ---- */
 
+/* What is on its way into the store waits, for those who ask. */
+static const char *state_word(enum entry_state state)
+{
+    return entry_state_name(state == ENTRY_COMMITTING ? ENTRY_WAITING : state);
+}
+
+/* Without a word all but dead letters, which have requests of their own. */
 static uint32_t states_at(lua_State *L, int index)
 {
     uint32_t states = 0;
     struct span wanted = text_or_none(L, index);
-    for (int state = 0; state < ENTRY_STATE_COUNT; state++)
-        if (wanted.size == 0 ||
-            span_equal(wanted, span_text(entry_state_name((enum entry_state)state))))
+    for (int state = 0; state < ENTRY_STATE_COUNT; state++) {
+        struct span word = span_text(state_word((enum entry_state)state));
+        if (wanted.size == 0 ? state != ENTRY_DEAD : span_equal(wanted, word))
             states |= 1u << state;
+    }
     return states;
 }
 
@@ -452,7 +462,7 @@ static void add_item(struct list *list, const struct page_item *item)
     message_push(L, list->script, item->block);
     lua_setfield(L, -2, "message");
     set_number(L, "sequence", (double)item->sequence);
-    set_span(L, "state", span_text(entry_state_name((enum entry_state)item->state)));
+    set_span(L, "state", span_text(state_word((enum entry_state)item->state)));
     set_number(L, "attempts", item->attempt);
     set_boolean(L, "in_store", item->in_store);
     set_moment(list, "first_at", item->first_ms);

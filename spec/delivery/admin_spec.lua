@@ -53,6 +53,13 @@ describe("$node", function()
     local link = ask("owner", "status").links[1]
     assert.equal("down", link.state)
     assert.equal(1, link.next_at - ask("owner", "status").node.now)
+    world:advance(10)
+    link = ask("owner", "status").links[1]
+    assert.equal(10, ask("owner", "status").node.now - link.down_at)
+    assert.truthy(link.why and link.why ~= "")
+    world:heal("hub", "owner")
+    world:advance(60)
+    assert.is_nil(ask("owner", "status").links[1].down_at)
   end)
 
   it("does not do what is not there yet, and names the nearest method", function()

@@ -26,6 +26,8 @@ local REMOVE = {
 
 -- ---- held ----
 
+local HOLD = { address = common.QUEUE.address, dry = { read = shape.boolean } }
+
 local DONE = { none = "resumed", paused = "paused", draining = "draining" }
 
 local function hold_of(queue)
@@ -34,11 +36,15 @@ end
 
 local function set_hold(method, hold)
   return function(request, given, from)
-    local queue = common.mailbox_of(common.read(method, common.QUEUE, given).address)
-    local changed = hold_of(queue) ~= hold
-    inside.hold(request, queue.address, hold)
-    if changed then runtime.log("info", ("%s %s, as %s asked"):format(DONE[hold], queue.address, from)) end
-    return { address = queue.address, paused = hold == "paused", draining = hold == "draining", changed = changed,
+    local taken = common.read(method, HOLD, given)
+    local queue = common.mailbox_of(taken.address)
+    local is = taken.dry and hold_of(queue) or hold
+    local changed = hold_of(queue) ~= is
+    if changed then
+      inside.hold(request, queue.address, hold)
+      runtime.log("info", ("%s %s, as %s asked"):format(DONE[hold], queue.address, from))
+    end
+    return { address = queue.address, paused = is == "paused", draining = is == "draining", changed = changed,
       served = queue.served, waiting = queue.waiting, leased = queue.leased, deferred = queue.deferred }
   end
 end

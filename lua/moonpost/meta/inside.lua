@@ -62,7 +62,7 @@ function inside.hold(request, address, hold) end
 --- The request is asked once more, with a page of what a queue holds: { items, after, outbox }.
 ---@param request number
 ---@param address string
----@param state string|nil nil: all
+---@param state string|nil nil: all but dead letters
 ---@param after number|nil only those with a later sequence
 ---@param limit integer at most 256
 function inside.peek(request, address, state, after, limit) end
