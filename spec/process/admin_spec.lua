@@ -151,3 +151,37 @@ describe("the commands about a node", function()
     says({ "status", "--node", door }, "DENIED: $node answers only programs of the node's own user", 4)
   end)
 end)
+
+describe("what a mailbox was told", function()
+  local folder, running
+
+  local function says(words, text)
+    local output, code = node.run(words, folder)
+    assert.truthy(output:find(text, 1, true), output)
+    assert.equal(0, code, output)
+  end
+
+  local function start() running = node.start({ "run", "--no-respawn", "--store", "data" }, folder, "listening tcp://") end
+
+  setup(function()
+    folder = node.folder(FILES)
+    start()
+  end)
+  teardown(function()
+    running:stop()
+    node.remove(folder)
+  end)
+
+  it("holds when its process is killed: what was purged does not come back, and it is drained still", function()
+    says({ "queue", "pause", "mail@local" }, "paused")
+    for _ = 1, 3 do node.run({ "send", "mail@local", "{}" }, folder) end
+    says({ "queue", "purge", "mail@local", "--yes" }, "purged 3 messages of mail@local")
+    says({ "queue", "drain", "mail@local" }, "mail@local is empty")
+    running:stop "KILL"
+    start()
+    says({ "queue", "ls", "mail@local" }, "mail@local        0       0         0     0  draining for ")
+    says({ "queue", "resume", "mail@local" }, "resumed mail@local")
+    says({ "status" }, "since its start: sent 0, stored 0, handled 0")
+    assert.truthy(table.concat(running.said, "\n"):find("messages 0  dead 0", 1, true))
+  end)
+end)

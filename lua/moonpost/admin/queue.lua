@@ -96,15 +96,21 @@ end
 
 -- ---- purge ----
 
+--- One line for a purge, not one for each of its slices.
+local function say_purge(queue, from)
+  local count = queue.waiting + queue.deferred
+  if count == 0 then return end
+  runtime.log("warn", ("purging %d message%s of %s, as %s asked"):format(count, count == 1 and "" or "s", queue.address,
+    from))
+end
+
 local function purge(request, given, from, page)
   local taken = common.read("purge", REMOVE, given)
   if not page then
     local queue = common.mailbox_of(taken.address)
+    if not taken["until"] then say_purge(queue, from) end
     inside.purge(request, queue.address, taken["until"], taken.limit)
     return common.LATER
-  end
-  if page.purged > 0 then
-    runtime.log("warn", ("purged %d messages from %s, as %s asked"):format(page.purged, taken.address, from))
   end
   return { address = taken.address, purged = page.purged, more = page.after ~= nil, ["until"] = page.last }
 end
