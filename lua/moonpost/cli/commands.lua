@@ -8,12 +8,41 @@
 ---   2. Put NAME into ORDER, where the help is to show it, and take it out of LATER.
 local commands = {}
 
--- As the help shows them.
-local ORDER = [[new run sentinel check doctor config policy send status dlq queue reload generations exec test example
-  bench store version completion]]
+-- As the help shows them, one a line.
+local ORDER = [[
+  new
+  run
+  sentinel
+  send
+  status
+  dlq
+  queue
+  reload
+  generations
+  exec
+  test
+  example
+  bench
+  store
+  version
+]]
 
 -- Names of the API that this version refuses.
-local LATER = "sim publish call stream metrics trace tail choose check doctor config policy completion"
+local LATER = [[
+  sim
+  check
+  doctor
+  publish
+  call
+  stream
+  metrics
+  trace
+  tail
+  policy
+  config
+  choose
+  completion
+]]
 
 --- All commands, in order.
 ---@type moonpost.cli.Command[]
@@ -30,11 +59,9 @@ commands.later = {}
 for name in LATER:gmatch("%S+") do commands.later[name] = true end
 
 for name in ORDER:gmatch("%S+") do
-  if not commands.later[name] then
-    local command = require("moonpost.cli." .. name)
-    commands.list[#commands.list + 1] = command
-    commands.by_name[name] = command
-  end
+  local command = require("moonpost.cli." .. name)
+  commands.list[#commands.list + 1] = command
+  commands.by_name[name] = command
 end
 
 return commands
