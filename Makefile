@@ -13,6 +13,7 @@
 # make plants     bugs planted on purpose: after how many random worlds each is found
 # make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
+# make reloads    an agent loaded again under load: ITER=N times
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
 # make reference  docs/reference.md, from the editor types
@@ -70,7 +71,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
-.PHONY: all found packages run test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -186,6 +187,7 @@ proof:
 	@$(MAKE) -s clock
 	@$(MAKE) -s crash ITER=1000 SECONDS=20
 	@$(MAKE) -s stops ITER=1000 SECONDS=10
+	@$(MAKE) -s reloads ITER=100
 
 ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
 
@@ -193,6 +195,8 @@ crash: all
 	@$(ledger) $(if $(PEERS),peers,crash) $(CURDIR)/$(OUT)/bin/moonpost
 stops: all
 	@$(ledger) stops $(CURDIR)/$(OUT)/bin/moonpost
+reloads: all
+	@$(ledger) reloads $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
