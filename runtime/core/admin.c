@@ -167,6 +167,7 @@ static void put_hold(struct engine *engine, const struct queue *mailbox)
 {
     char key[RECORD_KEY_MAX];
     engine_changes(engine, true);
+    if (planted(PLANT_PAUSE_NOT_KEPT)) return;
     if (mailbox->hold == HOLD_NONE) {
         batch_delete(engine->open, record_hold_key(key, mailbox->name));
         return;

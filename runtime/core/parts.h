@@ -41,6 +41,7 @@
 #include "core/lane.h"
 #include "core/map.h"
 #include "core/page.h"
+#include "core/plant.h"
 #include "core/queue.h"
 #include "core/random.h"
 #include "core/record.h"

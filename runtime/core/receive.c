@@ -152,7 +152,7 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
     bool ended = message->seq < lane->base || level >= LANE_DEAD;
     if (ended)
         say_level(engine, lane, mailbox, message, level);
-    else if (level != LANE_UNKNOWN && recognises(mailbox))
+    else if (level != LANE_UNKNOWN && recognises(mailbox) && !planted(PLANT_RESEND_TAKEN_ANEW))
         receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);

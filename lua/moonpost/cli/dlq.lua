@@ -7,7 +7,6 @@ local json = require "moonpost.json"
 local letter = require "moonpost.cli.letter"
 local letters = require "moonpost.cli.letters"
 local term = require "moonpost.cli.term"
-local verbs = require "moonpost.cli.verbs"
 local words = require "moonpost.cli.words"
 
 local USAGE, REFUSED = 2, 4
@@ -189,6 +188,7 @@ local VERBS = { ls = list, show = show, requeue = requeue, rm = remove }
 return {
   name = "dlq",
   usage = "dlq ls|show|requeue|rm [ID...]",
+  verbs = { "ls", "show", "requeue", "rm" },
   summary = "dead letters: which there are, why they died, and back with them, or away",
   details = [[
   A requeued message keeps its id and gets all its attempts anew. The filters choose what ls lists and, without
@@ -219,9 +219,5 @@ return {
     { "moonpost dlq requeue --all --rate 10/s", "all of them, not at once" },
     { "moonpost dlq rm --until 30d", "what died more than 30 days ago goes for ever" },
   },
-  run = function(flags)
-    local work = VERBS[flags[1]]
-    if not work then return verbs.refuse("dlq", flags[1], VERBS) end
-    return ask.run("dlq", flags, work)
-  end,
+  run = function(flags) return ask.run("dlq", flags, VERBS[flags[1]]) end,
 }

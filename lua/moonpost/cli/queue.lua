@@ -7,7 +7,6 @@ local peek = require "moonpost.cli.peek"
 local purge = require "moonpost.cli.purge"
 local queues = require "moonpost.cli.queues"
 local term = require "moonpost.cli.term"
-local verbs = require "moonpost.cli.verbs"
 
 local USAGE, REFUSED = 2, 4
 
@@ -54,7 +53,6 @@ local VERBS = {
 
 local function run(flags)
   local verb = flags[1]
-  if not VERBS[verb] then return verbs.refuse("queue", verb, VERBS) end
   if verb ~= "ls" and not flags[2] then
     term.complain("queue", ("which one? moonpost queue %s ADDR"):format(verb))
     return USAGE
@@ -65,6 +63,7 @@ end
 return {
   name = "queue",
   usage = "queue ls|peek|pause|drain|resume|purge [ADDR]",
+  verbs = { "ls", "peek", "pause", "drain", "resume", "purge" },
   summary = "mailboxes and outboxes: list them, look in, stop one, let it go on, empty it",
   details = [[
   peek shows messages as they wait, and changes nothing. A paused mailbox accepts and stores what comes, and hands
@@ -73,7 +72,8 @@ return {
   resume. purge removes what waits or is deferred, not what is in hand and not dead letters; senders that wait for
   "handled" are told PURGED.]],
   flags = {
-    { name = "state", value = "STATE", help = "peek: only waiting, deferred, leased, blocked or dead ones" },
+    { name = "state", value = "STATE", help = "peek: only waiting, deferred, leased, blocked or dead ones",
+      choices = { "waiting", "deferred", "leased", "blocked", "dead", "awaiting" } },
     { name = "limit", value = "N", help = "peek: so many, 20 otherwise" },
     { name = "after", value = "N", help = "peek: go on there" },
     { name = "yes", help = "purge: do not ask" },
