@@ -43,10 +43,10 @@ void rescue_store(struct store *store, const char *folder, char *text)
     if (number == 0)
         snprintf(
             text, STORE_ERROR_BYTES,
-            "what it held is in %.200s; to go on with that, stop the node and move it to %.200s",
+            "what it held is in %.140s; to go on with that, stop the node and move it to %.140s",
             beside, folder);
     else
         snprintf(text, STORE_ERROR_BYTES,
-                 "what it held is lost, for it could not be copied to %.300s: %s", beside,
+                 "what it held is lost, for it could not be copied to %.140s: %s", beside,
                  strerror(number));
 }
