@@ -43,7 +43,7 @@ void rescue_store(struct store *store, const char *folder, char *text)
     if (number == 0)
         snprintf(
             text, STORE_ERROR_BYTES,
-            "what it held is in %.140s; to go on with that, stop the node and move it to %.140s",
+            "what it held is in %.120s; to go on with that, stop the node and move it to %.120s",
             beside, folder);
     else
         snprintf(text, STORE_ERROR_BYTES,

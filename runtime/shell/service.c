@@ -380,7 +380,7 @@ static void say_why(struct store *store, void *user, char *why)
     const struct service *service = user;
     char rescued[STORE_ERROR_BYTES] = "";
     if (service->store_gone) rescue_store(store, service->folder, rescued);
-    snprintf(why, STORE_ERROR_BYTES, "%.96s was removed or replaced while the node ran%s%.356s",
+    snprintf(why, STORE_ERROR_BYTES, "%.96s was removed or replaced while the node ran%s%.320s",
              service->gone, rescued[0] ? "; " : ", and with it what keeps others out of its folder",
              rescued);
 }
