@@ -13,6 +13,9 @@ local ORDER = [[
   new
   run
   sentinel
+  check
+  config
+  policy
   send
   status
   dlq
@@ -30,7 +33,6 @@ local ORDER = [[
 -- Names of the API that this version refuses.
 local LATER = [[
   sim
-  check
   doctor
   publish
   call
@@ -38,8 +40,6 @@ local LATER = [[
   metrics
   trace
   tail
-  policy
-  config
   choose
   completion
 ]]

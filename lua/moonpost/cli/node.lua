@@ -19,7 +19,11 @@ node.FLAGS = {
 
 local KEYS = { "name", "profile", "log", "store", "sync" }
 
-local function overrides(options, doors)
+--- The settings that flags say, as the runtime knows them.
+---@param options table parsed flags
+---@param doors string[]
+---@return string[][]
+function node.overrides(options, doors)
   local flags = {}
   for _, key in ipairs(KEYS) do
     if options[key] then flags[#flags + 1] = { key:upper(), options[key] } end
@@ -39,7 +43,7 @@ function node.run(command, request, options)
     files = request.files,
     sentinel = request.sentinel,
     watch = options.watch,
-    flags = overrides(options, request.doors),
+    flags = node.overrides(options, request.doors),
   }
   if answer.reason then term.complain(command, answer.reason) end
   return answer.code
