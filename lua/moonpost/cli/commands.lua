@@ -27,6 +27,7 @@ local ORDER = [[
   example
   bench
   store
+  completion
   version
 ]]
 
@@ -41,7 +42,6 @@ local LATER = [[
   trace
   tail
   choose
-  completion
 ]]
 
 --- All commands, in order.

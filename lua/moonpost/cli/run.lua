@@ -27,6 +27,7 @@ for _, flag in ipairs(node.FLAGS) do flags[#flags + 1] = flag end
 
 return {
   name = "run",
+  takes = "file",
   usage = "run [FILE...]",
   summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
