@@ -14,6 +14,7 @@ local ORDER = [[
   run
   sentinel
   check
+  doctor
   config
   policy
   send
@@ -34,7 +35,6 @@ local ORDER = [[
 -- Names of the API that this version refuses.
 local LATER = [[
   sim
-  doctor
   publish
   call
   stream

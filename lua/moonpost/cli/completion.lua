@@ -129,8 +129,8 @@ end
 local function zsh_case(command)
   local lines = { ("    %s)\n      shift words; (( CURRENT-- ))\n      _arguments"):format(command.name) }
   for _, flag in ipairs(flags_of(command)) do
-    local help_text = zsh_text(flag.help or "this text")
-    lines[#lines + 1] = ("        '%s--%s[%s]%s'"):format(flag.many and "*" or "", flag.name, help_text, zsh_value(flag))
+    lines[#lines + 1] = ("        '%s--%s[%s]%s'"):format(flag.many and "*" or "", flag.name,
+      zsh_text(flag.help or "this text"), zsh_value(flag))
   end
   local words = words_of(command)
   if #words > 0 then lines[#lines + 1] = ("        '1:word:(%s)'"):format(table.concat(words, " ")) end
@@ -234,7 +234,7 @@ _FILE appended, each of them names a file to read the value from.
 \fBMOONPOST_NODE\fR
 which node the commands speak to: the path of its socket, or its folder
 .TP
-\fBMOONPOST_NAME\fR, \fBMOONPOST_STORE\fR, \fBMOONPOST_SYNC\fR, \fBMOONPOST_PROFILE\fR, \fBMOONPOST_LOG\fR, \fBMOONPOST_SHOW_ENVELOPES\fR
+\fBMOONPOST_{NAME,STORE,SYNC,PROFILE,LOG,SHOW_ENVELOPES}\fR
 as the flags of \fBmoonpost run\fR
 .TP
 \fBMOONPOST_{SEND,HANDLE,LINK}_{ATTEMPTS,FIRST,FACTOR,CAP,JITTER}\fR, \fBMOONPOST_SEND_DEADLINE\fR
