@@ -10,11 +10,11 @@ node.FLAGS = {
   { name = "name", value = "NAME", help = "the node's name" },
   { name = "profile", value = "PROFILE", help = "of sends that name none: at-least-once, at-most-once" },
   { name = "log", value = "LEVEL", choices = { "debug", "info", "warn", "error" },
-    help = "debug, info, warn, error; with json one object a line: info,json" },
+    help = "debug, info, warn or error; info,json: one object a line" },
   { name = "show-envelopes", help = "log each envelope that passes" },
   { name = "store", value = "STORE", takes = "folder", help = "memory, or the folder of a store on disk" },
-  { name = "sync", value = "SYNC", help = "commit, or relaxed: a power cut may undo the last commits" },
-  { name = "no-respawn", help = "do not start the node again when it crashes or its store fails" },
+  { name = "sync", value = "SYNC", help = "commit; relaxed: a power cut may undo what came last" },
+  { name = "no-respawn", help = "do not start the node again when it crashes" },
   { name = "fault", value = "FAULT", help = "", not_yet = true },
 }
 

@@ -31,15 +31,13 @@ return {
   usage = "run [FILE...]",
   summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
-  Without FILE: node.lua of this folder, else the agents in agents/*.lua; FILE can be the folder of a project.
-  What it has is in data/ beside its settings file. It is started again when it crashes, at most 5 times in
-  60 s. Ctrl-C stops it, with `grace` for handlers at work; a second one ends it at once. Neither loses anything.
-  kill -HUP, like `moonpost reload`, loads agents again whose files have changed.]],
+  Without FILE: node.lua of this folder, else agents/*.lua; FILE can be a folder with a node.lua. Messages are
+  kept in data/ beside it. A node that crashes is started again, at most 5 times in 60 s. Ctrl-C stops it, with
+  `grace` for handlers at work; a second one ends it at once. kill -HUP reloads agents whose files have changed.]],
   flags = flags,
   at_most = 64,
   examples = {
-    { "moonpost run", "the node of this folder" },
-    { "moonpost run --watch", "and see what you save at work at once" },
+    { "moonpost run --watch", "the node of this folder; what you save is at work at once" },
     { "moonpost run agents/greeter.lua", "one agent, no settings" },
     { "moonpost run --listen tcp://127.0.0.1:7071", "and a door for other nodes" },
   },
