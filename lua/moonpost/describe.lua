@@ -78,6 +78,15 @@ local function files_of(list)
   return moonpost.array(files)
 end
 
+-- Agents that are values in the settings.
+local function agents_in(list)
+  local found = {}
+  for _, entry in ipairs(list or {}) do
+    if agent.is(entry) then found[#found + 1] = describe_agent(entry) end
+  end
+  return moonpost.array(found)
+end
+
 local function links_of(settings)
   local links = {}
   for index, link in ipairs(settings.links) do
@@ -97,6 +106,7 @@ local function describe_settings(value)
   plain.listen = moonpost.array(value.listen)
   plain.policies = value.policies
   plain.agents, plain.hooks = files_of(value.agents), files_of(value.hooks)
+  plain.values = agents_in(value.agents)
   plain.links = links_of(value)
   plain.send, plain.handle = policy_of(value.send), policy_of(value.handle)
   if type(value.send) == "table" then plain.profile, plain.await = value.send.profile, value.send.await end

@@ -100,6 +100,15 @@ describe("moonpost check", function()
     assert.same({}, (found()))
   end)
 
+  it("finds the same of agents that are values in the settings", function()
+    local fault = settings('agents = { "agents/*.lua",\n  moonpost.agent { address = "good@local",\n  '
+      .. "methods = { a = print } } },")
+    assert.same({ "address-taken", "agents/good.lua" }, { fault.rule, fault.file })
+    node.remove(folder)
+    fault = settings 'agents = { "agents/*.lua",\n  moonpost.agent { address = "deaf@local" } },'
+    assert.same({ "no-handler", 4 }, { fault.rule, fault.line })
+  end)
+
   it("finds globs that stand for no file", function()
     local fault = settings 'agents = { "agents/*.lua",\n  "more/*.lua" },'
     assert.same({ "no-match", 4 }, { fault.rule, fault.line })

@@ -155,6 +155,15 @@ describe("moonpost doctor", function()
     has("no-agent", "1 message in the mailbox of a@local waits, which no agent here has")
   end)
 
+  it("finds messages for an address that nobody serves", function()
+    project("", { ["agents/b.lua"] = HEAD .. 'return moonpost.agent { address = "b@local", on = { message = '
+      .. 'function(ctx) ctx:send("a@locla", {}) end } }\n' })
+    start()
+    node.run({ "send", "b@local", "{}", "--await", "handled" }, folder)
+    local symptom = has("no-route", "1 message for a@locla waits: nobody serves this address")
+    assert.truthy(symptom.why:find('did you mean "a@local"?', 1, true), symptom.why)
+  end)
+
   it("notes agents that may handle a message twice, where receipts can be lost", function()
     project('links = { "tcp://127.0.0.1:1" }', { ["agents/b.lua"] = agent("b@local", 'dedup = { ttl = "1h" },') })
     start()

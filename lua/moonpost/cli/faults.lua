@@ -194,21 +194,26 @@ local function address_taken(self, path, said)
   local first = self.addresses[said.address]
   self.addresses[said.address] = first or path
   if not first then return end
-  self:add(path, source.line_of_key(self:text(path), { "address" }), "address-taken",
-    ('address "%s" is served by %s already'):format(said.address, first), "give one of them another address")
+  local text = self:text(path)
+  self:add(path, source.line_of(text, '"' .. said.address .. '"') or source.line_of_key(text, { "address" }),
+    "address-taken", ('address "%s" is served by %s already'):format(said.address, first),
+    "give one of them another address")
+end
+
+local function declared(self, path, said)
+  address_taken(self, path, said)
+  schedule(self, path, said.retry, "agent.retry")
+  if said.has_handler or said.starts then return end
+  local text = self:text(path)
+  self:add(path, source.line_of(text, '"' .. said.address .. '"') or source.line_of(text, "agent"), "no-handler",
+    ("%s has no handler: every message to it is rejected"):format(said.address),
+    "add on = { message = function(ctx, msg) ... end }, or methods = { ... }")
 end
 
 local function agent(self, path)
   if not read(self, path, "agent") then return end
   local said, reason = files.load("agent", path)
-  if not said then return refused(self, path, reason) end
-  address_taken(self, path, said)
-  if not said.has_handler and not said.starts then
-    self:add(path, source.line_of(self:text(path), "agent"), "no-handler",
-      ("%s has no handler: every message to it is rejected"):format(said.address),
-      "add on = { message = function(ctx, msg) ... end }, or methods = { ... }")
-  end
-  schedule(self, path, said.retry, "agent.retry")
+  if said then declared(self, path, said) else refused(self, path, reason) end
 end
 
 local function hook(self, path)
@@ -288,6 +293,7 @@ local function settings(self, project)
   end
   schedule(self, path, said.send, "send")
   schedule(self, path, said.handle, "handle")
+  for _, value in ipairs(said.values) do declared(self, path, value) end
 end
 
 -- ---- the whole ----

@@ -14,7 +14,7 @@ local FREE_LEAST = 64 * MIB
 local FREE_SHARE, STORE_SHARE, MAILBOX_SHARE = 0.05, 0.7, 0.8
 local FILES_LEAST = 1024
 local CLOCK_SLACK = 60 -- seconds
-local STUCK_AFTER = 10 -- seconds
+local STUCK_AFTER = 2 -- seconds
 
 ---@class moonpost.cli.Patient what is looked at
 ---@field project moonpost.cli.Project
@@ -250,8 +250,10 @@ local function served_addresses(status)
   return served
 end
 
-local function age_of(queue)
-  return queue.oldest_at and moonpost.now() - queue.oldest_at or 0
+-- What is deferred was refused before; what waits may be on its way.
+local function is_stuck(outbox)
+  local age = outbox.oldest_at and moonpost.now() - outbox.oldest_at or 0
+  return outbox.deferred > 0 or (outbox.waiting > 0 and age >= STUCK_AFTER)
 end
 
 --- "1 message waits", "3 messages wait".
@@ -260,15 +262,15 @@ local function waiting(count, noun, where)
 end
 
 local function no_route(self, outbox, served)
-  if outbox.waiting + outbox.deferred == 0 or served[outbox.address] or age_of(outbox) < STUCK_AFTER then return end
-  self:add("no-route", ("%s, the oldest for %s: nobody serves this address"):format(
-    waiting(outbox.waiting + outbox.deferred, "message", "for " .. outbox.address), words.duration(age_of(outbox))),
+  if served[outbox.address] or not is_stuck(outbox) then return end
+  self:add("no-route", waiting(outbox.waiting + outbox.deferred, "message", "for " .. outbox.address)
+    .. ": nobody serves this address",
     "whoever sends to it hangs until its deadline" .. nearest.hint(outbox.address, served),
     "run an agent with this address here, or link to the node that has one: links = { \"tcp://HOST:PORT\" }")
 end
 
 local function blocked(self, outbox, served)
-  if not served[outbox.address] or outbox.deferred == 0 or age_of(outbox) < STUCK_AFTER then return end
+  if not served[outbox.address] or outbox.deferred == 0 then return end
   self:add("blocked-senders", waiting(outbox.deferred, "message", "for " .. outbox.address) .. " to be sent again",
     "its owner does not answer, or refuses them because its mailbox or store is full",
     "look at the owner: moonpost status --node ADDR")
