@@ -128,6 +128,16 @@ describe("moonpost check", function()
       agent('retry = { first = "10s", cap = "1s" },' .. MESSAGE)))
   end)
 
+  it("finds a first wait above the cap that applies without one", function()
+    local fault = agent('retry = { first = "2m" },' .. MESSAGE)
+    assert.same({ "cap-below-first" }, { fault.rule })
+  end)
+
+  it("finds a budget that no delivery can use up", function()
+    local fault = agent('timeout = "1s",\n  budget = "2s",' .. MESSAGE)
+    assert.same({ "budget-above-timeout", 5 }, { fault.rule, fault.line })
+  end)
+
   it("finds addresses that are none, and ports that there are not", function()
     local fault = settings 'links = { "tcp://127.0.0.1:70710" },'
     assert.same({ "address", 3 }, { fault.rule, fault.line })

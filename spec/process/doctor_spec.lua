@@ -144,6 +144,21 @@ describe("moonpost doctor", function()
     has("mailbox-nearly-full", "the mailbox of a@local is at 80 % of its bound")
   end)
 
+  it("finds a store near its bound, and one that was written in the future", function()
+    project 'store = { max = "1M" }'
+    start()
+    node.run({ "queue", "pause", "a@local" }, folder)
+    local body = assert(io.open(folder .. "/body", "w"))
+    body:write(("x"):rep(100000))
+    body:close()
+    for _ = 1, 8 do node.run({ "send", "a@local", "@body", "--text" }, folder) end
+    running:stop()
+    running = nil
+    has("store-nearly-full", "of 1.0 MiB")
+    shell.must("touch -d '+2 hours' data/data.mdb", folder)
+    has("clock-went-back", "in the future: the clock was set back")
+  end)
+
   it("finds messages of an agent that is not there any more", function()
     project ""
     start()

@@ -16,6 +16,7 @@ local faults = {}
 
 -- What a reason of the loader is about. The first that matches.
 local RULES = {
+  { "%(cap%-below%-first%)", "cap-below-first" },
   { "unknown key", "unknown-field" },
   { "unknown; did you mean", "unknown-name" },
   { ": required$", "missing-field" },
@@ -34,6 +35,7 @@ local RULES = {
 }
 
 local FIXES = {
+  ["cap-below-first"] = "raise cap, or lower first",
   ["missing-field"] = "say it",
   global = "declare it with local, or require the module it is in",
   wait = "wait in a handler; hooks, policies and what runs while a file loads cannot",
@@ -172,7 +174,7 @@ local function schedule(self, path, policy, where)
   if cap < first then
     self:add(path, source.line_of_key(text, { "cap" }), "cap-below-first",
       ("%s: no wait is longer than cap (%g s), so first (%g s) never happens"):format(where, cap, first),
-      "raise cap, or lower first")
+      FIXES["cap-below-first"])
   end
   if deadline and deadline < first and number_of(policy.attempts) > 1 then
     self:add(path, source.line_of_key(text, { "deadline" }), "deadline-below-first",
@@ -200,9 +202,17 @@ local function address_taken(self, path, said)
     "give one of them another address")
 end
 
+local function budget(self, path, said)
+  if number_of(said.budget) <= number_of(said.timeout) then return end
+  local line = source.line_of_key(self:text(path), { "budget" }) or source.line_of_key(self:text(path), { "timeout" })
+  self:add(path, line, "budget-above-timeout", ("%s may run for %s s without waiting, but ends after %s s"):format(
+    said.address, said.budget, said.timeout), "raise timeout, or lower budget")
+end
+
 local function declared(self, path, said)
   address_taken(self, path, said)
   schedule(self, path, said.retry, "agent.retry")
+  budget(self, path, said)
   if said.has_handler or said.starts then return end
   local text = self:text(path)
   self:add(path, source.line_of(text, '"' .. said.address .. '"') or source.line_of(text, "agent"), "no-handler",
