@@ -154,7 +154,7 @@ describe("moonpost doctor", function()
     for _ = 1, 8 do node.run({ "send", "a@local", "@body", "--text" }, folder) end
     running:stop()
     running = nil
-    has("store-nearly-full", "of 1.0 MiB")
+    has("store-nearly-full", "of 1.0 MB")
     shell.must("touch -d '+2 hours' data/data.mdb", folder)
     has("clock-went-back", "in the future: the clock was set back")
   end)

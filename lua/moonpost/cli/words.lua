@@ -4,7 +4,7 @@ local runtime = require "moonpost.runtime"
 local words = {}
 
 local AGES = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } }
-local SIZES = { { 1e9, "GB" }, { 1e6, "MB" }, { 1e3, "kB" } }
+local SIZES = { { 2 ^ 30, "GB" }, { 2 ^ 20, "MB" }, { 2 ^ 10, "KB" } }
 
 --- 1234567 as "1,234,567".
 ---@param number number
@@ -54,7 +54,7 @@ function words.ahead(moment)
   return "in " .. words.duration(math.max(0, math.ceil(moment - runtime.now())))
 end
 
---- Bytes as "12 B", "1.5 kB", "8.0 GB".
+--- Bytes as "12 B", "1.5 KB", "8.0 GB": by 1024, like the sizes in settings.
 ---@param number number
 ---@return string
 function words.size(number)
