@@ -434,11 +434,14 @@ describe("dead letters that are removed", function()
   end)
 
   it("go back one after another when a rate is given, over several pages", function()
-    ask("owner", "dead.requeue", { all = true, rate = "6/m", limit = 2 })
-    local before = #world:received "a@x"
-    world:advance(9)
-    assert.equal(before, #world:received "a@x")
-    world:advance(2)
-    assert.equal(before + 1, #world:received "a@x")
+    local before, came = #world:received "a@x", {}
+    local till = ask("owner", "status").node.now
+    local page = ask("owner", "dead.requeue", { all = true, rate = "6/m", limit = 2, ["until"] = till })
+    ask("owner", "dead.requeue", { all = true, rate = "6/m", ahead = 2, after = page.after, ["until"] = till })
+    for second = 0, 25 do
+      came[second] = #world:received "a@x" - before
+      world:advance(1)
+    end
+    assert.same({ 1, 1, 2, 2, 3 }, { came[0], came[9], came[11], came[19], came[21] })
   end)
 end)
