@@ -16,6 +16,7 @@
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
  *   settle.c   the end of a delivery
+ *   state.c    what handlers keep
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
@@ -44,6 +45,7 @@
 #include "core/record.h"
 #include "core/seen.h"
 #include "core/slots.h"
+#include "core/state.h"
 #include "core/suspect.h"
 
 enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
@@ -221,6 +223,7 @@ struct engine {
     struct policy_node *policies_kept;
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
+    struct states states;
     struct engine_counts counts;
 };
 
@@ -623,6 +626,15 @@ void owner_start_waiting(struct engine *engine, struct entry *entry);
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
 void owner_agent_down(struct engine *engine, struct span address);
 void owner_stop(struct engine *engine);
+
+/* ---- state.c ---- */
+
+/* Whether an agent's records are still what the outcome's reads saw, and its writes possible. */
+bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome);
+
+/* Its writes, with the open batch. */
+void state_apply(struct engine *engine, struct span address, const struct outcome *outcome);
+void states_deinit(struct states *states);
 
 /* ---- receive.c ---- */
 

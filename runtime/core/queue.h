@@ -75,6 +75,7 @@ struct entry {
     uint16_t transmission;            /* of the frame that brought it */
     bool settled_first;               /* at-most-once: removed before the handler */
     uint8_t suspect;                  /* enum suspect_stage */
+    uint8_t conflicts;                /* times its state had changed when it was done */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
     uint64_t delivery;                /* handle of its lease */
     struct reservation *reservations; /* room kept for what its handler sends, or NULL */
@@ -121,6 +122,7 @@ struct queue {
     bool paused;           /* accepts and stores, delivers nothing */
     int64_t paused_ms;     /* since when */
     uint32_t running;      /* deliveries in handlers' hands */
+    uint64_t alone;        /* handle of an entry beside which no other is delivered; 0: none */
     struct sequences tail; /* waiting ones that are not in memory, behind the list */
     size_t tail_bytes;     /* of all that are not in memory */
     size_t loading;        /* on their way into memory */

@@ -123,6 +123,12 @@ static void check_pause(struct check *check, struct span value)
     expect(check, record_pause_read(value, &since_wall_ms) == STATUS_OK, bad_form);
 }
 
+static void check_state(struct check *check, struct span value)
+{
+    struct record_state state;
+    expect(check, record_state_read(value, &state) == STATUS_OK, bad_form);
+}
+
 static void check_identity(struct check *check)
 {
     struct identity identity;
@@ -141,6 +147,7 @@ static void check_value(struct check *check, struct span value)
     case RECORD_PAUSE: check_pause(check, value); return;
     case RECORD_EPOCH: check_epoch(check, value); return;
     case RECORD_IDENTITY: check_identity(check); return;
+    case RECORD_STATE: check_state(check, value); return;
     default: find(check, "is of no kind that this version knows"); return;
     }
 }
