@@ -1,5 +1,5 @@
---- ctx.state: an agent's document. A handler works on a private copy; when it is acked the copy is compared with what it
---- came from, and written in the same commit if it differs.
+--- ctx.state: an agent's document. A handler works on a private copy; when it is acked the copy is compared with what
+--- it came from, and written in the same commit if it differs.
 local errors = require "moonpost.errors"
 local record = require "moonpost.record"
 local runtime = require "moonpost.runtime"
@@ -18,8 +18,9 @@ local DOCUMENT_MAX = 64 * 1024
 local function open(ctx)
   local memo = memo_of(ctx)
   if not memo.document then
-    local text = runtime.state_read(ctx, "state", "")
-    memo.document = { key = "", text = text, value = text and record.decode(text) or {} }
+    local key = runtime.state_key(ctx)
+    local text = runtime.state_read(ctx, "state", key)
+    memo.document = { key = key, text = text, value = text and record.decode(text) or {} }
   end
   return memo.document
 end

@@ -233,6 +233,7 @@ struct entry *engine_entry(struct engine *engine, struct block *block)
 void engine_drop(struct engine *engine, struct entry *entry)
 {
     failure_clear(entry);
+    order_leave(engine, entry);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);
@@ -322,6 +323,7 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->leases, entry->delivery);
     failure_add(entry, 0, engine->now_ms, code, word, reason, span_of(NULL, 0));
+    order_leave(engine, entry);
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;

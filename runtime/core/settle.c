@@ -250,7 +250,7 @@ void settle_deadline(struct engine *engine, struct entry *entry)
     else if (engine->now_ms >= entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED))
         settle_expire(engine, entry);
     else {
-        queue_move(entry, ENTRY_WAITING);
+        queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
         engine_entry_deadline(engine, entry, INT64_MAX);
         if (entry->suspect) suspect_waits(engine, entry);
         engine_ready(engine, entry->queue);

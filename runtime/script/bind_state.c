@@ -57,6 +57,19 @@ static int state_touched(lua_State *L)
     return 1;
 }
 
+/* runtime.state_key(ctx): which of its agent's documents is the delivery's. */
+static int state_key(lua_State *L)
+{
+    struct task *task = task_at(L);
+    bool by_key = task->agent->declaration.order == ORDER_KEY;
+    if (by_key && task->kind != TASK_DELIVERY)
+        error_raise(
+            L, task->script, "NO_KEY",
+            "the state of an agent with order = \"key\" belongs to a key, and here is none");
+    push_span(L, by_key ? task->run.key : span_of(NULL, 0));
+    return 1;
+}
+
 /* ---- reading ---- */
 
 static void note_read(struct task *task, enum state_scope scope, struct span key, uint64_t version)
@@ -147,13 +160,10 @@ static int state_add(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"state_memo", state_memo},
-    {"state_touched", state_touched},
-    {"state_read", state_read},
-    {"state_list", state_list},
-    {"state_set", state_set},
-    {"state_add", state_add},
-    {NULL, NULL},
+    {"state_memo", state_memo}, {"state_touched", state_touched},
+    {"state_read", state_read}, {"state_key", state_key},
+    {"state_list", state_list}, {"state_set", state_set},
+    {"state_add", state_add},   {NULL, NULL},
 };
 
 void state_register(lua_State *L, struct script *script)
