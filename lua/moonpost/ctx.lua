@@ -6,6 +6,8 @@ local nearest = require "moonpost.nearest"
 local receipt = require "moonpost.receipt"
 local runtime = require "moonpost.runtime"
 local send_table = require "moonpost.send"
+local shape = require "moonpost.shape"
+local units = require "moonpost.units"
 local wait = require "moonpost.wait"
 
 local ctx = {}
@@ -39,9 +41,37 @@ function ctx.call(self, to, body, options)
   return result
 end
 
+local LABEL_MAX = 64
+
+local read_label = shape.string(LABEL_MAX)
+
+--- An id that follows from the message's, the same at every attempt: for the outside world, which can tell by it what it
+--- has done already. An id that would be longer than 128 bytes has a hash in its middle.
+---@param self moonpost.Ctx
+---@param label string
+---@return string
+function ctx.id_for(self, label)
+  local ok, reason = read_label(label)
+  if not ok then errors.misuse("ctx:id_for: label: " .. reason) end
+  local id = runtime.ctx_id_for(self, label)
+  if not id then errors.misuse("ctx:id_for: there is no one message here; an id of msg.id will do in a batch") end
+  return id
+end
+
+--- The delivery may take so long from now, instead of what was left of its timeout.
+---@param self moonpost.Ctx
+---@param duration moonpost.Duration
+function ctx.extend(self, duration)
+  local seconds, reason = units.timeout(duration)
+  if not seconds then errors.misuse("ctx:extend: " .. reason) end
+  if not runtime.ctx_extend(self, seconds) then
+    errors.misuse("ctx:extend: on.start and on.stop have no timeout")
+  end
+end
+
 local FIELDS = closed.words [[address node generation key attempt last transmission profile expires requeues
   state kv]]
-local LATER_VERBS = closed.words "publish cancel stream http emit progress extend cancelled id_for"
+local LATER_VERBS = closed.words "publish cancel stream http emit progress cancelled"
 local LATER_FIELDS = closed.words "cache"
 
 local names = {}

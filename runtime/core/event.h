@@ -23,6 +23,7 @@ enum event_kind {
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
+    EVENT_EXTEND,  /* `delivery` may take `delay_ms` from now, whatever its timeout was */
     EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */
     EVENT_WAIT,    /* `waiter` wants EFFECT_RESUME after `delay_ms` */
     EVENT_FORGET,  /* `waiter` is gone: no effect for it any more */
@@ -50,6 +51,9 @@ struct submit {
     bool fail_fast;     /* the first answer that costs time is final for it (NO_ROUTE ...) */
     bool own;           /* by the node's own user: it may be for $node */
 };
+
+#define TIMEOUT_TEXT   "the delivery took longer than its timeout of %g s"
+#define EXTENSION_TEXT "the delivery took longer than the %g s that ctx:extend gave it"
 
 enum outcome_kind { OUTCOME_ACK, OUTCOME_RETRY, OUTCOME_DEFER, OUTCOME_REJECT, OUTCOME_SKIP };
 
@@ -112,7 +116,8 @@ struct event {
     struct span bytes, reason, address;
     size_t size;
     uint64_t waiter;
-    uint64_t letter; /* dead_letter.handle */
+    uint64_t delivery; /* as in EFFECT_RUN; a stale one is ignored */
+    uint64_t letter;   /* dead_letter.handle */
     uint8_t hold;    /* enum hold */
     int64_t delay_ms;
     struct batch *batch;

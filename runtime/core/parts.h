@@ -759,6 +759,9 @@ void deliver_committed(struct engine *engine, uint64_t handle);
 /* ---- settle.c ---- */
 
 void settle_outcome(struct engine *engine, const struct outcome *outcome);
+
+/* The delivery may take so long from now, whatever was left of its timeout. */
+void settle_extend(struct engine *engine, uint64_t delivery, int64_t delay_ms);
 void settle_deadline(struct engine *engine, struct entry *entry);
 
 /* A failed attempt has been noted: another one by the policy, or a dead letter. */

@@ -84,6 +84,7 @@ struct entry {
     uint8_t conflicts;                /* times its state had changed when it was done */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
     uint64_t delivery;                /* handle of its lease */
+    int64_t extension_ms;             /* what its handler asked for instead of the timeout; or 0 */
     struct reservation *reservations; /* room kept for what its handler sends, or NULL */
     struct seen *seen;                /* what the dedup policy remembers of it */
 

@@ -13,6 +13,7 @@ void settle_end_lease(struct engine *engine, struct entry *entry)
     struct queue *mailbox = entry->queue;
     slots_remove(&engine->leases, entry->delivery);
     entry->delivery = 0;
+    entry->extension_ms = 0;
     reservations_release(entry);
     ensure(mailbox->running > 0);
     mailbox->running--;
@@ -212,15 +213,28 @@ void settle_interrupt(struct engine *engine, const struct entry *entry, enum cod
     effect->run.delivery = entry->delivery;
 }
 
+void settle_extend(struct engine *engine, uint64_t delivery, int64_t delay_ms)
+{
+    struct entry *entry = slots_get(&engine->leases, delivery);
+    if (!entry) return;
+    entry->extension_ms = delay_ms;
+    heap_set(&engine->deadlines, &entry->deadline, after_ms(engine->now_ms, (uint64_t)delay_ms));
+}
+
+static struct span overtime(struct engine *engine, const struct entry *entry)
+{
+    if (entry->extension_ms > 0)
+        return engine_format(engine, EXTENSION_TEXT, (double)entry->extension_ms / 1000);
+    return engine_format(engine, TIMEOUT_TEXT, (double)entry->queue->agent.timeout_ms / 1000);
+}
+
 static void time_out(struct engine *engine, struct entry *entry)
 {
-    double seconds = (double)entry->queue->agent.timeout_ms / 1000;
     struct outcome outcome = {
         .kind = OUTCOME_RETRY,
         .code = CODE_TIMEOUT,
         .delay_ms = -1,
-        .reason =
-            engine_format(engine, "the delivery took longer than its timeout of %g s", seconds),
+        .reason = overtime(engine, entry),
     };
     settle_interrupt(engine, entry, CODE_TIMEOUT);
     settle_end_lease(engine, entry);

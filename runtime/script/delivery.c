@@ -216,7 +216,8 @@ static int answer_interruption(lua_State *L, void *user)
     const struct interruption *interruption = user;
     char reason[96] = "the node is stopping";
     if (interruption->code == CODE_TIMEOUT)
-        snprintf(reason, sizeof reason, "the delivery took longer than its timeout of %g s",
+        snprintf(reason, sizeof reason,
+                 interruption->task->extended ? EXTENSION_TEXT : TIMEOUT_TEXT,
                  (double)interruption->task->run.timeout_ms / 1000);
     lua_pushboolean(L, false);
     error_push(L, interruption->task->script,

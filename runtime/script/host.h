@@ -163,6 +163,7 @@ struct task {
     struct task *next, *previous;
     enum task_kind kind;
     bool running, interrupted, waited;
+    bool extended; /* by ctx:extend: run.timeout_ms is from then on */
     struct worker *worker;
     uint64_t ctx;            /* token in script->deliveries */
     uint64_t waiter;         /* token in host->waiters; 0: it is not waiting */
@@ -503,6 +504,11 @@ struct span headers_read(lua_State *L, struct script_host *host, int index, stru
 /* A new id, sortable by time. */
 enum { NEW_ID_BYTES = 26 };
 void new_id(struct script_host *host, char id[NEW_ID_BYTES]);
+
+/* "id/label" in the arena; the label has at most LABEL_BYTES_MAX. What would be longer than an id
+ * may be has a hash of the message's id in place of its end. */
+enum { LABEL_BYTES_MAX = 64 };
+struct span id_for(struct arena *arena, struct span id, struct span label);
 
 /* ---- receipt.c ---- */
 

@@ -42,12 +42,11 @@ static void settle_timeout(struct submit *submit)
 /* The same question at every attempt, so that a callee that deduplicates answers from memory. */
 static void name_call(struct task *task, struct submit *submit)
 {
-    task->calls++;
-    if (!task->block) return;
-    struct span id = message_id(task->block);
-    char *text = arena_take(&task->host->scratch, id.size + 32);
-    int size = snprintf(text, id.size + 32, "%.*s/call-%u", SPAN_ARGS(id), task->calls);
-    if (size <= ID_BYTES_MAX) submit->message.id = span_of(text, (size_t)size);
+    char label[32];
+    snprintf(label, sizeof label, "call-%u", ++task->calls);
+    if (task->block)
+        submit->message.id =
+            id_for(&task->host->scratch, message_id(task->block), span_text(label));
 }
 
 static int wait_call(lua_State *L, struct task *task)

@@ -107,6 +107,16 @@ function ctx:send(to, body, options) end
 ---@return any result
 function ctx:call(to, body, options) end
 
+--- `"<message id>/<label>"`, the same at every attempt: what the outside world can tell by that it has done this already.
+--- A message id that leaves no room for it is cut, and a hash stands for the rest.
+---@param label string at most 64 bytes
+---@return string id at most 128 bytes
+function ctx:id_for(label) end
+
+--- The delivery may take so long from now, instead of what was left of `timeout`.
+---@param duration moonpost.Duration
+function ctx:extend(duration) end
+
 --- A message: a private copy for each delivery.
 ---@class moonpost.Msg
 ---@field id string unique among all senders to this address; a resend and a requeue keep it
