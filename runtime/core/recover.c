@@ -78,6 +78,7 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
     entry->level = message.level;
     entry->transmission = message.transmission;
     entry->fail_fast = record->fail_fast;
+    entry->notice = record->notice;
     entry->number = queue->kind == QUEUE_OUTBOX || lane ? message.seq : 0;
     entry->lane = lane ? lane->handle : 0;
     entry->give_up_ms = INT64_MAX;
@@ -200,7 +201,8 @@ static enum status recover_message(struct engine *engine, struct span key, struc
 {
     struct record_message record;
     uint64_t sequence = record_sequence(key);
-    if (sequence > engine->sequence) engine->sequence = engine->sealed = sequence;
+    if (sequence > engine->sequence) engine->sequence = sequence;
+    if (sequence > engine->sealed) engine->sealed = sequence;
     enum status status = record_message_read(value, &record);
     if (status == STATUS_OK) restore_message(engine, sequence, &record);
     return status;
