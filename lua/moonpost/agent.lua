@@ -16,6 +16,7 @@ local agent = {}
 ---@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg, method: string|false|nil): any, any, any
 ---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
 ---@field on_stop fun(ctx: moonpost.Ctx)|nil
+---@field on_dead fun(ctx: moonpost.Ctx, dead: moonpost.DeadLetter)|nil
 ---@field key (fun(msg: moonpost.Msg): string)|nil
 ---@field order "none"|"key"|"strict"
 ---@field concurrency integer
@@ -32,7 +33,7 @@ local ON = {
   message = { read = shape.func },
   start = { read = shape.func },
   stop = { read = shape.func },
-  dead = { not_yet = true },
+  dead = { read = shape.func },
 }
 
 -- What is not `on` is meant as a method.
@@ -132,6 +133,7 @@ function agent.new(given)
     handle = dispatcher(taken.address, taken.on.message, taken.methods),
     on_start = taken.on.start,
     on_stop = taken.on.stop,
+    on_dead = taken.on.dead,
     key = taken.key,
     order = taken.order,
     concurrency = taken.order == "strict" and 1 or taken.concurrency,

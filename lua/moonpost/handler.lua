@@ -125,6 +125,15 @@ function handler.start(agent, ctx, why)
   return finished(ctx, event(xpcall(agent.on_start, on_error, ctx, why)))
 end
 
+--- Run on.dead for a dead letter. Answers like run; there is nobody to have a result.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+---@param dead moonpost.DeadLetter|nil nil: nobody knows any more what there was to say
+function handler.dead(agent, ctx, dead)
+  if not agent.on_dead or not dead then return "ack" end
+  return finished(ctx, event(xpcall(agent.on_dead, on_error, ctx, dead)))
+end
+
 --- Run on.stop. Answers like run, without a result.
 ---@param agent moonpost.Agent
 ---@param ctx moonpost.Ctx

@@ -14,6 +14,7 @@ struct agent_declaration {
     uint32_t concurrency; /* deliveries side by side, 1..CONCURRENCY_MAX */
     int64_t timeout_ms;   /* one delivery, waiting included */
     uint8_t profile;      /* enum profile: the least it asks of senders */
+    bool has_dead;        /* is told of its dead letters */
     bool asks_key;        /* has a key function: ask policies.key */
     uint8_t order;        /* enum order */
     uint8_t dedup;        /* enum dedup_kind */

@@ -25,10 +25,11 @@ static void run(struct engine *engine, struct entry *entry)
         .timeout_ms = mailbox->agent.timeout_ms,
         .remaining_ms =
             entry->expires_ms == INT64_MAX ? DURATION_FOREVER : entry->expires_ms - engine->now_ms,
+        .notice = entry->notice,
         .key = message_key(entry->block),
         .block = entry->block,
     };
-    if (mailbox->agent.asks_key && engine->policies.key) ask_key(engine, mailbox, run);
+    if (mailbox->agent.asks_key && engine->policies.key && !entry->notice) ask_key(engine, mailbox, run);
     engine->ran = true;
     engine_fact(engine, FACT_DELIVERED, entry);
 }

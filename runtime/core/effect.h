@@ -34,6 +34,7 @@ struct run {
     uint32_t agent;
     uint32_t attempt; /* 1 for the first */
     bool last;        /* the policy gives no other */
+    bool notice;      /* of a dead letter: for notice_read */
     uint16_t transmission, requeues;
     uint8_t profile; /* enum profile, in force for this message */
     int64_t timeout_ms;
@@ -108,6 +109,7 @@ struct fact {
     uint8_t level;       /* enum level, of acked */
     uint8_t role;        /* enum role, of a link's peer, as it says */
     bool dup;
+    bool notice; /* the message is a notice of a dead letter (notice.h) */
     bool again; /* of a sender's retrying: the one before to this address said the same */
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */

@@ -358,6 +358,7 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
     struct fact *fact = engine_fact_of(engine, kind, message_id(entry->block));
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
+    fact->notice = entry->notice;
     fact->transmission =
         entry->queue->kind == QUEUE_OUTBOX ? entry->transmissions : entry->transmission;
     return fact;

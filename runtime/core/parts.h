@@ -17,6 +17,7 @@
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
  *   settle.c   the end of a delivery
+ *   notice.c   agents are told of their dead letters
  *   state.c    what handlers keep
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
@@ -701,6 +702,9 @@ void receive_message(struct engine *engine, struct link *from, const struct mess
 bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
                      const struct message *message);
 
+/* The key in force of an entry of a mailbox; valid until a policy is asked. */
+struct span order_key(struct engine *engine, const struct entry *entry);
+
 /* Whether an entry of a mailbox may be delivered; it joins the chain of its key for that. */
 bool order_is_first(struct engine *engine, struct entry *entry);
 
@@ -773,6 +777,15 @@ void settle_expire(struct engine *engine, struct entry *entry);
 /* Take a delivery back: its handler ends with the code; the entry's lease is over. */
 void settle_interrupt(struct engine *engine, const struct entry *entry, enum code code);
 void settle_end_lease(struct engine *engine, struct entry *entry);
+
+/* ---- notice.c ---- */
+
+/* Tell the agent of a dead letter of its mailbox, in the open batch, under this key. */
+void notice_post(struct engine *engine, const struct entry *letter, struct span key);
+
+/* A notice has failed for good: it goes, and that is said. */
+void notice_drop(struct engine *engine, struct entry *notice, uint8_t code, struct span word,
+                 struct span reason);
 
 /* ---- drain.c ---- */
 

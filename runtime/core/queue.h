@@ -79,6 +79,7 @@ struct entry {
     /* in a mailbox */
     uint32_t attempt;                 /* deliveries begun and charged */
     uint16_t transmission;            /* of the frame that brought it */
+    bool notice;                      /* of a dead letter of its mailbox (notice.h) */
     bool settled_first;               /* at-most-once: removed before the handler */
     uint8_t suspect;                  /* enum suspect_stage */
     uint8_t conflicts;                /* times its state had changed when it was done */

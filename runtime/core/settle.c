@@ -68,9 +68,24 @@ static void settle_lost(struct engine *engine, struct entry *entry, const struct
     engine_drop(engine, entry);
 }
 
+/* A dead letter, of which its agent is told in the same commit. */
+static void bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                 struct span reason)
+{
+    bool told = entry->queue->agent.has_dead;
+    struct span key = told ? order_key(engine, entry) : no_text();
+    key = arena_copy(&engine->effects->arena, key);
+    engine_bury(engine, entry, code, word, reason);
+    if (told) notice_post(engine, entry, key);
+}
+
 void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
                 struct span reason)
 {
+    if (entry->notice) {
+        notice_drop(engine, entry, code, word, reason);
+        return;
+    }
     struct end end = {
         .code = code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .word = word, .reason = reason};
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
@@ -84,7 +99,7 @@ void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct
     if (entry->seen) dedup_released(engine, entry->queue, entry->seen);
     entry->seen = NULL;
     if (planted(PLANT_DEAD_WITHOUT_CAUSE)) reason = word = no_text();
-    engine_bury(engine, entry, code, word, reason);
+    bury(engine, entry, code, word, reason);
 }
 
 static void defer(struct engine *engine, struct entry *entry, enum fact_kind kind,

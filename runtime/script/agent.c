@@ -97,6 +97,7 @@ static int agent_read(lua_State *L, void *user)
     agent->memory = field_bytes(L, 1, "memory");
     agent->key_ref = function_ref(L, 1, "key");
     declaration->asks_key = agent->key_ref != LUA_NOREF;
+    declaration->has_dead = field_present(L, 1, "on_dead");
     agent->has_start = field_present(L, 1, "on_start");
     agent->has_stop = field_present(L, 1, "on_stop");
     read_dedup(L, agent);

@@ -2,6 +2,7 @@
 #include "script/host.h"
 
 #include <stdio.h>
+#include "core/notice.h"
 
 /* ---- begin ---- */
 
@@ -54,7 +55,30 @@ void script_run(struct script_host *host, const struct run *run)
 
 static enum ref function_of(const struct task *task)
 {
+    if (task->run.notice) return REF_DEAD;
     return task->kind == TASK_DELIVERY ? REF_RUN : task->kind == TASK_START ? REF_START : REF_STOP;
+}
+
+/* What on.dead is told of; nil when the record of it is damaged. */
+static void push_letter(lua_State *co, struct task *task)
+{
+    struct message notice = message_of(task->block);
+    struct dead_letter letter;
+    if (notice_read(notice.body, &task->arena, &letter) != STATUS_OK) {
+        lua_pushnil(co);
+        return;
+    }
+    dead_push(co, task->script, &letter, 0, true);
+    block_release(letter.block);
+    if (task->run.key.size > 0) set_span(co, "key", task->run.key);
+}
+
+static void push_message(lua_State *co, struct task *task)
+{
+    if (task->run.notice)
+        push_letter(co, task);
+    else
+        message_push_delivered(co, task, lua_gettop(co));
 }
 
 int delivery_prepare(lua_State *co, struct task *task)
@@ -63,7 +87,7 @@ int delivery_prepare(lua_State *co, struct task *task)
     lua_rawgeti(co, LUA_REGISTRYINDEX, task->agent->ref);
     ctx_push(co, task);
     if (task->kind == TASK_START) lua_pushstring(co, task->why);
-    if (task->kind == TASK_DELIVERY) message_push_delivered(co, task, lua_gettop(co));
+    if (task->kind == TASK_DELIVERY) push_message(co, task);
     return lua_gettop(co);
 }
 

@@ -35,7 +35,8 @@ enum ref {
     REF_ERROR_NEW, /* moonpost.errors.new */
     REF_RUN,
     REF_START,
-    REF_STOP,        /* moonpost.handler */
+    REF_STOP,
+    REF_DEAD,        /* moonpost.handler */
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */

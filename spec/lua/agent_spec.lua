@@ -121,10 +121,6 @@ describe("an agent", function()
     end)
   end
 
-  it("does not have on.dead yet", function()
-    assert.equal("UNSUPPORTED: agent.on.dead: not yet in this version", refusal { on = { dead = handle } })
-  end)
-
   it("wants a table", function()
     assert.matches('agent: expected a table, got "mail@local"$', raised(moonpost.agent, "mail@local"))
   end)

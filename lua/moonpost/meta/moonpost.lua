@@ -35,6 +35,22 @@ local moonpost = {}
 ---@field message? fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ... for messages without a method. Returns nothing or a result: acknowledged. Returns `nil, reason` or raises: rolled back and tried again
 ---@field start? fun(ctx: moonpost.Ctx, why: "boot"|"reload") before the first delivery; raising refuses the start
 ---@field stop? fun(ctx: moonpost.Ctx) after the last
+---@field dead? fun(ctx: moonpost.Ctx, dead: moonpost.DeadLetter) for each message that became a dead letter here: a delivery of its own under the same key, promised by the commit that buried it. One that fails is tried again, and at last dropped and logged
+
+--- A message that nobody is handed again, unless it is requeued.
+---@class moonpost.DeadLetter
+---@field id string
+---@field address string
+---@field from string
+---@field method string|nil
+---@field key string|nil the key in force
+---@field reason string
+---@field code string
+---@field attempts integer
+---@field first_at number epoch seconds: when it was accepted
+---@field last_at number epoch seconds: when it died
+---@field message moonpost.Msg
+---@field failures { attempt: integer, at: number, code: string, error: string, traceback: string|nil }[] oldest first
 
 --- A checked declaration.
 ---@class moonpost.Agent
