@@ -70,12 +70,11 @@ function ctx.extend(self, duration)
 end
 
 local FIELDS = closed.words [[address node generation key attempt last transmission profile expires requeues
-  state kv]]
+  state kv cache]]
 local LATER_VERBS = closed.words "publish cancel stream http emit progress cancelled"
-local LATER_FIELDS = closed.words "cache"
 
 local names = {}
-for _, set in ipairs { FIELDS, LATER_VERBS, LATER_FIELDS, ctx } do
+for _, set in ipairs { FIELDS, LATER_VERBS, ctx } do
   for name in pairs(set) do names[name] = true end
 end
 
@@ -83,12 +82,10 @@ return setmetatable(ctx, {
   __index = function(_, name)
     if FIELDS[name] then return nil end
     if LATER_VERBS[name] then errors.not_yet("ctx:" .. name) end
-    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: unknown%s"):format(tostring(name), nearest.hint(name, names)))
   end,
   __newindex = function(self, name, value)
     if name == "state" then return require("moonpost.state").replace(self, value) end
-    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: cannot be set"):format(tostring(name)))
   end,
 })

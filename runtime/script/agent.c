@@ -117,7 +117,7 @@ static struct agent *agent_new(struct script_host *host, struct script *script, 
     agent->script = script;
     agent->generation = 1;
     agent->loaded_ms = host->env.now_ms(host->env.user);
-    agent->ref = agent->key_ref = agent->dedup_ref = LUA_NOREF;
+    agent->ref = agent->key_ref = agent->dedup_ref = agent->cache_ref = LUA_NOREF;
     agent->origin = strdup(origin);
     ensure(agent->origin != NULL);
     return agent;
@@ -129,6 +129,7 @@ static void agent_destroy(struct agent *agent)
     luaL_unref(L, LUA_REGISTRYINDEX, agent->ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->key_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->dedup_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, agent->cache_ref);
     if (agent->number) agent->host->agents[agent->number - 1] = NULL;
     if (agent->owns_script) script_free(agent->script);
     tracked_clear(&agent->refused_from);

@@ -26,6 +26,7 @@ enum field {
     FIELD_ID,
     FIELD_STATE,
     FIELD_KV,
+    FIELD_CACHE,
     FIELD_COUNT,
 };
 
@@ -42,6 +43,7 @@ static const char *const field_names[FIELD_COUNT] = {
     [FIELD_REQUEUES] = "requeues",
     [FIELD_STATE] = "state",
     [FIELD_KV] = "kv",
+    [FIELD_CACHE] = "cache",
 };
 
 struct task *ctx_check(lua_State *L, struct script *script, int index)
@@ -85,6 +87,7 @@ static void push_field(lua_State *L, const struct task *task, enum field field)
     case FIELD_ADDRESS: lua_pushstring(L, task->agent->address); break;
     case FIELD_NODE: lua_pushstring(L, task->host->name); break;
     case FIELD_GENERATION: lua_pushnumber(L, task->agent->generation); break;
+    case FIELD_CACHE: cache_push(L, task->agent); break;
     default:
         if (task->block)
             push_delivery_field(L, task, field);

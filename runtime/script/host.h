@@ -135,6 +135,7 @@ struct agent {
     uint32_t tasks;
     char *origin, *address;
     int ref, key_ref, dedup_ref; /* LUA_NOREF: none */
+    int cache_ref;               /* ctx.cache; LUA_NOREF: nobody asked for it yet */
     bool has_start, has_stop;
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
@@ -387,6 +388,10 @@ void envelope_register(lua_State *L, struct script *script);
 
 /* Functions of moonpost.runtime for state, into the table on top of the stack. */
 void state_register(lua_State *L, struct script *script);
+
+/* cache.c: push the agent's table; give a fresh generation what another has in it. */
+void cache_push(lua_State *L, struct agent *agent);
+void cache_hand_over(struct agent *agent, struct agent *fresh);
 
 /* The delivery buffers one more effect of so many bytes; raises TOO_LARGE. */
 void check_effect_room(lua_State *L, struct task *task, size_t bytes);

@@ -72,14 +72,6 @@ describe("other names of ctx", function()
     end)
   end
 
-  for name in ("cache"):gmatch("%S+") do
-    it("do not have " .. name .. " yet, neither to read nor to set", function()
-      local text = ("UNSUPPORTED: ctx.%s: not yet in this version"):format(name)
-      assert.equal(text, raised(function() return verbs[name] end))
-      assert.equal(text, raised(getmetatable(verbs).__newindex, verbs, name, {}))
-    end)
-  end
-
   it("are refused with the nearest one", function()
     assert.matches('ctx%.atempt: unknown; did you mean "attempt"%?$', raised(function() return verbs.atempt end))
   end)

@@ -107,6 +107,7 @@ function kv:list(options) end
 ---@field requeues integer how often it came back from the dead letters
 ---@field state table what the agent keeps (under `order = "key"`: of the key): a private copy, `{}` at first; written with the ack when it has changed
 ---@field kv moonpost.Kv any number of records that the agent keeps
+---@field cache table the agent's, in memory: for what can be had again. It belongs to no commit, is copied to the next generation without its functions, and is gone at a restart
 local ctx = {}
 
 --- Send a message when this delivery commits; a delivery that fails sends nothing.
