@@ -27,6 +27,15 @@ enum effect_kind {
                        * it comes once more, with their `page` */
 };
 
+/* One more message of a delivery that has several. */
+struct run_other {
+    uint64_t sequence; /* of the message; 0: it was settled before the handler */
+    uint32_t attempt;
+    bool last;
+    uint16_t transmission;
+    struct block *block; /* as in struct run */
+};
+
 /* One delivery to a handler. */
 struct run {
     uint64_t delivery; /* names the lease; void after its outcome */
@@ -41,6 +50,9 @@ struct run {
     int64_t remaining_ms; /* until it expires; DURATION_FOREVER */
     struct span key;      /* the effective key, or empty */
     struct block *block;  /* the message; valid until the outcome has been taken */
+    bool batch;           /* for the agent's batch handler, with these behind it: */
+    const struct run_other *others;
+    size_t other_count;
 };
 
 /* What a waiting sender gets. */
@@ -110,7 +122,7 @@ struct fact {
     uint8_t role;        /* enum role, of a link's peer, as it says */
     bool dup;
     bool notice; /* the message is a notice of a dead letter (notice.h) */
-    bool again; /* of a sender's retrying: the one before to this address said the same */
+    bool again;  /* of a sender's retrying: the one before to this address said the same */
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */
     int64_t delay_ms;      /* until the next try; -1: there is none */

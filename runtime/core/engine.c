@@ -451,6 +451,9 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
         session_deadline(engine,
                          (struct link *)((char *)deadline - offsetof(struct link, deadline)));
         return;
+    case DEADLINE_BUNDLE:
+        engine_ready(engine, (struct queue *)((char *)deadline - offsetof(struct queue, gathered)));
+        return;
     }
 }
 

@@ -60,6 +60,10 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
  * alone. Told before the records come in. */
 void engine_suspect(struct engine *engine, uint64_t sequence);
 
+/* The same of one of several messages whose handler ran for all of them: none is charged, and each
+ * is handed over by itself. */
+void engine_suspect_one_of(struct engine *engine, uint64_t sequence);
+
 /* How many suspects were charged so far, durably. */
 uint64_t engine_charged(const struct engine *engine);
 

@@ -23,7 +23,7 @@ enum event_kind {
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
-    EVENT_EXTEND,  /* `delivery` may take `delay_ms` from now, whatever its timeout was */
+    EVENT_EXTEND,      /* `delivery` may take `delay_ms` from now, whatever its timeout was */
     EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */
     EVENT_WAIT,    /* `waiter` wants EFFECT_RESUME after `delay_ms` */
     EVENT_FORGET,  /* `waiter` is gone: no effect for it any more */
@@ -74,6 +74,11 @@ struct outcome {
     size_t read_count;
     const struct state_write *writes; /* done only with an ack */
     size_t write_count;
+    /* Of a delivery with several messages that did not all end in the same way: how each of them
+     * did, in their order; only kind, code, word, reason, traceback, result and delay. The effects
+     * above are done all the same. NULL: all as said above. */
+    const struct outcome *parts;
+    size_t part_count;
 };
 
 /* A dead letter that goes back to where it died, or elsewhere. */
@@ -118,7 +123,7 @@ struct event {
     uint64_t waiter;
     uint64_t delivery; /* as in EFFECT_RUN; a stale one is ignored */
     uint64_t letter;   /* dead_letter.handle */
-    uint8_t hold;    /* enum hold */
+    uint8_t hold;      /* enum hold */
     int64_t delay_ms;
     struct batch *batch;
     struct load *load;

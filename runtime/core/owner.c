@@ -267,13 +267,8 @@ void owner_agent_down(struct engine *engine, struct span address)
 static void stop_mailbox(struct engine *engine, struct queue *mailbox)
 {
     struct entry *entry;
-    while ((entry = mailbox->lists[ENTRY_LEASED].tail)) {
-        settle_interrupt(engine, entry, CODE_CANCELLED);
-        settle_end_lease(engine, entry);
-        entry->attempt--;
-        queue_move(entry, ENTRY_WAITING);
-        engine_entry_deadline(engine, entry, INT64_MAX);
-    }
+    while ((entry = mailbox->lists[ENTRY_LEASED].tail))
+        settle_give_back(engine, bundle_leader(entry));
 }
 
 void owner_stop(struct engine *engine)

@@ -16,6 +16,7 @@
  *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
+ *   bundle.c   messages that one delivery hands over together
  *   settle.c   the end of a delivery
  *   notice.c   agents are told of their dead letters
  *   state.c    what handlers keep
@@ -53,7 +54,7 @@
 #include "core/state.h"
 #include "core/suspect.h"
 
-enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
+enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK, DEADLINE_BUNDLE };
 
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
 
@@ -757,8 +758,27 @@ void deliver_pump(struct engine *engine, struct queue *mailbox);
 bool deliver_takes(const struct engine *engine, const struct queue *mailbox);
 void deliver_entry(struct engine *engine, struct entry *entry);
 
+/* Its two halves: the entry is leased and charged (true: its handler has to wait for the store),
+ * and the delivery that it leads begins. */
+bool deliver_take(struct engine *engine, struct entry *entry);
+void deliver_lease(struct engine *engine, struct entry *entry, bool waits);
+
 /* What its handler had to wait for is durable. */
 void deliver_committed(struct engine *engine, uint64_t handle);
+
+/* ---- bundle.c ---- */
+
+/* Begin what may begin now of an agent that takes messages together. */
+void bundle_pump(struct engine *engine, struct queue *mailbox);
+
+/* The message is handed over in a bundle, be it alone there. */
+bool bundle_is_for(const struct entry *entry);
+
+/* The entry that holds the lease of this one's delivery. */
+struct entry *bundle_leader(struct entry *entry);
+
+/* It is on its own again; answers the next of its bundle, or NULL. */
+struct entry *bundle_part(struct entry *entry);
 
 /* ---- settle.c ---- */
 
@@ -773,6 +793,9 @@ void settle_judge(struct engine *engine, struct entry *entry, const struct outco
 void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
                 struct span reason);
 void settle_expire(struct engine *engine, struct entry *entry);
+
+/* The delivery that the entry leads never happened: its messages wait again. */
+void settle_give_back(struct engine *engine, struct entry *entry);
 
 /* Take a delivery back: its handler ends with the code; the entry's lease is over. */
 void settle_interrupt(struct engine *engine, const struct entry *entry, enum code code);

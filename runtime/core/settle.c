@@ -27,6 +27,15 @@ static void do_sends(struct engine *engine, const struct outcome *outcome)
         sender_submit_effect(engine, &outcome->sends[i]);
 }
 
+/* What an acked delivery leaves, however many messages it had. */
+static void do_effects(struct engine *engine, const struct queue *mailbox,
+                       const struct outcome *outcome)
+{
+    if (outcome->kind != OUTCOME_ACK) return;
+    do_sends(engine, outcome);
+    state_apply(engine, mailbox->name, outcome);
+}
+
 static void note_handled(struct engine *engine, const struct entry *entry,
                          const struct outcome *outcome)
 {
@@ -40,8 +49,6 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
 {
     struct end end = {
         .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
-    if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
-    if (outcome->kind == OUTCOME_ACK) state_apply(engine, entry->queue->name, outcome);
     note_handled(engine, entry, outcome);
     lanes_entry_level(engine, entry, LANE_HANDLED);
     answer_later(engine, entry, &end);
@@ -177,14 +184,30 @@ static void settle_reject(struct engine *engine, struct entry *entry, const stru
                outcome->reason);
 }
 
+/* As if it had never been delivered. */
+static void give_back(struct engine *engine, struct entry *entry)
+{
+    entry->attempt--;
+    queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
+    engine_entry_deadline(engine, entry, INT64_MAX);
+}
+
+void settle_give_back(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    settle_interrupt(engine, entry, CODE_CANCELLED);
+    settle_end_lease(engine, entry);
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        give_back(engine, entry);
+    }
+}
+
 /* Another delivery has changed what this one had read: it never happened. */
 static void settle_conflict(struct engine *engine, struct entry *entry)
 {
-    engine->counts.conflicts++;
-    entry->attempt--;
     if (++entry->conflicts >= CONFLICTS_MAX) entry->queue->alone = entry->handle;
-    queue_move(entry, ENTRY_WAITING);
-    engine_entry_deadline(engine, entry, INT64_MAX);
+    give_back(engine, entry);
 }
 
 static void settle(struct engine *engine, struct entry *entry, const struct outcome *outcome)
@@ -202,6 +225,26 @@ static void settle(struct engine *engine, struct entry *entry, const struct outc
     }
 }
 
+static void settle_conflicts(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    engine->counts.conflicts++;
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        settle_conflict(engine, entry);
+    }
+}
+
+/* Each message of a delivery, as it is said of it. */
+static void settle_all(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    struct entry *next;
+    for (size_t i = 0; entry; entry = next, i++) {
+        next = bundle_part(entry);
+        settle(engine, entry, i < outcome->part_count ? &outcome->parts[i] : outcome);
+    }
+}
+
 static struct entry *leased(const struct engine *engine, uint64_t delivery)
 {
     if (planted(PLANT_STALE_LEASE_ACCEPTED)) return slots_at(&engine->leases, (uint32_t)delivery);
@@ -214,9 +257,11 @@ void settle_outcome(struct engine *engine, const struct outcome *outcome)
     if (!entry) return; /* its lease ended before: a late result is void */
     settle_end_lease(engine, entry);
     if (outcome->kind == OUTCOME_ACK && !state_is_current(engine, entry->queue->name, outcome))
-        settle_conflict(engine, entry);
-    else
-        settle(engine, entry, outcome);
+        settle_conflicts(engine, entry);
+    else {
+        do_effects(engine, entry->queue, outcome);
+        settle_all(engine, entry, outcome);
+    }
 }
 
 /* ---- time ---- */
@@ -253,7 +298,7 @@ static void time_out(struct engine *engine, struct entry *entry)
     };
     settle_interrupt(engine, entry, CODE_TIMEOUT);
     settle_end_lease(engine, entry);
-    settle(engine, entry, &outcome);
+    settle_all(engine, entry, &outcome);
 }
 
 void settle_expire(struct engine *engine, struct entry *entry)

@@ -1,5 +1,8 @@
 /* Messages whose handler ran when the process died; private to the engine.
  *
+ * Of messages that ran together (bundle.c) nobody can tell which it was: none is charged, and each
+ * is handed over by itself from then on, so that the next time there is one to charge.
+ *
  *   named ----its record is found----> charging: an attempt and a note, in the open batch
  *         ----there is none----------> the engine is wary: handlers begin behind the commit
  *   charging --durable-------> charged --its agent is there--> a dead letter, or judged: deferred
@@ -27,6 +30,8 @@ enum { SUSPECTS_NAMED_MAX = 16 };
 struct suspects {
     uint64_t named[SUSPECTS_NAMED_MAX]; /* sequences, while records come in */
     size_t named_count;
+    uint64_t *bundled; /* sequences of those that ran together, ascending */
+    size_t bundled_count, bundled_capacity;
     size_t unjudged;  /* charging or charged */
     uint64_t charged; /* durably, in this life */
     uint64_t *lonely; /* handles of the entries that wait for quiet, in their order */
@@ -37,6 +42,9 @@ struct suspects {
 
 /* A record of this message came in: was it named? It is asked for once. */
 bool suspect_take(struct engine *engine, uint64_t sequence);
+
+/* Was it one of those that ran together? It is asked for once. */
+bool suspect_was_bundled(struct engine *engine, uint64_t sequence);
 
 /* Charge an entry that stands deferred in its mailbox. */
 void suspect_charge(struct engine *engine, struct entry *entry);

@@ -50,14 +50,29 @@ static void copy_state(struct arena *arena, struct outcome *outcome)
     outcome->writes = writes;
 }
 
-static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
+static void copy_texts(struct arena *arena, struct outcome *outcome)
 {
-    struct outcome *outcome = copy_struct(arena, from, sizeof *from);
-    if (!outcome) return NULL;
     struct span *spans[] = {&outcome->word, &outcome->reason, &outcome->traceback,
                             &outcome->result};
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
         *spans[i] = arena_copy(arena, *spans[i]);
+}
+
+static const struct outcome *copy_parts(struct arena *arena, const struct outcome *outcome)
+{
+    size_t count = outcome->part_count;
+    struct outcome *parts =
+        count > 0 ? copy_struct(arena, outcome->parts, count * sizeof *parts) : NULL;
+    for (size_t i = 0; i < count; i++) copy_texts(arena, &parts[i]);
+    return parts;
+}
+
+static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
+{
+    struct outcome *outcome = copy_struct(arena, from, sizeof *from);
+    if (!outcome) return NULL;
+    copy_texts(arena, outcome);
+    outcome->parts = copy_parts(arena, outcome);
     outcome->sends = copy_sends(arena, outcome);
     if (outcome->read_count + outcome->write_count > 0) copy_state(arena, outcome);
     return outcome;

@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
-enum { BUDGET_DEFAULT_MS = 200, TIMEOUT_DEFAULT_MS = 30000, CONCURRENCY_DEFAULT = 8 };
+enum {
+    BUDGET_DEFAULT_MS = 200,
+    TIMEOUT_DEFAULT_MS = 30000,
+    CONCURRENCY_DEFAULT = 8,
+    BATCH_DEFAULT = 100
+};
 
 /* ---- reading ---- */
 
@@ -67,6 +72,17 @@ static uint8_t field_order(lua_State *L, int index)
     return order;
 }
 
+static void read_batch(lua_State *L, struct agent_declaration *declaration)
+{
+    lua_getfield(L, 1, "batch");
+    int index = lua_gettop(L);
+    if (lua_istable(L, index)) {
+        declaration->batch = field_count(L, index, "size", BATCH_DEFAULT);
+        declaration->batch_within_ms = field_ms(L, index, "within", 0);
+    }
+    lua_pop(L, 1);
+}
+
 static void read_retry(lua_State *L, struct agent *agent)
 {
     struct script_host *host = agent->host;
@@ -100,6 +116,7 @@ static int agent_read(lua_State *L, void *user)
     declaration->has_dead = field_present(L, 1, "on_dead");
     agent->has_start = field_present(L, 1, "on_start");
     agent->has_stop = field_present(L, 1, "on_stop");
+    read_batch(L, declaration);
     read_dedup(L, agent);
     read_retry(L, agent);
     lua_settop(L, 1);

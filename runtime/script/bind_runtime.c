@@ -185,7 +185,7 @@ static int runtime_ctx_id_for(lua_State *L)
     const struct task *task = ctx_check(L, own_script(L), 1);
     struct arena *arena = &task->host->scratch;
     luaL_checkstring(L, 2);
-    if (!task->block) return 0;
+    if (!task->block || task->run.batch) return 0;
     arena_reset(arena);
     push_span(L, id_for(arena, message_id(task->block), span_at(L, 2)));
     return 1;

@@ -1,5 +1,6 @@
-/* ctx.cache: a table of an agent's, in memory. The next generation begins with a copy of it, without
- * what belongs to the code of the one before: functions, coroutines, userdata and metatables. */
+/* ctx.cache: a table of an agent's, in memory. The next generation begins with a copy of it,
+ * without what belongs to the code of the one before: functions, coroutines, userdata and
+ * metatables. */
 #include "script/host.h"
 
 void cache_push(lua_State *L, struct agent *agent)

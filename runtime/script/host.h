@@ -36,7 +36,8 @@ enum ref {
     REF_RUN,
     REF_START,
     REF_STOP,
-    REF_DEAD,        /* moonpost.handler */
+    REF_DEAD,
+    REF_BATCH,       /* moonpost.handler */
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */

@@ -55,11 +55,11 @@ struct span id_for(struct arena *arena, struct span id, struct span label)
     char digest[DIGEST_BYTES + 1] = "";
     if (id.size + 1 + label.size > ID_BYTES_MAX) {
         start = beginning(id, ID_BYTES_MAX - DIGEST_BYTES - 1 - label.size);
-        snprintf(digest, sizeof digest, "~%016" PRIx64 "%016" PRIx64,
-                 hash(id, 0xcbf29ce484222325u), hash(id, 0x9e3779b97f4a7c15u));
+        snprintf(digest, sizeof digest, "~%016" PRIx64 "%016" PRIx64, hash(id, 0xcbf29ce484222325u),
+                 hash(id, 0x9e3779b97f4a7c15u));
     }
-    int size = snprintf(text, ID_BYTES_MAX + 1, "%.*s%s/%.*s", SPAN_ARGS(start), digest,
-                        SPAN_ARGS(label));
+    int size =
+        snprintf(text, ID_BYTES_MAX + 1, "%.*s%s/%.*s", SPAN_ARGS(start), digest, SPAN_ARGS(label));
     ensure(size > 0 && size <= ID_BYTES_MAX);
     return span_of(text, (size_t)size);
 }

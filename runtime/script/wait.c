@@ -44,7 +44,7 @@ static void name_call(struct task *task, struct submit *submit)
 {
     char label[32];
     snprintf(label, sizeof label, "call-%u", ++task->calls);
-    if (task->block)
+    if (task->block && !task->run.batch)
         submit->message.id =
             id_for(&task->host->scratch, message_id(task->block), span_text(label));
 }

@@ -20,6 +20,7 @@ local moonpost = {}
 ---@field address string `"name@domain"`; one agent per address and node
 ---@field on? moonpost.On what is called
 ---@field methods? table<string, fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ...> for messages with that `method`; a name with a leading `_` answers only the agent itself
+---@field batch? moonpost.Batch messages without a method are handed over together, instead of `on.message`; not with `order = "key"`
 ---@field profile? moonpost.Profile the least it asks of senders; `"at-least-once"`
 ---@field key? fun(msg: moonpost.Msg): string instead of the message's own key
 ---@field order? "none"|"key"|"strict" what follows what: `key`: one delivery at a time for each key, and a retry parks that key; `strict`: one at a time, and a retry holds the mailbox; `"none"`
@@ -29,6 +30,12 @@ local moonpost = {}
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
 ---@field dedup? moonpost.DedupFields|"none"|string which messages are the same; `"none"`
+
+--- Messages that are handled together, in one commit.
+---@class moonpost.Batch
+---@field size? integer at most, 1 to 1000; 100
+---@field within? moonpost.Duration how long the first waits for others; `"200ms"`
+---@field handle fun(ctx: moonpost.Ctx, msgs: moonpost.Msg[]): any, ... Answers for all as `on.message` does, or a table by index of outcomes and results; one that is missing is acknowledged. `ctx.attempt`, `last` and `transmission` are those of the message that has come furthest; what belongs to one message is nil
 
 --- An agent's functions.
 ---@class moonpost.On
