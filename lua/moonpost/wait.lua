@@ -12,6 +12,9 @@ local VERBS = {
   call = "ctx:call",
   client_open = "moonpost.client",
   client_send = "client:send",
+  client_send_all = "client:send_batch",
+  client_transact = "client:transaction",
+  client_flush = "client:flush",
   client_close = "client:close",
 }
 local CAN_WAIT = { handler = true, program = true, spec = true }

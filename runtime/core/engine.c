@@ -416,6 +416,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
     case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
+    case EVENT_TRANSACT: sender_transact(engine, event->transaction); return;
     case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
     case EVENT_EXTEND: settle_extend(engine, event->delivery, event->delay_ms); return;
     case EVENT_STATE: state_apply(engine, event->address, event->outcome); return;

@@ -22,6 +22,7 @@ enum event_kind {
     EVENT_AGENT_UP,    /* `agent`: deliver to it, and to nobody else at its address any more */
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
+    EVENT_TRANSACT,    /* `transaction`: send all of these messages, or none */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
     EVENT_EXTEND,      /* `delivery` may take `delay_ms` from now, whatever its timeout was */
     EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */
@@ -54,6 +55,13 @@ struct submit {
 
 #define TIMEOUT_TEXT   "the delivery took longer than its timeout of %g s"
 #define EXTENSION_TEXT "the delivery took longer than the %g s that ctx:extend gave it"
+
+/* Messages that are accepted together, in one commit, or not at all: then each is refused with the
+ * code and the reason of the first that cannot be, as one that was never transmitted. */
+struct transaction {
+    const struct submit *sends;
+    size_t count;
+};
 
 enum outcome_kind { OUTCOME_ACK, OUTCOME_RETRY, OUTCOME_DEFER, OUTCOME_REJECT, OUTCOME_SKIP };
 
@@ -130,6 +138,7 @@ struct event {
     bool store_full; /* what room is left is for settling: accept nothing new */
     const struct agent_declaration *agent;
     const struct submit *submit;
+    const struct transaction *transaction;
     const struct outcome *outcome;
     const struct requeue *requeue;
     const struct peek *peek;

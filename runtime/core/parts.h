@@ -482,6 +482,9 @@ bool forward_has_credit(const struct link *link);
 
 void sender_submit(struct engine *engine, const struct submit *submit);
 
+/* All of them, or none. */
+void sender_transact(struct engine *engine, const struct transaction *transaction);
+
 /* The same from a handler that was acked: engine_reserve has kept room for it, so it is taken. */
 void sender_submit_effect(struct engine *engine, const struct submit *submit);
 

@@ -50,6 +50,17 @@ static void copy_state(struct arena *arena, struct outcome *outcome)
     outcome->writes = writes;
 }
 
+static const struct transaction *copy_transaction(struct arena *arena,
+                                                  const struct transaction *from)
+{
+    struct transaction *transaction = copy_struct(arena, from, sizeof *from);
+    if (!transaction) return NULL;
+    struct submit *sends = copy_struct(arena, from->sends, from->count * sizeof *from->sends);
+    for (size_t i = 0; i < from->count; i++) copy_submit(arena, &sends[i]);
+    transaction->sends = sends;
+    return transaction;
+}
+
 static void copy_texts(struct arena *arena, struct outcome *outcome)
 {
     struct span *spans[] = {&outcome->word, &outcome->reason, &outcome->traceback,
@@ -117,6 +128,7 @@ void post_add(struct post *post, const struct event *event)
     copy->requeue = copy_requeue(&post->arena, event->requeue);
     copy->administered = copy_administered(&post->arena, event->administered);
     copy->agent = copy_agent(&post->arena, event->agent);
+    copy->transaction = copy_transaction(&post->arena, event->transaction);
     copy->outcome = copy_outcome(&post->arena, event->outcome);
     struct submit *submit = copy_struct(&post->arena, event->submit, sizeof *event->submit);
     if (submit) copy_submit(&post->arena, submit);

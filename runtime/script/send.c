@@ -182,6 +182,21 @@ void send_read(lua_State *L, struct script_host *host, int index, struct arena *
     submit->fail_fast = field_true(L, index, "fail_fast");
 }
 
+void send_settle_timeout(struct submit *submit)
+{
+    if (submit->timeout_ms == 0 && submit->message.level == LEVEL_HANDLED)
+        submit->timeout_ms = CALL_TIMEOUT_MS;
+    if (submit->timeout_ms == DURATION_FOREVER) submit->timeout_ms = 0;
+}
+
+bool send_awaits(lua_State *L, int index, const char *what)
+{
+    lua_getfield(L, index, "await");
+    bool same = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), what) == 0;
+    lua_pop(L, 1);
+    return same;
+}
+
 struct submit *task_send_room(struct task *task)
 {
     array_reserve(task->sends, task->send_count, task->send_capacity);

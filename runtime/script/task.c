@@ -114,6 +114,7 @@ static void task_release(struct task *task, bool reusable)
     struct script_host *host = task->host;
     if (task->kind == TASK_DELIVERY) host->inhand->count -= 1 + task->run.other_count;
     for (size_t i = 0; i < task->run.other_count; i++) block_release(task->run.others[i].block);
+    sendings_drop_task(task);
     slots_remove(&host->waiters, task->waiter);
     slots_remove(&task->script->deliveries, task->ctx);
     if (task->memo) luaL_unref(task->script->L, LUA_REGISTRYINDEX, task->memo);
@@ -217,7 +218,8 @@ static void task_wait_end(struct task *task)
 
 struct task *task_waiting(struct script_host *host, uint64_t waiter)
 {
-    return slots_get(&host->waiters, waiter);
+    struct task *task = slots_get(&host->waiters, waiter);
+    return task && task->waiter_kind == WAITER_TASK ? task : NULL;
 }
 
 /* Run a C function with the top `arguments` values of the main thread, and move what it leaves to

@@ -94,7 +94,7 @@ describe("a client", function()
     assert.equal(2, #waits)
   end)
 
-  for name in ("publish stream send_batch transaction cancel flush take"):gmatch("%S+") do
+  for name in ("publish stream cancel take"):gmatch("%S+") do
     it("does not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: client:%s: not yet in this version"):format(name),
         raised(program, function(client) return client[name] end))
