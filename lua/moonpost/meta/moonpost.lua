@@ -263,11 +263,47 @@ function client:send(to, body, options) end
 ---@return moonpost.Receipt|nil refusal
 function client:call(to, body, options) end
 
+--- Send many at once, each for itself: an array of receipts, some perhaps with `ok = false`. Those with `await = "none"`
+--- have their id there. An item has `to`, `body`, and options of a send.
+---@param items table[] at most 1,000
+---@return (moonpost.Receipt|string)[]|nil receipts
+---@return string|nil reason
+---@return string|nil code
+function client:send_batch(items) end
+
+--- Send what a function sends, all of it or none: it is accepted in one commit of the sender's when the function has
+--- returned; nothing is sent when it raises, or when one of them is refused.
+---@param body fun(tx: moonpost.Transaction)
+---@return (moonpost.Receipt|string)[]|nil receipts
+---@return string|nil reason
+---@return string|nil code
+---@return moonpost.Receipt[]|nil refusals
+function client:transaction(body) end
+
+--- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
+---@param options? { timeout?: moonpost.Duration } for ever
+---@return true|nil done
+---@return string|nil reason
+---@return string|nil code `"TIMEOUT"`
+---@return string[]|nil left the ids of what is still on its way
+function client:flush(options) end
+
 --- Close it; a second time changes nothing.
 ---@return true|nil done
 ---@return string|nil reason
 ---@return string|nil code
 function client:close() end
+
+--- What is to be sent together.
+---@class moonpost.Transaction
+local tx = {}
+
+--- Send when the transaction's function has returned; at most 1,000.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return string id
+function tx:send(to, body, options) end
 
 -- ---- Policies ----
 
