@@ -234,6 +234,7 @@ void engine_drop(struct engine *engine, struct entry *entry)
 {
     failure_clear(entry);
     order_leave(engine, entry);
+    sender_doubt(entry, false);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);
@@ -261,16 +262,22 @@ static struct span scratch_taken(struct engine *engine)
     return buffer_span(&engine->scratch);
 }
 
-/* Once in a while: which numbers of the outbox may have been used. */
-static void put_numbers(struct engine *engine, const struct entry *entry)
+void engine_put_outbox(struct engine *engine, const struct queue *outbox)
 {
     char key[RECORD_KEY_MAX];
-    struct queue *outbox = entry->queue;
-    if (outbox->kind != QUEUE_OUTBOX || entry->number < outbox->ceiling) return;
-    outbox->ceiling = entry->number + NUMBERS_AHEAD;
+    engine_changes(engine, true);
     engine->scratch.used = 0;
     record_outbox(outbox, &engine->scratch);
     batch_put(engine->open, record_outbox_key(key, outbox->name), scratch_taken(engine), NULL);
+}
+
+/* Once in a while: which numbers of the outbox may have been used. */
+static void put_numbers(struct engine *engine, const struct entry *entry)
+{
+    struct queue *outbox = entry->queue;
+    if (outbox->kind != QUEUE_OUTBOX || entry->number < outbox->ceiling) return;
+    outbox->ceiling = entry->number + NUMBERS_AHEAD;
+    engine_put_outbox(engine, outbox);
 }
 
 void engine_put(struct engine *engine, struct entry *entry)
@@ -324,6 +331,7 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     slots_remove(&engine->leases, entry->delivery);
     failure_add(entry, 0, engine->now_ms, code, word, reason, span_of(NULL, 0));
     order_leave(engine, entry);
+    sender_doubt(entry, false);
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;
@@ -484,6 +492,7 @@ void engine_step(struct engine *engine, const struct event *events, size_t count
     engine->effects = effects;
     engine->ran = false;
     for (size_t i = 0; i < count; i++) take_event(engine, &events[i]);
+    state_arrived(engine);
     take_deadlines(engine);
     pump(engine);
     commit_flush(engine);

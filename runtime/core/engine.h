@@ -187,6 +187,11 @@ size_t engine_attached(const struct engine *engine, size_t limit,
 struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
                                 struct span key);
 
+/* An ack with these writes is posted: who reads the records before the next step sees them so.
+ * Their versions are drawn, for EVENT_OUTCOME. */
+void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,
+                          size_t count);
+
 /* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
  * by key, at most `limit` of them; answers how many. */
 size_t engine_state_list(struct engine *engine, struct span address, struct span prefix,

@@ -13,6 +13,7 @@
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: what comes into it, agents that come and go
  *   receive.c  what comes for a mailbox over a link
+ *   results.c  what was answered under exactly-once
  *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
@@ -233,6 +234,7 @@ struct engine {
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
     struct states states;
+    size_t results_bytes; /* of all lanes */
     struct engine_counts counts;
 };
 
@@ -258,6 +260,9 @@ void engine_drop(struct engine *engine, struct entry *entry);
 void engine_put(struct engine *engine, struct entry *entry);
 void engine_delete(struct engine *engine, struct entry *entry);
 void engine_put_facts(struct engine *engine, struct entry *entry);
+
+/* What is known of an outbox, with the open batch. */
+void engine_put_outbox(struct engine *engine, const struct queue *outbox);
 
 /* File an entry as a dead letter. Its waiter must have been answered. */
 void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
@@ -499,6 +504,9 @@ void submit_restore(struct queue *outbox, uint64_t lane_epoch, uint64_t number);
 
 /* ---- sender.c ---- */
 
+/* Whether an exactly-once message of an outbox may be at its owner without an answer. */
+void sender_doubt(struct entry *entry, bool doubtful);
+
 /* An entry of an earlier life, with its facts, stands in its outbox as waiting. */
 void sender_restore(struct engine *engine, struct entry *entry, bool awaiting);
 
@@ -525,6 +533,9 @@ void sender_link_down(struct engine *engine, struct link *link);
 /* The lane of a message, or NULL; made when it is not there, and advanced to the message's base. */
 struct lane *lanes_find(const struct engine *engine, const struct message *message);
 struct lane *lanes_of(struct engine *engine, const struct message *message);
+
+/* The sender has the final receipts of all numbers below. */
+void lanes_advance(struct engine *engine, struct lane *lane, uint64_t base);
 
 /* Its record is written with the open batch. */
 void lanes_touch(struct engine *engine, struct lane *lane);
@@ -687,6 +698,9 @@ bool state_is_current(struct engine *engine, struct span address, const struct o
 
 /* Its writes, with the open batch. */
 void state_apply(struct engine *engine, struct span address, const struct outcome *outcome);
+
+/* All outcomes that were on their way have been taken. */
+void state_arrived(struct engine *engine);
 void states_deinit(struct states *states);
 
 /* ---- receive.c ---- */
@@ -694,6 +708,24 @@ void states_deinit(struct states *states);
 /* A message for a mailbox here, over a link. */
 void receive_message(struct engine *engine, struct link *from, const struct message *message,
                      struct queue *mailbox);
+
+/* ---- results.c ---- */
+
+/* What the number's handler answered; NULL: nothing, or it is not known any more. */
+const struct lane_result *results_find(const struct lane *lane, uint64_t number);
+
+/* The entry was handled: keep its result with the open batch, if its profile is exactly-once. */
+void results_keep(struct engine *engine, const struct entry *entry, const struct outcome *outcome);
+
+/* The lane's sender has the receipts of all numbers below. */
+void results_advance(struct engine *engine, struct lane *lane, uint64_t base);
+
+/* Note a result (given). */
+void results_add(struct engine *engine, struct lane *lane, uint64_t number, struct block *bytes,
+                 uint8_t encoding);
+
+/* Take it from its record, behind the lanes. DAMAGED. */
+enum status results_recover(struct engine *engine, struct span key, struct span value);
 
 /* ---- order.c ---- */
 

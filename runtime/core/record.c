@@ -42,6 +42,20 @@ struct span record_epoch_key(char *buffer, struct span store_id)
     return record_long_key(buffer, RECORD_EPOCH, store_id);
 }
 
+struct span record_result_key(char *buffer, const struct lane *lane, uint64_t number)
+{
+    struct span key = record_long_key(buffer, RECORD_RESULT, lane_key_of(lane));
+    put_u64(buffer + key.size, number);
+    return span_of(buffer, key.size + 8);
+}
+
+struct span record_result_lane(struct span key, uint64_t *number)
+{
+    if (key.size < 1 + 8) return span_of(NULL, 0);
+    *number = get_u64(key.bytes + key.size - 8);
+    return span_of(key.bytes + 1, key.size - 1 - 8);
+}
+
 struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key)
 {
     char *at = buffer;
@@ -237,18 +251,22 @@ enum status record_dead_read(struct span value, struct failure_note *why)
 
 /* ---- lanes ---- */
 
+enum { LANE_HEAD_BYTES = 19, LANE_ONCE = 1 };
+
 void record_lane(const struct lane *lane, struct buffer *out)
 {
-    char *at = buffer_extend(out, 18 + 9 * lane->run_count);
+    char *at = buffer_extend(out, LANE_HEAD_BYTES + 9 * lane->run_count);
     put_u64(at, lane->base);
     put_u64(at + 8, lane->end);
     at[16] = (char)lane->origin_size;
     at[17] = (char)lane->destination_size;
+    at[18] = (char)(lane->once ? LANE_ONCE : 0);
     for (size_t i = 0; i < lane->run_count; i++) {
         const struct lane_run *run = &lane->runs[i];
-        put_u64(at + 18 + 9 * i, run->first);
+        put_u64(at + LANE_HEAD_BYTES + 9 * i, run->first);
         /* what is accepted is durable with this batch */
-        at[26 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
+        at[LANE_HEAD_BYTES + 8 + 9 * i] =
+            (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
     }
 }
 
@@ -291,6 +309,7 @@ void record_outbox(const struct queue *outbox, struct buffer *out)
     char *at = buffer_extend(out, 16);
     put_u64(at, outbox->lane_epoch);
     put_u64(at + 8, outbox->ceiling);
+    if (outbox->opened) buffer_extend(out, 1)[0] = 1;
 }
 
 enum status record_outbox_read(struct span value, struct record_outbox *record)
@@ -298,6 +317,7 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     struct reader reader = reader_of(value);
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
+    record->opened = reader.at < reader.end && read_u8(&reader) == 1;
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
 }
 

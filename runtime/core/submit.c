@@ -50,10 +50,6 @@ static enum code fault_of(struct engine *engine, const struct message *message, 
         *reason = "node addresses are not open here";
         return CODE_DENIED;
     }
-    if (message->profile == EXACTLY_ONCE) {
-        *reason = "exactly-once: not yet";
-        return CODE_UNSUPPORTED;
-    }
     if (message->body.size > engine->settings.body_max) {
         snprintf(engine->refusal, sizeof engine->refusal, "the body has %zu bytes; body_max is %zu",
                  message->body.size, engine->settings.body_max);
