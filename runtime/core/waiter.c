@@ -65,6 +65,18 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
+/* Why there is no answer yet, as far as it is known here. */
+static struct span why_late(struct engine *engine, const struct entry *entry)
+{
+    struct span reason;
+    bool no_way = entry && entry->state != ENTRY_AWAITING && entry->last_code == CODE_NO_ROUTE;
+    if (!no_way) return span_text("no answer in time; the message is still on its way");
+    struct span address = entry->queue->name;
+    if (route_missing(engine, address, &reason) != CODE_NO_ROUTE)
+        reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
+    return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
+}
+
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
 {
     if (!waiter->block) {
@@ -72,8 +84,7 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {.code = CODE_TIMEOUT,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text("no answer in time; the message is still on its way")};
+    struct end end = {
+        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = why_late(engine, waiter->entry)};
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }
