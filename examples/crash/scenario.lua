@@ -65,9 +65,9 @@ return {
     },
     {
       file = "worker/agents/job.lua",
-      line = 'ctx:send("tally@demo", { job = job })',
+      line = 'ctx:send("tally@demo", { run = msg.body.run, job = job })',
       why = "the report is buffered: it commits together with the end of its job, or not at all",
-      instead = 'ctx:call("tally@demo", { job = job }) moonpost.sleep("50ms")',
+      instead = 'ctx:call("tally@demo", { run = msg.body.run, job = job }) moonpost.sleep("50ms")',
       otherwise = "a report leaves before its job is settled, so that some begin again that were reported as done",
     },
   },

@@ -89,6 +89,17 @@ describe("a scenario", function()
     assert.are_not.equal(one:match("job (%d+) is a long one"), other:match("job (%d+) is a long one"))
   end)
 
+  it("kills in each run against nodes that were started", function()
+    assert.equal(0, select(2, example("copy", "crash", folder .. "/mine")))
+    assert.equal(0, select(2, example("start", folder .. "/mine")))
+    for _ = 1, 2 do
+      local output, code = example("run", folder .. "/mine")
+      assert.equal(0, code, output)
+      assert.truthy(output:find("killed 1 ", 1, true), output)
+    end
+    assert.equal(0, select(2, example("stop", folder .. "/mine")))
+  end)
+
   it("can be copied, with what it is built on, and runs there by make", function()
     assert.equal(0, select(2, example("copy", "lost-ack-dedup", folder .. "/mine")))
     assert.equal("lost-ack\nmine\n", shell.must("ls", folder))

@@ -1,7 +1,12 @@
--- Counts which jobs were reported as done, and how often.
+-- Counts which jobs of a run of the client were reported as done, and how often.
 local moonpost = require "moonpost"
 
-local reports, different = {}, 0
+local runs = {}
+
+local function of_run(name)
+  runs[name] = runs[name] or { reports = {}, different = 0 }
+  return runs[name]
+end
 
 return moonpost.agent {
   address = "tally@demo",
@@ -9,9 +14,9 @@ return moonpost.agent {
 
   on = {
     message = function(_, msg)
-      local job = msg.body.job
-      if not reports[job] then different = different + 1 end
-      reports[job] = (reports[job] or 0) + 1
+      local job, run = msg.body.job, of_run(msg.body.run)
+      if not run.reports[job] then run.different = run.different + 1 end
+      run.reports[job] = (run.reports[job] or 0) + 1
       moonpost.log.info(("job %d reported"):format(job))
     end,
   },
@@ -19,10 +24,11 @@ return moonpost.agent {
   methods = {
     -- Answers when so many jobs are done; until then the question waits, at no attempt.
     all = function(_, msg)
-      if different < msg.body.jobs then return moonpost.defer("not all of them yet", { delay = "20ms" }) end
+      local run = of_run(msg.body.run)
+      if run.different < msg.body.jobs then return moonpost.defer("not all of them yet", { delay = "20ms" }) end
       local twice = 0
-      for _, times in pairs(reports) do twice = twice + times - 1 end
-      return { done = different, twice = twice }
+      for _, times in pairs(run.reports) do twice = twice + times - 1 end
+      return { done = run.different, twice = twice }
     end,
   },
 }

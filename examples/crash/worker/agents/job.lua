@@ -12,7 +12,7 @@ return moonpost.agent {
       local job = msg.body.job
       moonpost.log.info(("job %d begins"):format(job))
       moonpost.sleep(msg.body.long and "100ms" or "4ms")
-      ctx:send("tally@demo", { job = job })
+      ctx:send("tally@demo", { run = msg.body.run, job = job })
     end,
   },
 }
