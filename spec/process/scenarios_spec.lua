@@ -89,6 +89,23 @@ describe("a scenario", function()
     assert.are_not.equal(one:match("job (%d+) is a long one"), other:match("job (%d+) is a long one"))
   end)
 
+  it("is refused when a cue speaks of somebody who is not there", function()
+    local file = folder .. "/mine/scenario.lua"
+    assert.equal(0, select(2, example("copy", "crash", folder .. "/mine")))
+    local text = shell.must("cat " .. file, ".")
+    for wrong, reason in pairs {
+      ['kill = "worker"'] = { 'kill = "client"', 'cues[1]: "client" is no node here' },
+      ['process = "worker"'] = { 'process = "wroker"', '"wroker" is no process here; did you mean "worker"?' },
+    } do
+      local opened = assert(io.open(file, "w"))
+      opened:write((text:gsub(wrong, reason[1])))
+      opened:close()
+      local output, code = example("run", folder .. "/mine")
+      assert.equal(2, code)
+      assert.truthy(output:find(reason[2], 1, true), output)
+    end
+  end)
+
   it("kills in each run against nodes that were started", function()
     assert.equal(0, select(2, example("copy", "crash", folder .. "/mine")))
     assert.equal(0, select(2, example("start", folder .. "/mine")))

@@ -136,6 +136,23 @@ local FIELDS = {
   checks = { read = shape.list(check, 64), required = true },
 }
 
+-- Cues speak of processes; only nodes are started again.
+local function check_cues(value)
+  local names, nodes = {}, {}
+  for _, each in ipairs(value.processes) do
+    names[each.name], nodes[each.name] = true, each.run and true or nil
+  end
+  for index, each in ipairs(value.cues) do
+    local known = names[each.process] and nodes or names
+    local name = names[each.process] and each.kill or each.process
+    if not known[name] then
+      return nil, (".cues[%d]: %q is no %s here%s"):format(index, name, known == nodes and "node" or "process",
+        nearest.hint(name, known))
+    end
+  end
+  return value
+end
+
 -- What scenario.lua sees: what programs see, `seed`, and `scenario "name"` for a neighbour that it builds on.
 local function environment(folder, neighbours, seed)
   local function scenario(name)
@@ -161,6 +178,7 @@ function find.load(name, seed)
   local ran, given = pcall(chunk)
   if not ran then return nil, tostring(given) end
   local value, wrong = shape.read(FIELDS, given)
+  if value then value, wrong = check_cues(value) end
   if not value then return nil, ("%s: scenario%s"):format(path, wrong) end
   value.folder, value.name, value.neighbours = folder, folder:match("([^/]+)$"), neighbours
   return value
