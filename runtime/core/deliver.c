@@ -81,8 +81,8 @@ void deliver_entry(struct engine *engine, struct entry *entry)
 
 bool deliver_takes(const struct engine *engine, const struct queue *mailbox)
 {
-    return mailbox->agent.agent && !mailbox->paused && !engine->draining && !engine->stopping &&
-           mailbox->running < mailbox->agent.concurrency;
+    return mailbox->agent.agent && mailbox->hold != HOLD_PAUSED && !engine->draining &&
+           !engine->stopping && mailbox->running < mailbox->agent.concurrency;
 }
 
 void deliver_pump(struct engine *engine, struct queue *mailbox)

@@ -416,8 +416,10 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
     case EVENT_REQUEUE: admin_requeue(engine, event->waiter, event->requeue); return;
-    case EVENT_PAUSE: admin_pause(engine, event->waiter, event->address, true); return;
-    case EVENT_RESUME: admin_pause(engine, event->waiter, event->address, false); return;
+    case EVENT_REMOVE: admin_remove(engine, event->waiter, event->letter); return;
+    case EVENT_HOLD: admin_hold(engine, event->waiter, event->address, event->hold); return;
+    case EVENT_PEEK: admin_peek(engine, event->waiter, event->peek); return;
+    case EVENT_PURGE: admin_purge(engine, event->waiter, event->purge); return;
     case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;

@@ -2,7 +2,7 @@
  * far they got.
  *
  *   number:  (unknown) --> accepted --> stored --> handled
- *                                          |-----> dead | expired
+ *                                          |-----> dead | expired | purged
  *
  * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. Neighbours
  * of one level are kept as one run, so a lane costs memory by what is open in it, not by how far
@@ -21,6 +21,7 @@ enum lane_level {
     LANE_HANDLED,
     LANE_DEAD,
     LANE_EXPIRED,
+    LANE_PURGED,
 };
 
 enum { LANE_RUNS_MAX = 65536 /* runs that a lane remembers; beyond, it takes no new number */ };

@@ -112,6 +112,10 @@ enum code owner_refusal(const struct engine *engine, const struct queue *mailbox
         *reason = STORE_FULL_TEXT;
         return CODE_STORE_FULL;
     }
+    if (mailbox->hold == HOLD_DRAINING) {
+        *reason = DRAINING_TEXT;
+        return CODE_STOPPING;
+    }
     if (!owner_is_full(engine, mailbox)) return CODE_NONE;
     *reason = "the mailbox is at its limit";
     return CODE_BUSY;
@@ -168,7 +172,7 @@ void owner_put(struct engine *engine, struct queue *mailbox, const struct submit
     completed.message = *message;
     const char *reason = NULL;
     enum code code = owner_refusal(engine, mailbox, message, &reason);
-    if (forced && code == CODE_BUSY) code = CODE_NONE;
+    if (forced && (code == CODE_BUSY || code == CODE_STOPPING)) code = CODE_NONE;
     if (code == CODE_NONE)
         owner_is_too_weak(engine, mailbox, message); /* not strict: only told once */
     struct block *block = code == CODE_NONE ? owner_through_hook(engine, message, NULL) : NULL;

@@ -25,7 +25,9 @@
  *   waiter.c   those who wait here
  *   policy.c   retry policies: kept while they are used, and asked
  *   admin.c    $node: requests of this node's user, and their answers
- *   requeue.c  dead letters that go back
+ *   requeue.c  dead letters that go back, or for ever
+ *   peek.c     a page of what a queue holds
+ *   purge.c    messages that are removed from their mailbox
  *   look.c     what a person may want to know of all this
  */
 #ifndef MOONPOST_PARTS_H
@@ -38,6 +40,7 @@
 #include "core/heap.h"
 #include "core/lane.h"
 #include "core/map.h"
+#include "core/page.h"
 #include "core/plant.h"
 #include "core/queue.h"
 #include "core/random.h"
@@ -75,6 +78,8 @@ struct link {
     uint64_t session;                      /* grows with every connection, over all links */
     struct span name;    /* of the peer; owned; before the hello its address or "?" */
     struct span parting; /* its reason for its bye; owned */
+    struct span why;     /* it is down, or was at last; owned */
+    int64_t down_ms;     /* of a dialled link: since when; 0: it was never down, or is up */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     bool successor;        /* of an older link of the same start, see hello.c */
@@ -139,6 +144,8 @@ struct policy_node {
 };
 
 #define STORE_FULL_TEXT "the store is full: what room is left is for settling what is there"
+#define PURGED_TEXT     "purged from its mailbox, as the user of its node asked"
+#define DRAINING_TEXT   "the mailbox is being drained: it takes nothing new until it is resumed"
 
 /* What a program of this node's user asked of $node; it lives until it is answered. */
 struct request {
@@ -148,6 +155,7 @@ struct request {
     uint64_t waiter;     /* who asked in this engine; or 0, and ... */
     uint32_t connection; /* ... the link that it came over */
     uint64_t session;
+    struct work *work;       /* what goes on for it over several steps, or NULL */
     bool changed;            /* it changed something in the store */
     uint32_t taken, refused; /* dead letters that went back, and that could not */
     uint8_t refusal;         /* enum code of the last of these */
@@ -539,6 +547,13 @@ void backlog_admit(struct engine *engine, struct entry *entry);
 /* The same for a message that is in the store only. */
 void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes);
 
+/* Ask for the page that comes first; there must be one, it must be sealed, and no other be out. */
+struct load *backlog_page(struct engine *engine, struct queue *mailbox);
+
+/* A message of a page is in memory again, in no list yet. NULL: it is damaged, and was left. */
+struct entry *backlog_take(struct engine *engine, struct queue *mailbox,
+                           const struct load_item *item);
+
 /* Ask for the next page when the window has room. */
 void backlog_pump(struct engine *engine, struct queue *mailbox);
 
@@ -557,8 +572,17 @@ bool admin_submit(struct engine *engine, const struct submit *submit,
 
 /* What the request comes to; tokens that are not at work are ignored. */
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);
-void admin_pause(struct engine *engine, uint64_t token, struct span address, bool paused);
+void admin_hold(struct engine *engine, uint64_t token, struct span address, enum hold hold);
+void admin_remove(struct engine *engine, uint64_t token, uint64_t letter);
+void admin_peek(struct engine *engine, uint64_t token, const struct peek *peek);
+void admin_purge(struct engine *engine, uint64_t token, const struct purge *purge);
 void admin_answer(struct engine *engine, uint64_t token, const struct administered *answer);
+
+/* The page of the request is complete: show it. */
+void admin_show(struct engine *engine, struct request *request);
+
+/* Something that the request at work may have waited for has happened. */
+void admin_go_on(struct engine *engine);
 
 /* Its changes are durable. */
 void admin_committed(struct engine *engine, uint64_t token);
@@ -571,6 +595,32 @@ void admin_free(struct engine *engine);
  * (valid during the step): EXPIRED, TOO_LARGE, BUSY, STORE_FULL, PROFILE_MISMATCH, UNSUPPORTED;
  * BAD_VALUE: it is no dead letter. */
 enum code requeue_letter(struct engine *engine, const struct requeue *requeue, const char **reason);
+
+/* A dead letter goes for ever. False: it is none any more. */
+bool requeue_remove(struct engine *engine, uint64_t letter);
+
+/* ---- peek.c, purge.c ---- */
+
+/* What a request has to wait for. */
+struct work {
+    enum { WORK_PEEK, WORK_PURGE } kind;
+    uint64_t request; /* its token */
+    struct queue *queue;
+    uint32_t states;      /* peek: bits 1 << enum entry_state */
+    uint64_t after, last; /* only messages with a sequence in (after, last] */
+    size_t limit;
+    bool loading; /* a page of its own is out */
+    bool shown;   /* the request was asked again, with the page */
+    struct page page;
+};
+
+/* Go on with it. True: its page is complete. */
+bool peek_go_on(struct engine *engine, struct work *work);
+bool purge_go_on(struct engine *engine, struct work *work);
+
+/* What a page of theirs held has come. */
+void peek_loaded(struct engine *engine, struct load *load);
+void purge_page(struct engine *engine, const struct load *load);
 
 /* ---- recover.c ---- */
 

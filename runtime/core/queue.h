@@ -39,6 +39,7 @@ struct reservation;
 struct waiter;
 struct seen;
 struct link;
+struct load;
 struct queue;
 
 /* One message in a queue. */
@@ -88,6 +89,7 @@ struct entry {
     uint8_t link_deaths;               /* links that died while it was the head of its lane */
     bool unanswered;                   /* the owner may have it */
     bool last_try;                     /* the policy gave no further attempt */
+    bool owner_paused;                 /* as its owner said when it was last heard of it */
     struct link *link;                 /* where it was transmitted */
     const struct retry_policy *policy; /* kept in the engine */
 };
@@ -104,6 +106,13 @@ struct queue_total {
 
 enum queue_kind { QUEUE_MAILBOX, QUEUE_OUTBOX };
 
+/* What a person has told a mailbox; it lasts over restarts. */
+enum hold {
+    HOLD_NONE,
+    HOLD_PAUSED,   /* accepts and stores, delivers nothing */
+    HOLD_DRAINING, /* delivers, accepts nothing new */
+};
+
 struct queue {
     struct queue *next;       /* all queues, in the order in which they were made */
     struct queue *ready_next; /* queues to look at before the step ends */
@@ -118,12 +127,13 @@ struct queue {
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    bool paused;           /* accepts and stores, delivers nothing */
-    int64_t paused_ms;     /* since when */
+    uint8_t hold;          /* enum hold */
+    int64_t held_ms;       /* since when */
     uint32_t running;      /* deliveries in handlers' hands */
     struct sequences tail; /* waiting ones that are not in memory, behind the list */
     size_t tail_bytes;     /* of all that are not in memory */
-    size_t loading;        /* on their way into memory */
+    struct load *load;     /* a page of them on its way into memory, or NULL */
+    size_t loading;        /* ... and how many it has */
     struct map seen;       /* dedup key to struct seen */
     struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
 

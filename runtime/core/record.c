@@ -32,9 +32,9 @@ struct span record_outbox_key(char *buffer, struct span address)
     return record_long_key(buffer, RECORD_OUTBOX, address);
 }
 
-struct span record_pause_key(char *buffer, struct span address)
+struct span record_hold_key(char *buffer, struct span address)
 {
-    return record_long_key(buffer, RECORD_PAUSE, address);
+    return record_long_key(buffer, RECORD_HOLD, address);
 }
 
 struct span record_epoch_key(char *buffer, struct span store_id)
@@ -250,7 +250,7 @@ static bool read_runs(struct reader *reader, struct lane *lane, uint64_t end)
         if (next > first) lane_fill(lane, first, next, level);
         first = next;
         level = (enum lane_level)read_u8(reader);
-        if (level > LANE_EXPIRED || level == LANE_ACCEPTED) return false;
+        if (level > LANE_PURGED || level == LANE_ACCEPTED) return false;
     }
     if (end > first) lane_fill(lane, first, end, level);
     return !reader->failed;
@@ -289,16 +289,19 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
 }
 
-/* ---- paused mailboxes ---- */
+/* ---- held mailboxes ---- */
 
-void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out)
+/* A paused one has no more than the moment. */
+void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *out)
 {
-    put_i64(out, mailbox->paused_ms + wall_ms);
+    put_i64(out, mailbox->held_ms + wall_ms);
+    if (mailbox->hold != HOLD_PAUSED) buffer_extend(out, 1)[0] = (char)mailbox->hold;
 }
 
-enum status record_pause_read(struct span value, int64_t *since_wall_ms)
+enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms)
 {
     struct reader reader = reader_of(value);
     *since_wall_ms = (int64_t)read_u64(&reader);
-    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
+    *hold = reader.at < reader.end ? (enum hold)read_u8(&reader) : HOLD_PAUSED;
+    return reader.failed || *hold > HOLD_DRAINING ? STATUS_DAMAGED : STATUS_OK;
 }

@@ -6,7 +6,7 @@
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
  *   'b' address                   an outbox: its lane's epoch, and numbers that may have been used
- *   'h' address                   a mailbox that is held, which is paused: since when
+ *   'h' address                   a mailbox that is held: since when, and whether it is drained
  *   'e' store id                  the highest epoch seen of it
  *   'i'                           who this node is (store/identity.h)
  *
@@ -26,7 +26,7 @@ enum record_kind {
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
     RECORD_OUTBOX = 'b',
-    RECORD_PAUSE = 'h',
+    RECORD_HOLD = 'h',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
 };
@@ -37,7 +37,7 @@ enum { RECORD_KEY_MAX = 1 + LANE_KEY_MAX };
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence);
 struct span record_lane_key(char *buffer, const struct lane *lane);
 struct span record_outbox_key(char *buffer, struct span address);
-struct span record_pause_key(char *buffer, struct span address);
+struct span record_hold_key(char *buffer, struct span address);
 struct span record_epoch_key(char *buffer, struct span store_id);
 
 /* The sequence in a key of a message, facts or dead letter; 0: it is none. */
@@ -99,7 +99,7 @@ struct record_outbox {
 void record_outbox(const struct queue *outbox, struct buffer *out);
 enum status record_outbox_read(struct span value, struct record_outbox *record);
 
-void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out);
-enum status record_pause_read(struct span value, int64_t *since_wall_ms);
+void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *out);
+enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms);
 
 #endif

@@ -545,6 +545,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     }
     if (receipt->level < LEVEL_STORED) return;
     entry->sent_ms = engine->now_ms;
+    entry->owner_paused = receipt->facts & FACT_OWNER_PAUSED;
     if (entry->state == ENTRY_AWAITING) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;

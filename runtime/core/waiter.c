@@ -65,16 +65,34 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
-/* Why there is no answer yet, as far as it is known here. */
-static struct span why_late(struct engine *engine, const struct entry *entry)
+/* Whether nothing can come of it before somebody resumes its mailbox, as far as is known here. */
+static bool is_held_up(const struct entry *entry)
+{
+    if (entry->queue->kind == QUEUE_MAILBOX) return entry->queue->hold == HOLD_PAUSED;
+    return entry->state == ENTRY_AWAITING && entry->owner_paused;
+}
+
+static bool has_found_no_way(const struct entry *entry)
+{
+    return entry->queue->kind == QUEUE_OUTBOX && entry->state != ENTRY_AWAITING &&
+           entry->last_code == CODE_NO_ROUTE;
+}
+
+static struct span no_way_text(struct engine *engine, struct span address)
 {
     struct span reason;
-    bool no_way = entry && entry->state != ENTRY_AWAITING && entry->last_code == CODE_NO_ROUTE;
-    if (!no_way) return span_text("no answer in time; the message is still on its way");
-    struct span address = entry->queue->name;
     if (route_missing(engine, address, &reason) != CODE_NO_ROUTE)
         reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
     return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
+}
+
+/* Why there is no answer yet, as far as it is known here. */
+static struct span late_text(struct engine *engine, const struct entry *entry)
+{
+    if (entry && is_held_up(entry))
+        return span_text("no answer in time; the message is stored, and its mailbox is paused");
+    if (entry && has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
+    return span_text("no answer in time; the message is still on its way");
 }
 
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
@@ -85,6 +103,6 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         return;
     }
     struct end end = {
-        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = why_late(engine, waiter->entry)};
+        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = late_text(engine, waiter->entry)};
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

@@ -494,7 +494,9 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_RESUME: script_resume(node->host, effect->waiter); return;
     case EFFECT_RECEIPT: take_receipt(node, effect->waiter, &effect->answer); return;
     case EFFECT_FACT: take_fact(node, &effect->fact); return;
-    case EFFECT_ADMIN: script_admin(node->host, effect->waiter, effect->block); return;
+    case EFFECT_ADMIN:
+        script_admin(node->host, effect->waiter, effect->block, effect->page);
+        return;
     }
 }
 

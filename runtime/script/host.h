@@ -429,6 +429,13 @@ void envelope_let_go(struct envelope_view *view);
 void dead_push(lua_State *L, struct script *script, const struct dead_letter *letter,
                int64_t wall_ms, bool whole);
 
+/* Facts of a message into the table on top: id, address, from, method, key, bytes, requeues,
+ * profile. */
+void set_message_facts(lua_State *L, const struct message *message);
+
+/* Push what a request of $node gets the second time it is asked; NULL: nil. */
+void inside_push_page(lua_State *L, struct script *script, const struct page *page);
+
 /* ---- inside.c ---- */
 
 /* The loader of module moonpost.inside: what $node sees and does. */
