@@ -183,7 +183,18 @@ void engine_links(const struct engine *engine, void (*each)(void *, const struct
 size_t engine_attached(const struct engine *engine, size_t limit,
                        void (*each)(void *, struct span address, struct span link), void *user);
 
+/* A record of an agent as it is now, durable or not. */
+struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
+                                struct span key);
+
+/* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
+ * by key, at most `limit` of them; answers how many. */
+size_t engine_state_list(struct engine *engine, struct span address, struct span prefix,
+                         struct span after, size_t limit,
+                         void (*each)(void *user, struct span key, struct span value), void *user);
+
 struct engine_counts {
+    uint64_t conflicts; /* deliveries that ran again: their state had changed meanwhile */
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
         lost, damaged, requeued, removed, purged;
     bool store_full; /* nothing new is accepted */

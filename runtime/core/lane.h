@@ -68,6 +68,9 @@ void lane_advance(struct lane *lane, uint64_t base);
 /* How far the number got; numbers below base answer LANE_HANDLED. */
 enum lane_level lane_level(const struct lane *lane, uint64_t number);
 
+/* Every number from base up to this one, itself not included, is known. */
+bool lane_is_whole(const struct lane *lane, uint64_t number);
+
 /* Whether the lane can remember one more number. */
 bool lane_has_room(const struct lane *lane);
 

@@ -159,7 +159,8 @@ uint64_t engine_letters(const struct engine *engine, const struct dead_query *qu
 static size_t waiting_in(const struct queue *queue)
 {
     return queue->lists[ENTRY_COMMITTING].count + queue->lists[ENTRY_WAITING].count +
-           queue->lists[ENTRY_BLOCKED].count + queue->tail.count + queue->loading;
+           queue->lists[ENTRY_BLOCKED].count + queue->lists[ENTRY_PARKED].count +
+           queue->tail.count + queue->loading;
 }
 
 static struct queue_view view_of(const struct queue *queue)

@@ -13,9 +13,11 @@
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: what comes into it, agents that come and go
  *   receive.c  what comes for a mailbox over a link
+ *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
  *   settle.c   the end of a delivery
+ *   state.c    what handlers keep
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
@@ -47,6 +49,7 @@
 #include "core/record.h"
 #include "core/seen.h"
 #include "core/slots.h"
+#include "core/state.h"
 #include "core/suspect.h"
 
 enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
@@ -229,6 +232,7 @@ struct engine {
     struct policy_node *policies_kept;
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
+    struct states states;
     struct engine_counts counts;
 };
 
@@ -633,13 +637,15 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
 /* What a sender is told when it is refused for a lack of room. */
 enum { BUSY_RETRY_AFTER_MS = 1000 };
 
+#define NO_KEY_TEXT "the agent orders by key, and this message has none"
+
 /* The mailbox of an address with an agent behind it, or NULL. */
 struct queue *owner_mailbox(struct engine *engine, struct span address);
 
 bool owner_is_full(const struct engine *engine, const struct queue *mailbox);
 
 /* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
-enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+enum code owner_refusal(struct engine *engine, const struct queue *mailbox,
                         const struct message *message, const char **reason);
 
 /* The agent asks more of its senders than this message gives: refused when strict, told once
@@ -674,11 +680,45 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
 void owner_agent_down(struct engine *engine, struct span address);
 void owner_stop(struct engine *engine);
 
+/* ---- state.c ---- */
+
+/* Whether an agent's records are still what the outcome's reads saw, and its writes possible. */
+bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome);
+
+/* Its writes, with the open batch. */
+void state_apply(struct engine *engine, struct span address, const struct outcome *outcome);
+void states_deinit(struct states *states);
+
 /* ---- receive.c ---- */
 
 /* A message for a mailbox here, over a link. */
 void receive_message(struct engine *engine, struct link *from, const struct message *message,
                      struct queue *mailbox);
+
+/* ---- order.c ---- */
+
+/* The agent orders by key, and the message has none. */
+bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
+                     const struct message *message);
+
+/* Whether an entry of a mailbox may be delivered; it joins the chain of its key for that. */
+bool order_is_first(struct engine *engine, struct entry *entry);
+
+/* It is not there any more for the others of its key: the next one may be delivered. */
+void order_leave(struct engine *engine, struct entry *entry);
+
+/* The mailbox has another agent: its order is in force for what is there. */
+void order_agent_up(struct engine *engine, struct queue *mailbox);
+
+/* An entry of an outbox, with its number, joins those of its key. */
+void order_of_outbox(struct entry *entry);
+
+/* The number of the one before it that is still open, or 0. */
+uint64_t order_after(const struct entry *entry);
+
+/* The message has come before one that its agent must be handed first. */
+bool order_is_overtaking(const struct queue *mailbox, const struct lane *lane,
+                         const struct message *message);
 
 /* ---- dedup.c ---- */
 

@@ -23,7 +23,8 @@ static void purge_entry(struct engine *engine, struct entry *entry)
 }
 
 /* Those that wait for another come first: the end of that one would let them go. */
-static const enum entry_state PURGED[] = {ENTRY_BLOCKED, ENTRY_DEFERRED, ENTRY_WAITING};
+static const enum entry_state PURGED[] = {ENTRY_BLOCKED, ENTRY_PARKED, ENTRY_DEFERRED,
+                                          ENTRY_WAITING};
 
 static void purge_list(struct engine *engine, struct work *work, enum entry_state state)
 {

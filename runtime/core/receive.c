@@ -133,6 +133,11 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
         refuse(engine, from, message, CODE_STORE_FULL, span_text(STORE_FULL_TEXT));
     else if (owner_is_full(engine, mailbox))
         refuse(engine, from, message, CODE_BUSY, full_reason(engine, mailbox));
+    else if (order_lacks_key(engine, mailbox, message))
+        refuse(engine, from, message, CODE_NO_KEY, span_text(NO_KEY_TEXT));
+    else if (order_is_overtaking(mailbox, lane, message))
+        refuse(engine, from, message, CODE_OUT_OF_ORDER,
+               span_text("one that was sent before it is not here yet"));
     else
         return false;
     return true;

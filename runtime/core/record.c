@@ -42,6 +42,18 @@ struct span record_epoch_key(char *buffer, struct span store_id)
     return record_long_key(buffer, RECORD_EPOCH, store_id);
 }
 
+struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key)
+{
+    char *at = buffer;
+    *at++ = RECORD_STATE;
+    *at++ = (char)address.size;
+    memcpy(at, address.bytes, address.size);
+    at += address.size;
+    *at++ = (char)scope;
+    if (key.size > 0) memcpy(at, key.bytes, key.size);
+    return span_of(buffer, (size_t)(at - buffer) + key.size);
+}
+
 uint64_t record_sequence(struct span key)
 {
     return key.size == 9 ? get_u64(key.bytes + 1) : 0;
@@ -287,6 +299,25 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
+}
+
+/* ---- state ---- */
+
+void record_state_head(const struct record_state *state, struct buffer *out)
+{
+    put_u64(buffer_extend(out, 8), state->version);
+    put_u32(buffer_extend(out, 4), state->writer);
+    put_i64(out, state->expires_wall_ms);
+}
+
+enum status record_state_read(struct span value, struct record_state *state)
+{
+    struct reader reader = reader_of(value);
+    state->version = read_u64(&reader);
+    state->writer = read_u32(&reader);
+    state->expires_wall_ms = (int64_t)read_u64(&reader);
+    state->value = read_rest(&reader);
+    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
 }
 
 /* ---- held mailboxes ---- */

@@ -143,6 +143,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->policy = policy_keep(engine, record->has_policy ? &record->policy : NULL);
     entry->give_up_ms = submit_ends_ms(engine, entry->policy, entry->first_ms);
     entry->unanswered = true;
+    order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }

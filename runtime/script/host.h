@@ -177,7 +177,13 @@ struct task {
     const struct program_source *source;
     struct arena arena;
     struct submit *sends; /* spans in the arena */
-    size_t send_count, send_capacity, send_bytes;
+    size_t send_count, send_capacity;
+    size_t effect_bytes;      /* of all that it buffers */
+    int memo;                 /* ref of moonpost.state's table for it, 0: it touched no state */
+    struct state_read *reads; /* keys in the arena */
+    size_t read_count, read_capacity;
+    struct state_write *writes; /* keys and values in the arena */
+    size_t write_count, write_capacity;
 };
 
 struct hook {
@@ -376,6 +382,12 @@ int open_runtime(lua_State *L);
 void ctx_register(lua_State *L, struct script *script);
 void message_register(lua_State *L, struct script *script);
 void envelope_register(lua_State *L, struct script *script);
+
+/* Functions of moonpost.runtime for state, into the table on top of the stack. */
+void state_register(lua_State *L, struct script *script);
+
+/* The delivery buffers one more effect of so many bytes; raises TOO_LARGE. */
+void check_effect_room(lua_State *L, struct task *task, size_t bytes);
 
 /* runtime.ctx_field, with the script as its upvalue. */
 int ctx_field(lua_State *L);

@@ -101,13 +101,14 @@ static int inside_counts(lua_State *L)
     const struct {
         const char *name;
         uint64_t count;
-    } all[] = {{"sent", counts.sent},       {"transmissions", counts.transmissions},
-               {"stored", counts.stored},   {"handled", counts.handled},
-               {"retried", counts.retried}, {"duplicates", counts.duplicates},
-               {"dead", counts.dead},       {"requeued", counts.requeued},
-               {"expired", counts.expired}, {"dropped", counts.dropped},
-               {"lost", counts.lost},       {"damaged", counts.damaged},
-               {"removed", counts.removed}, {"purged", counts.purged}};
+    } all[] = {{"sent", counts.sent},           {"transmissions", counts.transmissions},
+               {"stored", counts.stored},       {"handled", counts.handled},
+               {"retried", counts.retried},     {"duplicates", counts.duplicates},
+               {"dead", counts.dead},           {"requeued", counts.requeued},
+               {"conflicts", counts.conflicts}, {"expired", counts.expired},
+               {"dropped", counts.dropped},     {"lost", counts.lost},
+               {"damaged", counts.damaged},     {"removed", counts.removed},
+               {"purged", counts.purged}};
     lua_createtable(L, 0, sizeof all / sizeof *all);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         set_number(L, all[i].name, (double)all[i].count);

@@ -124,6 +124,12 @@ static void check_hold(struct check *check, struct span value)
     expect(check, record_hold_read(value, &hold, &since_wall_ms) == STATUS_OK, bad_form);
 }
 
+static void check_state(struct check *check, struct span value)
+{
+    struct record_state state;
+    expect(check, record_state_read(value, &state) == STATUS_OK, bad_form);
+}
+
 static void check_identity(struct check *check)
 {
     struct identity identity;
@@ -142,6 +148,7 @@ static void check_value(struct check *check, struct span value)
     case RECORD_HOLD: check_hold(check, value); return;
     case RECORD_EPOCH: check_epoch(check, value); return;
     case RECORD_IDENTITY: check_identity(check); return;
+    case RECORD_STATE: check_state(check, value); return;
     default: find(check, "is of no kind that this version knows"); return;
     }
 }

@@ -73,7 +73,7 @@ return {
   "handled" are told PURGED.]],
   flags = {
     { name = "state", value = "STATE", help = "peek: only waiting, deferred, leased, blocked or dead ones",
-      choices = { "waiting", "deferred", "leased", "blocked", "dead", "awaiting" } },
+      choices = { "waiting", "deferred", "leased", "blocked", "parked", "dead", "awaiting" } },
     { name = "limit", value = "N", help = "peek: so many, 20 otherwise" },
     { name = "after", value = "N", help = "peek: go on there" },
     { name = "yes", help = "purge: do not ask" },
