@@ -47,7 +47,6 @@ function moonpost.agent(fields) end
 
 -- ---- In a handler ----
 
---- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 --- Records of an agent, written in the commit of the delivery. A delivery sees each record as it was when it first read it,
 --- with its own changes. When one that it read has changed by the time it is acked, it runs again, at no attempt.
 ---@class moonpost.Kv
@@ -78,6 +77,7 @@ function kv:add(key, number) end
 ---@return { key: string, value: any }[]
 function kv:list(options) end
 
+--- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 ---@class moonpost.Ctx
 ---@field address string of the agent
 ---@field node string the node's name
