@@ -11,7 +11,7 @@ return moonpost.agent {
     message = function(ctx, msg)
       local job = msg.body.job
       moonpost.log.info(("job %d begins"):format(job))
-      moonpost.sleep(msg.body.long and "100ms" or "4ms")
+      moonpost.sleep(msg.body.long and "700ms" or "4ms")
       ctx:send("tally@demo", { run = msg.body.run, job = job })
     end,
   },
