@@ -23,6 +23,8 @@ enum effect_kind {
     EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
     EFFECT_ADMIN,     /* `waiter`: a request of $node, the message `block`; look, post what is to
                        * change, then EVENT_ADMINISTERED */
+    EFFECT_PART,      /* `waiter`, `part`: of a submit with `stream` */
+    EFFECT_STREAM_OVER, /* `waiter`: nobody takes parts of this request of $node any more */
 };
 
 /* One delivery to a handler. */
@@ -38,6 +40,14 @@ struct run {
     int64_t remaining_ms; /* until it expires; DURATION_FOREVER */
     struct span key;      /* the effective key, or empty */
     struct block *block;  /* the message; valid until the outcome has been taken */
+};
+
+/* What the sender of a stream gets before its answer. */
+struct part_answer {
+    bool accepted; /* the owner has it; there is no part yet */
+    uint8_t encoding;
+    uint32_t left_out;
+    struct span body;
 };
 
 /* What a waiting sender gets. */
@@ -97,6 +107,7 @@ const char *fact_name(enum fact_kind kind);
 
 struct fact {
     enum fact_kind kind;
+    uint64_t note;       /* which of the engine's own notes is completed by it; 0: none */
     struct block *block; /* the message it is about, or NULL */
     struct span subject; /* id of the message, name of the link or address when there is no block */
     struct span link;    /* name of the peer it came from or goes to, or empty */
@@ -125,6 +136,7 @@ struct effect {
         struct run run;
         struct answer answer;
         struct fact fact;
+        struct part_answer part;
     };
 };
 

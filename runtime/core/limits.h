@@ -43,6 +43,9 @@ enum {
     OUTBOXES_LOOKED_AT = 8, /* for each new one, when half of that are there: idle ones go */
     NUMBERS_HELD = 65536, /* numbers of an outbox since the oldest that an IN_DOUBT letter holds */
     REQUESTS_MAX = 64,    /* requests of $node that wait for their answer; a further one is BUSY */
+    PARTS_UNREAD_BYTES_MAX = 1 << 20, /* so much waits for a peer: parts for it are left out */
+    RECENT_FACTS = 4096, /* the latest facts about messages that a node remembers; a power of 2 */
+    RECENT_REASON_BYTES = 256,
     FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */

@@ -65,6 +65,21 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
+/* What is known of a message whose end did not come in time. */
+static struct end end_so_far(const struct waiter *waiter)
+{
+    const struct entry *entry = waiter->entry;
+    bool here = !entry || entry->queue->kind == QUEUE_MAILBOX;
+    bool stored = here || entry->state == ENTRY_AWAITING;
+    const char *text = here     ? "no answer in time; it is stored here and goes on"
+                       : stored ? "no answer in time; its owner has stored it, and goes on with it"
+                                : "no answer in time; the message is still on its way";
+    return (struct end){.code = CODE_TIMEOUT,
+                        .flags = RECEIPT_NACK,
+                        .level = stored ? LEVEL_STORED : LEVEL_NONE,
+                        .reason = span_text(text)};
+}
+
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
 {
     if (!waiter->block) {
@@ -72,8 +87,10 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {.code = CODE_TIMEOUT,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text("no answer in time; the message is still on its way")};
+    if (waiter->entry && stream_is(waiter->entry)) {
+        sender_cancel(engine, waiter->entry, CODE_TIMEOUT, "it was to last no longer");
+        return;
+    }
+    struct end end = end_so_far(waiter);
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

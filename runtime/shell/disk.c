@@ -16,7 +16,7 @@ struct job {
     struct job *next;
     struct batch *batch; /* to be committed ... */
     struct load *load;   /* ... or to be read */
-    bool full;           /* after the commit */
+    struct store_room room; /* after the commit */
 };
 
 struct jobs {
@@ -104,7 +104,7 @@ static bool do_commit(struct disk *disk, struct job *job)
         fail(disk, job, status);
         return false;
     }
-    job->full = store->engine->room(store).full;
+    job->room = store->engine->room(store);
     hand_over(disk, job);
     store->engine->tend(store);
     return true;
@@ -147,7 +147,7 @@ static void tell(struct disk *disk, const struct job *job)
         return;
     }
     disk->committing = false;
-    disk->calls.committed(disk->calls.user, job->batch, job->full);
+    disk->calls.committed(disk->calls.user, job->batch, &job->room);
 }
 
 static void on_closed(uv_handle_t *handle)
