@@ -13,7 +13,11 @@ local COMMANDS = {
   require "moonpost.cli.run",
   require "moonpost.cli.sentinel",
   require "moonpost.cli.send",
+  require "moonpost.cli.call",
   require "moonpost.cli.status",
+  require "moonpost.cli.tail",
+  require "moonpost.cli.trace",
+  require "moonpost.cli.metrics",
   require "moonpost.cli.dlq",
   require "moonpost.cli.queue",
   require "moonpost.cli.reload",
@@ -28,7 +32,7 @@ local COMMANDS = {
 
 -- Names of the API that this version refuses.
 local LATER = {}
-for name in ([[sim check doctor publish call stream metrics trace tail
+for name in ([[sim check doctor publish stream
   policy config choose completion]]):gmatch("%S+") do
   LATER[name] = true
 end
