@@ -8,9 +8,9 @@ local words = require "moonpost.cli.words"
 
 local UNREACHED = 3
 
---- False: nobody reads standard output any more.
+--- False: nobody reads standard output any more, which only a flush of a full buffer learns.
 local function write(text)
-  return io.stdout:write(text, "\n") ~= nil
+  return io.stdout:write(text, "\n") ~= nil and io.stdout:flush() ~= nil
 end
 
 local function show_left_out(count, as_json)
@@ -34,6 +34,7 @@ end
 
 local function follow(self, flags)
   shell.until_signal()
+  io.stdout:setvbuf "full"
   local stream = self:stream("tail", { address = flags[1] })
   local code, reason = self:caught(print_all, stream, flags.json)
   if shell.signalled() then return 0 end
