@@ -87,14 +87,15 @@ function methods:call(to, body, options)
   return result_of(submit(handle, send_table.call(to, body, options, "client:call")))
 end
 
-local function open_stream(handle, message)
+local function submit_stream(handle, message)
   if handle == false then return nil, "the client is closed", "GONE" end
-  local ok, answer = stream.open(handle, message)
+  local ok, answer = stream.submit(handle, message)
   if not ok then return failure(answer) end
   return answer
 end
 
---- Ask a question that is answered by parts. What it answers is called for the next part, as `for` does.
+--- Ask a question that is answered by parts, and wait until the answer begins. What it answers is called for the next
+--- part, as `for` does.
 ---@param to string "$node"
 ---@param body any plain data
 ---@param options table|nil
@@ -105,7 +106,11 @@ function methods:stream(to, body, options)
   local handle = handle_of(self, "stream")
   local message = send_table.call(to, body, options, "client:stream")
   if to ~= "$node" then errors.not_yet("client:stream", "only $node answers by parts in this version") end
-  return open_stream(handle, message)
+  local asked, reason, code = submit_stream(handle, message)
+  if not asked then return nil, reason, code end
+  local ok, answer = pcall(stream.opened, asked)
+  if not ok then return failure(answer) end
+  return answer
 end
 
 --- For commands: send, and hear with stream.news of each step on the way, the receipt at last.
@@ -114,7 +119,7 @@ end
 ---@return string|nil reason
 ---@return string|nil code
 function client.follow(self, to, body, options)
-  return open_stream(handle_of(self, "send"), send_table.normalise(to, body, options, "client:send"))
+  return submit_stream(handle_of(self, "send"), send_table.normalise(to, body, options, "client:send"))
 end
 
 --- Close it; a second time changes nothing.

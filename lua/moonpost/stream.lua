@@ -52,12 +52,22 @@ end
 ---@param message moonpost.Send
 ---@return boolean ok
 ---@return any
-function stream.open(client, message)
+function stream.submit(client, message)
   local ok, number = wait.ask("client_stream", client, message)
   if not ok then return false, number end
   local self = setmetatable({}, metatable)
   numbers[self] = number
   return true, self
+end
+
+--- Wait until its owner has taken a submitted stream: nothing that happens from then on is missed. Raises when it does
+--- not take it.
+---@param self moonpost.Stream
+---@return moonpost.Stream
+function stream.opened(self)
+  local _, kind, answer = wait.now("stream_next", numbers[self])
+  if kind == "end" then finish(self, answer) end
+  return self
 end
 
 --- Wait for news of one or two streams: which of them, and "accepted"; or "part", the part and how many were left out;

@@ -8,7 +8,7 @@
 
 enum { PARTS_KEPT_MAX = 1024, PARTS_KEPT_BYTES_MAX = 4 << 20 };
 
-#define STREAM_TOKENS (1ULL << 63) /* tasks' tokens are smaller */
+#define STREAM_TOKENS (1ULL << 62) /* the tokens of tasks hardly get there; worlds have one bit more */
 
 struct kept_part {
     struct kept_part *next;
@@ -38,9 +38,16 @@ static struct stream *stream_find(struct script_host *host, uint32_t number)
     return stream;
 }
 
+static uint64_t token_of(const struct stream *stream)
+{
+    return STREAM_TOKENS | stream->number;
+}
+
 static struct stream *stream_of(struct script_host *host, uint64_t token)
 {
-    return token & STREAM_TOKENS ? stream_find(host, (uint32_t)token) : NULL;
+    struct stream *stream = host->streams;
+    while (stream && token_of(stream) != token) stream = stream->next;
+    return stream;
 }
 
 static struct stream *stream_new(struct script_host *host, uint32_t client)
@@ -200,7 +207,7 @@ void script_part(struct script_host *host, uint64_t waiter, const struct part_an
 bool stream_ended(struct script_host *host, uint64_t waiter, const struct answer *answer)
 {
     struct stream *stream = stream_of(host, waiter);
-    if (!stream) return (waiter & STREAM_TOKENS) != 0;
+    if (!stream) return false;
     keep_answer(stream, answer);
     wake(host, stream);
     return true;
@@ -212,7 +219,7 @@ uint32_t stream_submit(struct task *task, uint32_t client, struct submit *submit
 {
     struct stream *stream = stream_new(task->host, client);
     submit->stream = true;
-    submit->waiter = STREAM_TOKENS | stream->number;
+    submit->waiter = token_of(stream);
     struct event event = {.kind = EVENT_SUBMIT, .submit = submit};
     task->host->env.client_post(task->host->env.user, client, &event);
     return stream->number;
@@ -245,7 +252,7 @@ int wait_stream_close(lua_State *L, struct task *task)
 {
     struct stream *stream = stream_find(task->host, (uint32_t)luaL_checknumber(L, 3));
     if (stream && !stream->over) {
-        struct event event = {.kind = EVENT_CANCEL, .waiter = STREAM_TOKENS | stream->number};
+        struct event event = {.kind = EVENT_CANCEL, .waiter = token_of(stream)};
         task->host->env.client_post(task->host->env.user, stream->client, &event);
     }
     if (stream) stream_free(task->host, stream);
