@@ -45,8 +45,7 @@ static struct request *request_new(struct engine *engine, const struct message *
 static void end_stream(struct engine *engine, const struct request *request)
 {
     engine->stream_count--;
-    if (engine->effects)
-        effects_add(engine->effects, EFFECT_STREAM_OVER)->waiter = request->token;
+    if (engine->effects) effects_add(engine->effects, EFFECT_STREAM_OVER)->waiter = request->token;
 }
 
 static void request_free(struct engine *engine, struct request *request)

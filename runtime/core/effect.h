@@ -9,21 +9,21 @@
 #include "core/load.h"
 
 enum effect_kind {
-    EFFECT_WRITE,     /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
-    EFFECT_CLOSE,     /* `connection`, after what was written; EVENT_CLOSED must follow */
-    EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
-    EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
-    EFFECT_LOAD,      /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
-    EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
-    EFFECT_RETIRE,    /* `run.agent`: another has taken its address; no run of it follows */
-    EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void
-                       */
-    EFFECT_RESUME,    /* `waiter`: its delay is over */
-    EFFECT_RECEIPT,   /* `waiter`, `answer` */
-    EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
-    EFFECT_ADMIN,     /* `waiter`: a request of $node, the message `block`; look, post what is to
-                       * change, then EVENT_ADMINISTERED */
-    EFFECT_PART,      /* `waiter`, `part`: of a submit with `stream` */
+    EFFECT_WRITE,       /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
+    EFFECT_CLOSE,       /* `connection`, after what was written; EVENT_CLOSED must follow */
+    EFFECT_DIAL,        /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
+    EFFECT_COMMIT,      /* `batch`, until EVENT_COMMITTED gives it back */
+    EFFECT_LOAD,        /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
+    EFFECT_RUN,         /* `run`: start a handler; answered by EVENT_OUTCOME */
+    EFFECT_RETIRE,      /* `run.agent`: another has taken its address; no run of it follows */
+    EFFECT_INTERRUPT,   /* end delivery `run.delivery` from outside with `code`; its outcome is void
+                         */
+    EFFECT_RESUME,      /* `waiter`: its delay is over */
+    EFFECT_RECEIPT,     /* `waiter`, `answer` */
+    EFFECT_FACT,        /* `fact`: something happened; for logs, hooks, traces */
+    EFFECT_ADMIN,       /* `waiter`: a request of $node, the message `block`; look, post what is to
+                         * change, then EVENT_ADMINISTERED */
+    EFFECT_PART,        /* `waiter`, `part`: of a submit with `stream` */
     EFFECT_STREAM_OVER, /* `waiter`: nobody takes parts of this request of $node any more */
 };
 

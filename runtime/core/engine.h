@@ -205,10 +205,10 @@ struct trace_view {
     const char *state;
     int64_t first_ms, due_ms, expires_ms; /* INT64_MAX: never */
     uint32_t attempts;
-    uint16_t transmissions; /* in a mailbox: of the frame that brought it */
-    uint64_t number;        /* in its lane; 0: it has none */
-    uint64_t lane_base;     /* the numbers of that lane below it are closed */
-    struct span link;       /* where it is on its way, or empty */
+    uint16_t transmissions;              /* in a mailbox: of the frame that brought it */
+    uint64_t number;                     /* in its lane; 0: it has none */
+    uint64_t lane_base;                  /* the numbers of that lane below it are closed */
+    struct span link;                    /* where it is on its way, or empty */
     const struct dead_failure *failures; /* oldest first; the last of a dead one is why it died */
     size_t failure_count;
 };

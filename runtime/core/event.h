@@ -28,12 +28,12 @@ enum event_kind {
     EVENT_PAUSE,  /* the mailbox `address` delivers nothing, as asked by the request `waiter` */
     EVENT_RESUME, /* ... and delivers again */
     EVENT_ADMINISTERED, /* `administered`: what the request `waiter` of EFFECT_ADMIN comes to */
-    EVENT_STREAM,       /* the request `waiter` at work is answered by parts from now on, until it is
-                         * administered once more, or EFFECT_STREAM_OVER */
-    EVENT_PART,         /* `part`: one of these, for the request `waiter`; `encoding`, `body` */
-    EVENT_CANCEL,       /* `waiter` wants no more parts of what it submitted */
-    EVENT_DRAIN,        /* no new deliveries; those in hand may end */
-    EVENT_STOP,         /* those in hand end from outside; say bye on every link */
+    EVENT_STREAM, /* the request `waiter` at work is answered by parts from now on, until it is
+                   * administered once more, or EFFECT_STREAM_OVER */
+    EVENT_PART,   /* `part`: one of these, for the request `waiter`; `encoding`, `body` */
+    EVENT_CANCEL, /* `waiter` wants no more parts of what it submitted */
+    EVENT_DRAIN,  /* no new deliveries; those in hand may end */
+    EVENT_STOP,   /* those in hand end from outside; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };

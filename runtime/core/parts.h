@@ -151,10 +151,10 @@ struct request {
     uint64_t waiter;     /* who asked in this engine; or 0, and ... */
     uint32_t connection; /* ... the link that it came over */
     uint64_t session;
-    bool changed;            /* it changed something in the store */
-    bool takes_parts;        /* of a waiter here: it asked for a stream */
-    bool streams;            /* it is answered by parts, until it is cancelled or answered */
-    uint64_t left_out;       /* parts that were too much for who asked, since the latest that went */
+    bool changed;      /* it changed something in the store */
+    bool takes_parts;  /* of a waiter here: it asked for a stream */
+    bool streams;      /* it is answered by parts, until it is cancelled or answered */
+    uint64_t left_out; /* parts that were too much for who asked, since the latest that went */
     uint32_t taken, refused; /* dead letters that went back, and that could not */
     uint8_t refusal;         /* enum code of the last of these */
     struct block *why;       /* ... and its reason */

@@ -178,8 +178,8 @@ static void show(const struct engine *engine, const struct entry *entry,
         .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
         .expires_ms = entry->expires_ms,
         .attempts = entry->queue->kind == QUEUE_MAILBOX ? entry->attempt : entry->spent,
-        .transmissions = entry->queue->kind == QUEUE_MAILBOX ? entry->transmission
-                                                             : entry->transmissions,
+        .transmissions =
+            entry->queue->kind == QUEUE_MAILBOX ? entry->transmission : entry->transmissions,
         .number = entry->number,
         .lane_base = lane ? lane->base : entry->queue->base,
         .link = entry->state == ENTRY_LEASED && entry->link ? entry->link->name : span_of(NULL, 0),

@@ -24,8 +24,7 @@ static struct link *link_of(const struct engine *engine, const struct request *r
 static bool fits(const struct engine *engine, const struct request *request)
 {
     const struct link *link = link_of(engine, request);
-    return request->waiter ||
-           (link && link->unwritten + link->out.used < PARTS_UNREAD_BYTES_MAX);
+    return request->waiter || (link && link->unwritten + link->out.used < PARTS_UNREAD_BYTES_MAX);
 }
 
 static uint32_t take_left_out(struct request *request)
@@ -178,8 +177,7 @@ void stream_take_part(struct engine *engine, struct link *from, const struct par
 void stream_accepted(struct engine *engine, const struct entry *entry)
 {
     static const struct part_answer accepted = {.accepted = true};
-    if (entry->waiter && entry->waiter->stream)
-        tell_here(engine, entry->waiter->token, &accepted);
+    if (entry->waiter && entry->waiter->stream) tell_here(engine, entry->waiter->token, &accepted);
 }
 
 bool stream_is(const struct entry *entry)

@@ -17,7 +17,7 @@ struct node {
     struct script_host *host;
     bool host_is_borrowed;
     struct store *store;
-    struct store_room room; /* as of the last commit */
+    struct store_room room;   /* as of the last commit */
     struct identity identity; /* epoch 0: the store has none, it lives as long as the process */
     struct settings settings; /* its texts live in the host that loaded them */
     char *name;

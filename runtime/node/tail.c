@@ -1,5 +1,5 @@
-/* Those who follow what happens in this node: requests of $node that each fact of interest becomes a
- * part of. While there are none, no fact is made for them. */
+/* Those who follow what happens in this node: requests of $node that each fact of interest becomes
+ * a part of. While there are none, no fact is made for them. */
 #include "node/parts.h"
 
 #include <stdlib.h>

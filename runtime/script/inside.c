@@ -384,8 +384,7 @@ static int inside_tail(lua_State *L)
 {
     struct script_env *env = &own_host(L)->env;
     uint64_t request = (uint64_t)luaL_checknumber(L, 1);
-    bool added = env->tail &&
-                 env->tail(env->user, request, text_or_none(L, 2), text_or_none(L, 3));
+    bool added = env->tail && env->tail(env->user, request, text_or_none(L, 2), text_or_none(L, 3));
     lua_pushboolean(L, added);
     return 1;
 }

@@ -73,9 +73,9 @@ struct reload_result {
 struct node_facts {
     uint8_t role; /* enum role */
     bool on_disk, relaxed;
-    uint64_t epoch;     /* which start of its store this is */
-    int64_t started_ms; /* monotonic */
-    size_t body_max;    /* bytes */
+    uint64_t epoch;                 /* which start of its store this is */
+    int64_t started_ms;             /* monotonic */
+    size_t body_max;                /* bytes */
     uint64_t used_bytes, max_bytes; /* of the store, at its last commit; UINT64_MAX: no bound */
 };
 

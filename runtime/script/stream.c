@@ -8,7 +8,8 @@
 
 enum { PARTS_KEPT_MAX = 1024, PARTS_KEPT_BYTES_MAX = 4 << 20 };
 
-#define STREAM_TOKENS (1ULL << 62) /* the tokens of tasks hardly get there; worlds have one bit more */
+#define STREAM_TOKENS                                                                              \
+    (1ULL << 62) /* the tokens of tasks hardly get there; worlds have one bit more */
 
 struct kept_part {
     struct kept_part *next;

@@ -14,8 +14,8 @@
 
 struct job {
     struct job *next;
-    struct batch *batch; /* to be committed ... */
-    struct load *load;   /* ... or to be read */
+    struct batch *batch;    /* to be committed ... */
+    struct load *load;      /* ... or to be read */
     struct store_room room; /* after the commit */
 };
 

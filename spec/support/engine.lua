@@ -63,7 +63,8 @@ function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
   local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, loads = {}, runs = {}, answers = {},
-    requests = {}, parts = {}, streams_over = {}, held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
+    requests = {}, parts = {}, streams_over = {},
+    held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
     anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
   self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
