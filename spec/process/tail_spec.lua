@@ -179,6 +179,13 @@ return require("moonpost").node { name = "home", store = "memory", links = { %q 
     end)
   end)
 
+  -- Was: nobody answers a question that is sent at most once.
+  it("ask at least once, whatever messages are sent by", function()
+    local output, code = node.run({ "status" }, folder, { MOONPOST_PROFILE = "at-most-once" })
+    assert.truthy(output:find("node office", 1, true), output)
+    assert.equal(0, code)
+  end)
+
   it("metrics has the numbers in the form that Prometheus reads", function()
     local output = says({ "metrics" }, "# TYPE moonpost_messages_handled_total counter\nmoonpost_messages_handled_total ", 0)
     assert.truthy(output:find('\nmoonpost_queue_ready_messages{kind="mailbox",queue="mail@local"} 0\n', 1, true), output)

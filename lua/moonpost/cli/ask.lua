@@ -7,6 +7,7 @@ local term = require "moonpost.cli.term"
 local ask = {}
 
 local REFUSED = 4
+local ANSWERED = "at-least-once" -- whatever MOONPOST_PROFILE says
 local EXITS = { BAD_VALUE = 2, TIMEOUT = 5, IN_DOUBT = 5 }
 
 -- What the node calls a field of a request is a flag here.
@@ -40,13 +41,13 @@ end
 
 --- Ask for a result, or nil, reason, code, receipt.
 function Ask:try(method, body)
-  return self.link:call("$node", body or {}, { method = method, fail_fast = true })
+  return self.link:call("$node", body or {}, { method = method, fail_fast = true, profile = ANSWERED })
 end
 
 --- Ask for what is answered by parts, as long as the command goes on.
 function Ask:stream(method, body)
   local stream, reason, code = self.link:stream("$node", body,
-    { method = method, timeout = math.huge, fail_fast = true })
+    { method = method, timeout = math.huge, fail_fast = true, profile = ANSWERED })
   if not stream then self:refused(reason, code) end
   return stream
 end

@@ -47,7 +47,7 @@ end
 --- Until the node follows what happens to the message, or says that it does not.
 local function open_tail(link, id)
   local tail = client.follow(link, "$node", { id = id }, { method = "tail", timeout = math.huge, fail_fast = true,
-    await = "handled" })
+    await = "handled", profile = "at-least-once" })
   if not tail then return nil end
   local _, kind = stream.news(tail)
   if kind == "accepted" then return tail end
@@ -88,7 +88,8 @@ local function watch(self)
 end
 
 local function is_watched(to, options)
-  return options.await == "handled" and to ~= "$node" and shell.isatty("stderr")
+  local weak = (options.profile or os.getenv "MOONPOST_PROFILE") == "at-most-once"
+  return options.await == "handled" and not weak and to ~= "$node" and shell.isatty("stderr")
 end
 
 --- client:send, with what happens meanwhile on the terminal, when somebody sits there and waits for `handled`.
