@@ -24,7 +24,7 @@ struct recent_note {
 static void keep_text(char *to, struct span text)
 {
     if (text.size <= TEXT_BYTES) {
-        memcpy(to, text.bytes, text.size);
+        if (text.size > 0) memcpy(to, text.bytes, text.size);
         return;
     }
     memcpy(to, text.bytes, TEXT_BYTES / 2);
