@@ -65,13 +65,22 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
+/* Whether nothing can come of it before somebody resumes its mailbox, as far as is known here. */
+static bool is_held_up(const struct entry *entry)
+{
+    if (entry->queue->kind == QUEUE_MAILBOX) return entry->queue->hold == HOLD_PAUSED;
+    return entry->state == ENTRY_AWAITING && entry->owner_paused;
+}
+
 /* What is known of a message whose end did not come in time. */
 static struct end end_so_far(const struct waiter *waiter)
 {
     const struct entry *entry = waiter->entry;
     bool here = !entry || entry->queue->kind == QUEUE_MAILBOX;
     bool stored = here || entry->state == ENTRY_AWAITING;
-    const char *text = here     ? "no answer in time; it is stored here and goes on"
+    const char *text = entry && is_held_up(entry)
+                           ? "no answer in time; the message is stored, and its mailbox is paused"
+                       : here   ? "no answer in time; it is stored here and goes on"
                        : stored ? "no answer in time; its owner has stored it, and goes on with it"
                                 : "no answer in time; the message is still on its way";
     return (struct end){.code = CODE_TIMEOUT,

@@ -87,7 +87,8 @@ static void tell(struct node *node, const struct tail *tail, const struct fact *
 /* Whoever follows one message has seen its end. */
 static void end_of(struct node *node, const struct tail *tail, const struct fact *fact)
 {
-    const uint32_t ends = 1u << FACT_HANDLED | 1u << FACT_DEAD | 1u << FACT_EXPIRED;
+    const uint32_t ends =
+        1u << FACT_HANDLED | 1u << FACT_DEAD | 1u << FACT_EXPIRED | 1u << FACT_PURGED;
     if (!tail->id[0] || !((ends >> fact->kind) & 1)) return;
     struct administered answer = {.encoding = ENCODING_JSON,
                                   .result = span_text("{\"reason\":\"the message has ended\"}")};

@@ -28,6 +28,8 @@ local COUNTS = {
   { "duplicates", "messages_deduplicated_total", "duplicates recognised, and acknowledged again" },
   { "dead", "messages_dead_lettered_total", "messages that became dead letters" },
   { "requeued", "messages_requeued_total", "dead letters that went back" },
+  { "removed", "messages_removed_total", "dead letters that were removed" },
+  { "purged", "messages_purged_total", "messages that were purged from their mailbox" },
   { "expired", "messages_expired_total", "messages that nobody wanted any more" },
   { "dropped", "messages_dropped_total", "messages and frames dropped by hooks, or because they could not be read" },
   { "lost", "messages_lost_total", "at-most-once messages that are lost, by contract" },

@@ -6,7 +6,7 @@ local facts = {}
 
 local COLOURS = { handled = "green", acked = "green", link_up = "green", retrying = "yellow", deferred = "yellow",
   timed_out = "yellow", duplicate = "yellow", link_down = "yellow", dead = "red", nacked = "red", dropped = "red",
-  expired = "red", link_failed = "red", refused = "red" }
+  expired = "red", removed = "red", purged = "red", link_failed = "red", refused = "red" }
 
 local function one_line(text)
   return (text:gsub("%s*\n%s*", " "):gsub("%c", " "))

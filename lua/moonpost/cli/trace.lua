@@ -84,7 +84,8 @@ end
 
 -- ---- what is not known ----
 
-local ENDS = { handled = true, dead = true, expired = true, nacked = true, acked = true, dropped = true }
+local ENDS = { handled = true, dead = true, expired = true, nacked = true, acked = true, dropped = true,
+  removed = true, purged = true }
 
 local function has_end(steps)
   for _, step in ipairs(steps) do
