@@ -346,6 +346,44 @@ static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry
     return true;
 }
 
+/* ---- order while there is no way ---- */
+
+/* The oldest message that waits for a way to its address, or NULL. What came later must not go
+ * before it: the way may be there again by now. */
+static struct entry *without_way(const struct queue *outbox)
+{
+    struct entry *oldest = outbox->lists[ENTRY_DEFERRED].head;
+    bool lost = outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE;
+    return lost && oldest && oldest->last_code == outbox->told_code ? oldest : NULL;
+}
+
+/* It is tried again together with the oldest. */
+static bool is_held(struct engine *engine, struct queue *outbox, struct entry *entry)
+{
+    struct entry *oldest = without_way(outbox);
+    if (!oldest || entry->fail_fast || oldest->sequence > entry->sequence) return false;
+    entry->last_code = oldest->last_code;
+    queue_move(entry, ENTRY_DEFERRED);
+    wait_until(engine, entry, oldest->deadline.at_ms);
+    return true;
+}
+
+/* A new message is a reason to look for the way now, but the oldest is the one that looks. */
+static void look_for_way(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest = without_way(outbox);
+    if (oldest && outbox->lists[ENTRY_LEASED].count == 0) make_waiting(engine, oldest);
+}
+
+/* One has got through, so the others may follow, in order. */
+static void way_found(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest;
+    while ((oldest = without_way(outbox))) make_waiting(engine, oldest);
+    outbox->told_code = CODE_NONE;
+    engine_ready(engine, outbox);
+}
+
 static bool is_solo(const struct entry *entry)
 {
     return entry && entry->link_deaths >= SOLO_AFTER_LINK_DEATHS;
@@ -356,6 +394,7 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
     const struct entry_list *leased = &outbox->lists[ENTRY_LEASED];
     if (leased->count == 0) return true;
     if (is_solo(leased->head) || is_solo(outbox->lists[ENTRY_WAITING].head)) return false;
+    if (outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE) return false;
     return leased->count < engine->settings.window;
 }
 
@@ -393,6 +432,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             deliver_here(engine, outbox, mailbox);
             continue;
         }
+        if (is_held(engine, outbox, entry)) continue;
         bool upstream;
         struct link *link = route_to(engine, outbox->name, outbox->turn, NULL, &upstream);
         if (!link) {
@@ -450,8 +490,10 @@ void sender_released(struct engine *engine, uint64_t handle)
     ensure(entry->state == ENTRY_COMMITTING);
     if (entry->profile == AT_MOST_ONCE)
         send_at_most_once(engine, entry);
-    else
+    else {
+        look_for_way(engine, entry->queue);
         make_waiting(engine, entry);
+    }
 }
 
 /* ---- farewell ---- */
@@ -590,7 +632,7 @@ static struct end end_of(const struct receipt *receipt)
 
 static void acknowledged(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
-    entry->queue->told_code = CODE_NONE;
+    if (entry->state == ENTRY_LEASED) way_found(engine, entry->queue);
     if (receipt->level >= entry->level) {
         struct end end = end_of(receipt);
         finish_and_drop(engine, entry, &end, receipt);
@@ -603,6 +645,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
+    stream_accepted(engine, entry);
     ask_later(engine, entry);
     engine_put_facts(engine, entry);
     engine_ready(engine, entry->queue);
@@ -773,8 +816,45 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
     if (head) count_death(engine, head);
 }
 
+/* What parts are missing nobody could tell: a stream ends with the link that it came over. */
+static void break_streams(struct engine *engine, struct queue *outbox, const struct link *link)
+{
+    static const struct end broken = {.code = CODE_STREAM_BROKEN,
+                                      .flags = RECEIPT_NACK,
+                                      .reason = {"the link to its owner is gone", 29}};
+    struct entry *next;
+    for (struct entry *at = outbox->lists[ENTRY_AWAITING].head; at; at = next) {
+        next = at->next;
+        if (at->link == link && stream_is(at)) finish_and_drop(engine, at, &broken, NULL);
+    }
+}
+
 void sender_link_down(struct engine *engine, struct link *link)
 {
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX) give_back(engine, queue, link);
+    for (struct queue *queue = engine->queues; queue; queue = queue->next) {
+        if (queue->kind != QUEUE_OUTBOX) continue;
+        give_back(engine, queue, link);
+        break_streams(engine, queue, link);
+    }
+}
+
+static void tell_owner(struct engine *engine, const struct entry *entry)
+{
+    bool upstream;
+    struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
+    struct message message = message_of(entry->block);
+    struct part cancel = {
+        .lane_epoch = message.lane_epoch,
+        .number = message.seq,
+        .origin = message.origin,
+        .destination = message.to,
+    };
+    if (link) frame_write_cancel(&link->out, &cancel);
+}
+
+void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
+    if (entry->transmissions > 0) tell_owner(engine, entry);
+    finish_and_drop(engine, entry, &end, NULL);
 }
