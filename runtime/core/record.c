@@ -251,16 +251,16 @@ enum status record_dead_read(struct span value, struct failure_note *why)
 
 /* ---- lanes ---- */
 
-enum { LANE_HEAD_BYTES = 19, LANE_ONCE = 1 };
+/* A bit beside the size of the origin. */
+enum { LANE_HEAD_BYTES = 18, LANE_ONCE = 0x80 };
 
 void record_lane(const struct lane *lane, struct buffer *out)
 {
     char *at = buffer_extend(out, LANE_HEAD_BYTES + 9 * lane->run_count);
     put_u64(at, lane->base);
     put_u64(at + 8, lane->end);
-    at[16] = (char)lane->origin_size;
+    at[16] = (char)(lane->origin_size | (lane->once ? LANE_ONCE : 0));
     at[17] = (char)lane->destination_size;
-    at[18] = (char)(lane->once ? LANE_ONCE : 0);
     for (size_t i = 0; i < lane->run_count; i++) {
         const struct lane_run *run = &lane->runs[i];
         put_u64(at + LANE_HEAD_BYTES + 9 * i, run->first);
@@ -290,13 +290,15 @@ struct lane *record_lane_read(struct span key, struct span value)
 {
     struct reader reader = reader_of(value);
     uint64_t base = read_u64(&reader), end = read_u64(&reader);
-    size_t origin_size = read_u8(&reader), destination_size = read_u8(&reader);
+    uint8_t origin_byte = read_u8(&reader);
+    size_t origin_size = origin_byte & (LANE_ONCE - 1), destination_size = read_u8(&reader);
     if (reader.failed || base == 0 || end < base || origin_size > ORIGIN_BYTES_MAX ||
         key.size != 1 + origin_size + 8 + destination_size)
         return NULL;
     const char *origin = key.bytes + 1, *destination = origin + origin_size + 8;
     struct lane *lane = lane_new(span_of(origin, origin_size), get_u64(origin + origin_size),
                                  span_of(destination, destination_size), base);
+    lane->once = origin_byte & LANE_ONCE;
     if (read_runs(&reader, lane, end)) return lane;
     lane_free(lane);
     return NULL;
