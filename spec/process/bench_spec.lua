@@ -36,11 +36,11 @@ describe("moonpost bench", function()
 
   it("finds that nothing was lost or handled twice, in each profile", function()
     local output, code = bench("--count", "2000", "--compare-profiles", "--verify", "--json")
-    for profile in ("at-most-once at-least-once"):gmatch("%S+") do
+    for profile in ("at-most-once at-least-once exactly-once"):gmatch("%S+") do
       assert.truthy(output:find(('"profile":"%s"'):format(profile), 1, true), output)
     end
     local _, good = output:gsub('"duplicated":0,.-"lost":0,', "")
-    assert.equal(2, good)
+    assert.equal(3, good)
     assert.equal(0, code)
   end)
 
