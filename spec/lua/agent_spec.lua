@@ -105,8 +105,8 @@ describe("an agent", function()
   end)
 
   it("names the nearest profile", function()
-    assert.matches('agent%.profile: expected "at%-least%-once", "at%-most%-once", "exactly%-once", got "at%-lest%-once"; did you mean "at%-least%-once"%?$',
-      refusal { profile = "at-lest-once" })
+    assert.matches('agent%.profile: expected "at%-least%-once", "at%-most%-once", "exactly%-once", got "at%-lest%-once"; '
+      .. 'did you mean "at%-least%-once"%?$', refusal { profile = "at-lest-once" })
   end)
 
   local later = "events batch schedules schema use version reads migrate check group jit"
