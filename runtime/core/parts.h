@@ -246,7 +246,8 @@ struct engine {
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
     struct states states;
-    size_t results_bytes; /* of all lanes */
+    uint64_t seen_sequence; /* of the latest record of a dedup policy */
+    size_t results_bytes;   /* of all lanes */
     struct engine_counts counts;
 };
 

@@ -60,9 +60,9 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
 }
 
 /* The end of a number that is known to be handled, with its result while the key is remembered. */
-static struct end handled_before(struct queue *mailbox, struct span key, int64_t now_ms)
+static struct end handled_before(struct engine *engine, struct queue *mailbox, struct span key)
 {
-    const struct seen *seen = seen_find(mailbox, key, now_ms);
+    const struct seen *seen = seen_find(engine, mailbox, key);
     if (seen && !seen->holder) return dedup_end(seen);
     return (struct end){.level = LEVEL_HANDLED,
                         .flags = RECEIPT_DUP | RECEIPT_FORGOT,
@@ -74,7 +74,7 @@ static struct end handled_before(struct queue *mailbox, struct span key, int64_t
 static void say_handled(struct engine *engine, const struct lane *lane, struct queue *mailbox,
                         const struct message *message)
 {
-    struct end end = handled_before(mailbox, message->id, engine->now_ms);
+    struct end end = handled_before(engine, mailbox, message->id);
     end.flags &= (uint8_t)~RECEIPT_DUP;
     answer_again(engine, lane, mailbox, message, &end);
 }
@@ -128,7 +128,7 @@ static void receive_resend(struct engine *engine, const struct message *message,
     if (level == LANE_HANDLED && message->profile == EXACTLY_ONCE)
         end = handled_once(lane, message->seq);
     else if (level == LANE_HANDLED)
-        end = handled_before(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
+        end = handled_before(engine, mailbox, dedup_key(engine, mailbox, message));
     if (message->level < end.level) end.level = message->level;
     answer_again(engine, lane, mailbox, message, &end);
 }

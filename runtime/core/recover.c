@@ -7,9 +7,9 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX,  RECORD_HOLD,
-                                 RECORD_LANE,  RECORD_RESULT,  RECORD_DEAD,
-                                 RECORD_FACTS, RECORD_MESSAGE, 0};
+    static const char order[] = {
+        RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,  RECORD_LANE,    RECORD_RESULT,
+        RECORD_SEEN,  RECORD_DEAD,   RECORD_FACTS, RECORD_MESSAGE, 0};
     return order;
 }
 
@@ -256,6 +256,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
     case RECORD_HOLD: return recover_hold(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
+    case RECORD_SEEN: return seen_recover(engine, key, value);
     case RECORD_RESULT: return results_recover(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;

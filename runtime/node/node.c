@@ -261,13 +261,13 @@ static void say_unread(struct node *node, struct span key)
     host_log(node, &(struct log_record){.level = LOG_ERROR, .text = span_text(text)});
 }
 
-static bool fetch_record(void *user, struct span key, struct block **value)
+static bool fetch_record(void *user, const struct span *key, struct block **value)
 {
     struct node *node = user;
-    enum status status = store_peek(node->store, key, value);
+    enum status status = store_peek(node->store, *key, value);
     if (status == STATUS_OK) return true;
     if (status == STATUS_DAMAGED) block_release(*value);
-    if (status != STATUS_NOT_FOUND) say_unread(node, key);
+    if (status != STATUS_NOT_FOUND) say_unread(node, *key);
     *value = NULL;
     return false;
 }
