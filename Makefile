@@ -13,6 +13,8 @@
 # make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
+# make fuzz       wrong input and wrong peers: T=NAME of one fuzzer, SECS=N of each; see HACKING.md
+# make coverage   which lines of the core and the stores the specs run
 # make install    into DESTDIR, PREFIX
 # make reference  docs/reference.md, from the editor types
 # make rock       a source rock, in build/rock
@@ -21,7 +23,7 @@
 # make pure       what the core asks of the outside
 # make clean      forget everything that was built
 #
-# BUILD=release (default), debug, asan, tsan
+# BUILD=release (default), debug, asan, tsan, coverage
 
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
@@ -30,6 +32,9 @@ CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format luarocks
 
 # For the power cuts, which are skipped without it.
 PROOF_PACKAGES = libfuse3-dev
+
+# For the fuzzers' engine, libFuzzer; their corpora are played without it.
+FUZZ_PACKAGES = clang
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
@@ -47,6 +52,8 @@ MODE_release = -O2 -g
 MODE_debug   = -O0 -g -Werror
 MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_tsan    = -O1 -g -fsanitize=thread
+MODE_coverage = -O0 -g --coverage
+MODE_fuzz    = $(MODE_asan) -fsanitize=fuzzer-no-link
 
 # luarocks says where LuaJIT is; otherwise pkg-config knows.
 FOUND      := $(shell pkg-config --exists luajit jansson libuv lmdb 2>/dev/null && echo yes)
@@ -66,9 +73,9 @@ store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
 common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
-sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
+sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c spec/fuzz/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
+.PHONY: all found packages run fuzz coverage test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -171,6 +178,28 @@ diskfull: all build/proof/sender build/proof/holds
 	@build/moonpost exec spec/proof/diskfull.lua CYCLES=$(CYCLES) SEED=$(SEED)
 clock: all build/proof/holds build/proof/clock.so
 	@timeout 120 build/moonpost exec spec/proof/clock.lua
+
+# The fuzzers (spec/fuzz): with libFuzzer they search, with replay.c they play what is known again.
+FUZZERS = frame recover engine json words
+replays = $(addprefix $(OUT)/fuzz/,$(FUZZERS))
+$(OUT)/fuzz/%.o: spec/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) -Ispec/fuzz -c -o $@ $<
+driver = $(if $(filter fuzz,$(BUILD)),,$(OUT)/fuzz/replay.o)
+link_fuzzer = $(CC) $(MODE_$(BUILD)) $(if $(driver),,-fsanitize=fuzzer) -Wl,-E -o $@ $(filter %.o,$^)
+$(OUT)/fuzz/frame: $(OUT)/fuzz/frame.o $(core) $(store) $(driver)
+	$(link_fuzzer) -lm
+$(OUT)/fuzz/recover $(OUT)/fuzz/engine: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/shell.o $(core) $(store) $(driver)
+	$(link_fuzzer) -lm
+$(OUT)/fuzz/json $(OUT)/fuzz/words: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/state.o $(common) $(driver)
+	$(link_fuzzer) $(LUA_LIBS) -lm -ldl
+
+SECS ?= 60
+fuzz:
+	@sh scripts/build/packages.sh $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
+	@command -v clang >/dev/null || { echo "fuzz: clang is missing, whose libFuzzer searches" >&2; exit 1; }
+	@$(MAKE) -s BUILD=fuzz CC=clang $(addprefix build/fuzz/fuzz/,$(or $(T),$(FUZZERS)))
+	@sh scripts/build/fuzz.sh $(SECS) $(or $(T),$(FUZZERS))
 
 # A few seconds of each.
 proof:
