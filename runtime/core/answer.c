@@ -265,7 +265,7 @@ void answer_committed(struct engine *engine, struct batch *batch)
         case AFTER_RECEIPT: taken = said_range(engine, after, batch->after_count - i); break;
         case AFTER_ANSWER: said_answer(engine, after); break;
         case AFTER_RELEASE: sender_released(engine, after->handle); break;
-        case AFTER_RUN: owner_run_committed(engine, after->handle); break;
+        case AFTER_RUN: deliver_committed(engine, after->handle); break;
         case AFTER_ADMIN: admin_committed(engine, after->handle); break;
         case AFTER_SUSPECT: suspect_committed(engine, after->handle); break;
         case AFTER_CREDIT:

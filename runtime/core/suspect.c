@@ -68,7 +68,7 @@ static void judge(struct engine *engine, struct entry *entry)
                               .reason = span_text(DIED_TEXT)};
     entry->suspect = SUSPECT_JUDGED;
     engine->suspects.unjudged--;
-    if (entry->state == ENTRY_DEFERRED) owner_judge(engine, entry, &outcome);
+    if (entry->state == ENTRY_DEFERRED) settle_judge(engine, entry, &outcome);
 }
 
 void suspect_committed(struct engine *engine, uint64_t handle)
@@ -145,8 +145,8 @@ static bool try_first(struct engine *engine)
     forget_first(engine);
     if (!entry) return true;
     engine_entry_deadline(engine, entry, INT64_MAX);
-    if (!owner_takes(engine, entry->queue)) return true;
-    owner_deliver(engine, entry);
+    if (!deliver_takes(engine, entry->queue)) return true;
+    deliver_entry(engine, entry);
     return false;
 }
 
