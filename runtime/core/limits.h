@@ -46,6 +46,7 @@ enum {
     FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
+    RETRY_MIN_MS = 10,            /* whatever a policy says, a sender or a dialler does not spin */
     ASK_FIRST_MS = 1000,          /* how soon a sender asks for an awaited `handled` */
     ASK_INTERVAL_MS = 30000,      /* ... and how often at last */
     LAZY_COMMIT_MS = 5,           /* how long a settle that nobody waits for may wait for company */
@@ -60,6 +61,12 @@ static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)
 {
     int64_t room_ms = now_ms > 0 ? INT64_MAX - now_ms : INT64_MAX; /* it may lie before a boot */
     return delay_ms < (uint64_t)room_ms ? now_ms + (int64_t)delay_ms : INT64_MAX;
+}
+
+/* A policy's delay before the next try of what may go on without end. */
+static inline int64_t some_ms(int64_t delay_ms)
+{
+    return delay_ms > RETRY_MIN_MS ? delay_ms : RETRY_MIN_MS;
 }
 
 #endif
