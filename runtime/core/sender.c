@@ -207,7 +207,7 @@ static void note_sent(struct engine *engine, const struct entry *entry, const st
 
 static void transmit(struct engine *engine, struct entry *entry, struct link *link)
 {
-    entry->transmissions++;
+    if (entry->transmissions < UINT16_MAX) entry->transmissions++; /* none has the number 0 */
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
     write_data(engine, entry, link);

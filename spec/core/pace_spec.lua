@@ -72,3 +72,23 @@ describe("a wait without end", function()
     assert.equal(1, #node:letters "a@x")
   end)
 end)
+
+describe("a message that is sent more often than can be counted", function()
+  -- 65,536 transmissions, at one a second less than a day: the next had the number 0, which no node reads.
+  it("goes on with the highest number", function()
+    local node = engine.new { name = "node" }
+    local peer = node:guest("peer", ("p"):rep(16), { credit = 100000 })
+    peer:say(wire.attach "a@x")
+    submit(node, "a@x", at_once())
+    local count, last = 0, nil
+    for _ = 1, 660 do
+      node:advance(1000)
+      local frames = peer:frames_of(5)
+      count, last = count + #frames, frames[#frames]
+      peer:say(wire.number(9, 1))
+      peer:read()
+    end
+    assert.is_true(count > 65535)
+    assert.equal(65535, wire.read_data(last).transmission)
+  end)
+end)
