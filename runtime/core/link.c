@@ -109,6 +109,7 @@ void link_disconnect(struct engine *engine, struct link *link)
 {
     connection_set(engine, link->connection, NULL);
     link->connection = NO_CONNECTION;
+    link->state = LINK_DOWN; /* nothing is said over it any more, in this step either */
     link->in.used = link->out.used = 0;
     heap_clear(&engine->deadlines, &link->deadline);
 }
