@@ -41,6 +41,7 @@ enum {
     NUMBERS_AHEAD = 1024,   /* numbers of an outbox that one record lets be used */
     OUTBOXES_MAX = 65536,   /* destinations a node holds messages for; more are refused */
     OUTBOXES_LOOKED_AT = 8, /* for each new one, when half of that are there: idle ones go */
+    NUMBERS_APART = 1 << 26, /* numbers of an outbox that are in a store; one further back is damaged */
     NUMBERS_HELD = 65536, /* numbers of an outbox since the oldest that an IN_DOUBT letter holds */
     REQUESTS_MAX = 64,    /* requests of $node that wait for their answer; a further one is BUSY */
     FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
@@ -55,6 +56,9 @@ enum {
 
 /* How long an outbox keeps a message whose owner is not heard of. */
 #define OUTBOX_KEPT_MS (7LL * 24 * 3600 * 1000)
+
+/* No clock says a moment that is further from 1970, in milliseconds. */
+#define MOMENT_MS_MAX (INT64_C(1) << 60)
 
 /* The moment that is so many milliseconds after another; never beyond INT64_MAX, which is never. */
 static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)
