@@ -14,6 +14,7 @@ enum {
     SPLIT_EVERY = 4,
     BENT_EVERY = 8, /* a frame of so many has a wrong byte */
     KILL_AFTER = 3, /* lives of one play */
+    FLOOD = 40,     /* messages, times 1 to 4 */
 };
 
 static const char *const addresses[ADDRESSES] = {"a@x",  "b@x",  "c@x",   "r@y",
@@ -177,7 +178,7 @@ static void say_hello(struct play *play, uint32_t connection)
     struct tape *tape = &play->tape;
     struct connection *at = &play->shell.connections[connection];
     unsigned name = tape_choice(tape, NAMES);
-    store_id_of(name, tape_choice(tape, 8) == 1, store_id);
+    store_id_of(name, tape_choice(tape, 4) == 1, store_id);
     struct hello hello = {
         .version = tape_choice(tape, 16) == 1 ? 2 : PROTOCOL_VERSION,
         .role = (uint8_t)tape_choice(tape, 3),
@@ -471,6 +472,19 @@ static void forget(struct play *play)
     shell_step(&play->shell, &event);
 }
 
+/* More than a mailbox keeps in memory. */
+static void flood(struct play *play)
+{
+    struct tape *tape = &play->tape;
+    struct submit one = choose_submit(play);
+    struct event event = {.kind = EVENT_SUBMIT, .submit = &one};
+    bool wait = tape_bit(tape);
+    for (unsigned left = FLOOD * (1 + tape_choice(tape, 4)); left > 0; left--) {
+        one.waiter = wait ? choose_waiter(play) : 0;
+        shell_step(&play->shell, &event);
+    }
+}
+
 /* ---- agents ---- */
 
 static void agent_up(struct play *play)
@@ -541,7 +555,7 @@ static void outcome(struct play *play)
         struct live_run run = shell->runs[which];
         outcome.delivery = run.delivery;
         shell->runs[which] = shell->runs[--shell->run_count];
-        shell->at_work[run.agent - 1]--;
+        shell->at_work[run.agent]--;
     }
     outcome.send_count = choose_sends(play, outcome.delivery, sends);
     shell_step(shell, &event);
@@ -721,6 +735,7 @@ static void live(struct play *play)
         if (tape_choice(tape, 8) == 1) order(play, EVENT_STOP);
         return;
     case 25: kill_and_start(play); return;
+    case 26: flood(play); return;
     default: speak(play, tape_byte(tape)); return;
     }
 }
@@ -740,7 +755,7 @@ static struct engine_settings choose_settings(struct tape *tape, struct link_set
         .window = 1 + tape_choice(tape, 4),
         .outbox_count_max = 1 + tape_choice(tape, 64),
         .outbox_bytes_max = 1 << 16,
-        .mailbox_count_max = 1 + tape_choice(tape, 64),
+        .mailbox_count_max = 1 + 4 * tape_choice(tape, 128),
         .mailbox_bytes_max = 1 << 16,
         .body_max = 1024,
         .heartbeat_ms = 15000,

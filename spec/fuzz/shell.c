@@ -96,7 +96,7 @@ static void hear_receipt(struct shell *shell, const struct receipt *receipt)
 {
     bool own = span_equal(receipt->owner, span_of(shell->settings.store_id, STORE_ID_BYTES));
     bool stored = receipt->level == LEVEL_STORED && !(receipt->flags & RECEIPT_NACK);
-    if (own && stored) check_stored(shell, receipt);
+    if (own && stored && !shell->unknown) check_stored(shell, receipt);
 }
 
 static void hear(struct shell *shell, struct connection *at, const struct frame *frame)
@@ -135,7 +135,7 @@ static void take_close(struct shell *shell, const struct effect *effect)
 
 static void take_run(struct shell *shell, const struct run *run)
 {
-    ensure(run->agent >= 1 && run->agent <= AGENTS && run->block && run->attempt > 0);
+    ensure(run->agent <= AGENTS && run->block && run->attempt > 0); /* 0: it went meanwhile */
     ensure(message_of(run->block).to.size > 0);
     ensure(shell->run_count < RUNS);
     for (size_t i = 0; i < shell->run_count; i++)
@@ -143,14 +143,15 @@ static void take_run(struct shell *shell, const struct run *run)
                (run->sequence == 0 || shell->runs[i].sequence != run->sequence));
     shell->runs[shell->run_count++] =
         (struct live_run){run->delivery, run->sequence, run->agent};
-    ensure(++shell->at_work[run->agent - 1] <= shell->allowed[run->agent]);
+    uint32_t at_work = ++shell->at_work[run->agent];
+    ensure(run->agent == 0 || at_work <= shell->allowed[run->agent]);
 }
 
 static void take_interrupt(struct shell *shell, uint64_t delivery)
 {
     for (size_t i = 0; i < shell->run_count; i++) {
         if (shell->runs[i].delivery != delivery) continue;
-        shell->at_work[shell->runs[i].agent - 1]--;
+        shell->at_work[shell->runs[i].agent]--;
         shell->runs[i] = shell->runs[--shell->run_count];
         return;
     }
@@ -332,7 +333,7 @@ unsigned shell_start(struct shell *shell)
     for (const char *kind = engine_recovery_order(); *kind; kind++)
         each_record(shell->store, span_of(kind, 1), recover, &recovery);
     engine_recovered(shell->engine);
-    if (recovery.refused == 0) check_recovered(shell);
+    if (!shell->unknown) check_recovered(shell);
     shell_step(shell, &start);
     return recovery.refused;
 }
@@ -340,13 +341,13 @@ unsigned shell_start(struct shell *shell)
 void shell_kill(struct shell *shell, bool done)
 {
     if (shell->batch && done) make_durable(shell);
-    batch_free(shell->batch);
+    if (shell->batch) batch_free(shell->batch);
     shell->batch = NULL;
     for (size_t i = 0; i <= AGENTS; i++) {
         if (shell->loads[i]) load_free(shell->loads[i]);
         shell->loads[i] = NULL;
     }
-    engine_free(shell->engine);
+    engine_free(shell->engine); /* NULL: it was killed before */
     shell->engine = NULL;
     memset(shell->connections, 0, sizeof shell->connections);
     memset(shell->dialing, 0, sizeof shell->dialing);

@@ -16,7 +16,7 @@
 enum {
     CONNECTIONS = 6,
     DIALS = 2,
-    RUNS = 64,
+    RUNS = 64, /* at work side by side */
     WAITERS = 64,
     AGENTS = 3,
     HEARD = 8,
@@ -59,13 +59,14 @@ struct shell {
     struct load *loads[AGENTS + 1];
     struct live_run runs[RUNS];
     size_t run_count;
-    uint32_t at_work[AGENTS], allowed[AGENTS + 1];
+    uint32_t at_work[AGENTS + 1], allowed[AGENTS + 1]; /* handlers of each agent, by its number */
     bool waiters[WAITERS + 1]; /* who waits, by token; 0 is nobody */
     struct heard heard[HEARD];
     unsigned heard_count;
     uint64_t requests[REQUESTS];
     unsigned request_count;
     bool farewell; /* a peer has let go of a lane: its record may be gone */
+    bool unknown;  /* the store began with records of anybody */
     bool hooked;   /* hooks drop and change messages and receipts */
 };
 
