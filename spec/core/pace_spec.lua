@@ -48,6 +48,20 @@ describe("a policy without a wait", function()
   end)
 end)
 
+describe("a link without a wait", function()
+  -- It had been asked for in the step that had it refused, without end and for all the memory there is.
+  it("asks for an address that is refused a hundred times a second", function()
+    local node = engine.new { name = "node", links = { "tcp://hub" }, redial = at_once() }
+    local hub = node:connect()
+    hub:say(wire.welcome("hub", ("h"):rep(16)))
+    node:agent "a@x"
+    hub:frames()
+    hub:say(wire.detach("a@x", 3, "not now"))
+    node:advance(1000)
+    assert.equal(100, #hub:frames_of(3))
+  end)
+end)
+
 describe("a wait without end", function()
   it("dials no more", function()
     local never = core.retry_default_link()
