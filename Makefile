@@ -75,7 +75,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c spec/fuzz/*.[ch])
 
-.PHONY: all found packages run fuzz coverage test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
+.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -127,7 +127,7 @@ run:
 
 test:
 	@sh scripts/build/packages.sh $(TEST_PACKAGES)
-	@$(MAKE) -s all
+	@$(MAKE) -s all $(replays)
 	@sh scripts/build/specs.sh build/moonpost
 
 check: test
@@ -141,8 +141,19 @@ lint:
 	@! ls examples/*/moonpost.lua 2>/dev/null
 
 asan tsan:
-	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so build/$@/libstore.so
+	@$(MAKE) -s BUILD=$@ built
 	@sh scripts/build/specs.sh build/$@/bin/moonpost
+
+# All that the specs run, for builds that are not the one made last.
+built: $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(replays)
+
+# The lines by the specs alone: the corpora of the fuzzers would run many that nobody looks at.
+coverage:
+	@sh scripts/build/packages.sh $(TEST_PACKAGES)
+	@$(MAKE) -s BUILD=coverage built
+	@find build/coverage -name '*.gcda' -delete
+	@WITHOUT=fuzz sh scripts/build/specs.sh build/coverage/bin/moonpost
+	@sh scripts/build/lines.sh build/coverage
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))

@@ -28,7 +28,8 @@ struct play {
     uint64_t base[NAMES][ADDRESSES][LANES];
     uint8_t name_of[CONNECTIONS]; /* who the peer says it is */
     struct retry_policy policy;
-    struct buffer out;
+    struct buffer out, headers;
+    uint64_t tokens;
     int lives;
 };
 
@@ -212,7 +213,8 @@ static void say_attach(struct play *play, uint32_t connection)
 static uint64_t choose_number(struct tape *tape, uint64_t *highest)
 {
     switch (tape_choice(tape, 8)) {
-    case 1: return *highest > 0 ? *highest : 1;
+    case 1:
+    case 5: return *highest > 0 ? *highest : 1;
     case 2: return *highest > 2 ? *highest - tape_choice(tape, 3) : 1;
     case 3: return *highest += 2 + tape_choice(tape, 200);
     case 4: return UINT64_MAX - 1 - tape_byte(tape);
@@ -230,6 +232,15 @@ static uint64_t choose_base(struct tape *tape, uint64_t *base, uint64_t number)
     }
 }
 
+static struct span choose_headers(struct play *play)
+{
+    struct tape *tape = &play->tape;
+    play->headers.used = 0;
+    for (unsigned left = tape_choice(tape, 8) / 6; left > 0; left--)
+        headers_put(&play->headers, tape_span(tape, 2), tape_span(tape, 3));
+    return buffer_span(&play->headers);
+}
+
 static void say_data(struct play *play, uint32_t connection)
 {
     static const uint8_t profiles[] = {1, 1, 1, 1, 1, 0, 0, 2};
@@ -238,7 +249,9 @@ static void say_data(struct play *play, uint32_t connection)
     struct tape *tape = &play->tape;
     bool other = tape_choice(tape, 8) == 1;
     unsigned name = other ? tape_choice(tape, NAMES) : play->name_of[connection];
-    unsigned to = tape_choice(tape, ADDRESSES), lane = tape_choice(tape, LANES);
+    unsigned to = tape_choice(tape, 2 * ADDRESSES) % (ADDRESSES + 3), lane = tape_choice(tape, LANES);
+    struct span headers = choose_headers(play);
+    to = to < ADDRESSES ? to : to - ADDRESSES; /* mostly those that may be served here */
     store_id_of(name, false, origin);
     struct message message = {
         .flags = flags[tape_choice(tape, 8)],
@@ -255,6 +268,7 @@ static void say_data(struct play *play, uint32_t connection)
         .to = span_text(addresses[to]),
         .from = tape_bit(tape) ? span_text(names[name]) : choose_address(tape),
         .key = tape_span(tape, tape_choice(tape, 3)),
+        .headers = headers,
         .body = choose_body(tape),
     };
     if (message.profile != AT_MOST_ONCE) {
@@ -390,24 +404,26 @@ static void write_out(struct play *play, uint32_t connection)
     shell_step(&play->shell, &event);
 }
 
-/* A peer that does all that is expected of it until its link is up. */
+/* A peer that does all that is expected of it until its link is up, and serves an address. */
 static void link_up(struct play *play)
 {
     struct tape *tape = &play->tape;
     uint32_t dial = tape_choice(tape, DIALS + 1), number = shell_free_connection(&play->shell);
     unsigned name = tape_choice(tape, NAMES - 1);
     char store_id[STORE_ID_BYTES];
-    store_id_of(name, false, store_id);
+    store_id_of(name, tape_choice(tape, 4) == 1, store_id);
     struct hello hello = {.version = PROTOCOL_VERSION,
-                          .epoch = 3,
+                          .epoch = 1 + tape_choice(tape, 3),
                           .credit = 8192,
                           .name = span_text(names[name]),
                           .store_id = span_of(store_id, sizeof store_id)};
+    struct attach attach = {.address = choose_address(tape)};
     connect(play, dial, true);
     if (number == CONNECTIONS || !play->shell.connections[number].open) return;
     play->name_of[number] = (uint8_t)name;
     play->shell.connections[number].credit = hello.credit;
     frame_write_hello(&play->out, dial < DIALS ? FRAME_WELCOME : FRAME_HELLO, &hello);
+    frame_write_attach(&play->out, FRAME_ATTACH, &attach);
     struct block *bytes = buffer_take(&play->out);
     say_bytes(play, number, block_span(bytes));
     block_release(bytes);
@@ -417,10 +433,10 @@ static void link_up(struct play *play)
 
 static uint64_t choose_waiter(struct play *play)
 {
-    uint64_t token = 1 + tape_choice(&play->tape, WAITERS);
-    if (play->shell.waiters[token]) return 0;
-    play->shell.waiters[token] = true;
-    return token;
+    unsigned place = tape_choice(&play->tape, WAITERS);
+    if (play->shell.waiters[place]) return 0;
+    play->shell.waiters[place] = ++play->tokens * WAITERS + place; /* none is used again */
+    return play->shell.waiters[place];
 }
 
 static struct submit choose_submit(struct play *play)
@@ -467,8 +483,9 @@ static void begin_wait(struct play *play)
 
 static void forget(struct play *play)
 {
-    uint64_t token = 1 + tape_choice(&play->tape, WAITERS);
-    struct event event = {.kind = EVENT_FORGET, .waiter = token};
+    unsigned place = tape_choice(&play->tape, WAITERS);
+    struct event event = {.kind = EVENT_FORGET, .waiter = play->shell.waiters[place]};
+    play->shell.waiters[place] = 0;
     shell_step(&play->shell, &event);
 }
 
@@ -487,11 +504,10 @@ static void flood(struct play *play)
 
 /* ---- agents ---- */
 
-static void agent_up(struct play *play)
+static void agent_up(struct play *play, unsigned which)
 {
     static const uint8_t profiles[] = {AT_LEAST_ONCE, AT_LEAST_ONCE, AT_MOST_ONCE, EXACTLY_ONCE};
     struct tape *tape = &play->tape;
-    unsigned which = tape_choice(tape, AGENTS);
     struct agent_declaration agent = {
         .agent = which + 1,
         .address = span_text(addresses[which]),
@@ -691,9 +707,18 @@ static void wait_some(struct play *play)
     shell_wait(&play->shell, ms < DURATION_FOREVER ? ms : 1000);
 }
 
+/* Mostly one that is open. */
+static uint32_t choose_connection(struct play *play)
+{
+    uint32_t number = tape_choice(&play->tape, CONNECTIONS);
+    for (uint32_t i = 0; i < CONNECTIONS; i++, number = (number + 1) % CONNECTIONS)
+        if (play->shell.connections[number].open) return number;
+    return number;
+}
+
 static void speak(struct play *play, unsigned what)
 {
-    uint32_t connection = tape_choice(&play->tape, CONNECTIONS);
+    uint32_t connection = choose_connection(play);
     static void (*const words[])(struct play *, uint32_t) = {
         say_hello,  say_attach, say_data,     say_data, say_data, say_receipt, say_receipt,
         pass_receipt, say_number, say_anything, say_bye,  hang_up,  write_out,
@@ -712,7 +737,7 @@ static void live(struct play *play)
     case 4: submit(play); return;
     case 5: begin_wait(play); return;
     case 6: forget(play); return;
-    case 7: agent_up(play); return;
+    case 7: agent_up(play, tape_choice(tape, AGENTS)); return;
     case 8: agent_down(play); return;
     case 9:
     case 10:
@@ -780,6 +805,7 @@ static void end(struct play *play)
     ensure(shell_start(&play->shell) == 0);
     shell_close(&play->shell);
     buffer_deinit(&play->out);
+    buffer_deinit(&play->headers);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
@@ -795,6 +821,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     shell_open(&play.shell, &settings, &policies);
     play.shell.hooked = tape_choice(&play.tape, 4) == 1;
     ensure(shell_start(&play.shell) == 0);
+    for (unsigned which = tape_choice(&play.tape, AGENTS + 1); which > 0; which--)
+        agent_up(&play, which - 1);
     while (!tape_ended(&play.tape)) live(&play);
     end(&play);
     return 0;

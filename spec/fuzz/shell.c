@@ -159,8 +159,8 @@ static void take_interrupt(struct shell *shell, uint64_t delivery)
 
 static void take_answer(struct shell *shell, uint64_t token)
 {
-    ensure(token >= 1 && token <= WAITERS && shell->waiters[token]);
-    shell->waiters[token] = false;
+    ensure(token != 0 && shell->waiters[token % WAITERS] == token);
+    shell->waiters[token % WAITERS] = 0;
 }
 
 static void take_load(struct shell *shell, struct load *load)

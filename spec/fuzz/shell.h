@@ -60,7 +60,7 @@ struct shell {
     struct live_run runs[RUNS];
     size_t run_count;
     uint32_t at_work[AGENTS + 1], allowed[AGENTS + 1]; /* handlers of each agent, by its number */
-    bool waiters[WAITERS + 1]; /* who waits, by token; 0 is nobody */
+    uint64_t waiters[WAITERS]; /* tokens of who waits, each at its place by `token % WAITERS`; or 0 */
     struct heard heard[HEARD];
     unsigned heard_count;
     uint64_t requests[REQUESTS];
