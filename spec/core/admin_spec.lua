@@ -37,6 +37,14 @@ describe("a request of $node", function()
 
   before_each(function() node = engine.new { name = "owner" } end)
 
+  -- The answer had come all the same, for a waiter that was no more.
+  it("is not answered when who asked waits no more", function()
+    local request = node:ask()
+    node:step { kind = "FORGET", waiter = node.askers }
+    node:administered(request)
+    assert.equal(0, #node.answers)
+  end)
+
   it("is taken from a program of the node's own user, and never stored", function()
     local peer = node:guest("me", ("c"):rep(16), { credit = 2 ^ 40, own = true })
     peer:say(question(1))

@@ -526,14 +526,6 @@ static void agent_up(struct play *play, unsigned which)
     shell_step(&play->shell, &event);
 }
 
-static void agent_down(struct play *play)
-{
-    struct agent_declaration agent = {
-        .address = span_text(addresses[tape_choice(&play->tape, AGENTS)])};
-    struct event event = {.kind = EVENT_AGENT_DOWN, .agent = &agent};
-    shell_step(&play->shell, &event);
-}
-
 /* What the handler sends leaves only when there is room for it. */
 static size_t choose_sends(struct play *play, uint64_t delivery, struct submit *sends)
 {
@@ -738,7 +730,7 @@ static void live(struct play *play)
     case 5: begin_wait(play); return;
     case 6: forget(play); return;
     case 7: agent_up(play, tape_choice(tape, AGENTS)); return;
-    case 8: agent_down(play); return;
+    case 8: link_up(play); return;
     case 9:
     case 10:
     case 11: outcome(play); return;

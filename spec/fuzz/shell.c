@@ -135,7 +135,7 @@ static void take_close(struct shell *shell, const struct effect *effect)
 
 static void take_run(struct shell *shell, const struct run *run)
 {
-    ensure(run->agent <= AGENTS && run->block && run->attempt > 0); /* 0: it went meanwhile */
+    ensure(run->agent >= 1 && run->agent <= AGENTS && run->block && run->attempt > 0);
     ensure(message_of(run->block).to.size > 0);
     ensure(shell->run_count < RUNS);
     for (size_t i = 0; i < shell->run_count; i++)
@@ -143,8 +143,7 @@ static void take_run(struct shell *shell, const struct run *run)
                (run->sequence == 0 || shell->runs[i].sequence != run->sequence));
     shell->runs[shell->run_count++] =
         (struct live_run){run->delivery, run->sequence, run->agent};
-    uint32_t at_work = ++shell->at_work[run->agent];
-    ensure(run->agent == 0 || at_work <= shell->allowed[run->agent]);
+    ensure(++shell->at_work[run->agent] <= shell->allowed[run->agent]);
 }
 
 static void take_interrupt(struct shell *shell, uint64_t delivery)
