@@ -438,3 +438,22 @@ describe("the numbers of an outbox", function()
     core.queue_free(outbox)
   end)
 end)
+
+describe("a dead letter", function()
+  local node
+
+  before_each(function()
+    node = engine.new { name = "owner" }
+    node:agent "a@x"
+    node:send("a@x", "m")
+    node:finish(node.runs[1], "REJECT", "never")
+  end)
+
+  it("does not go back with a body that is too large", function()
+    node:requeue("a@x", { has_body = true, body = ("x"):rep(1048577) })
+    local answer = node.answers[#node.answers]
+    assert.is_false(answer.ok)
+    assert.equal("the body is larger than body_max", answer.reason)
+    assert.equal(1, #node:letters "a@x")
+  end)
+end)

@@ -106,3 +106,29 @@ describe("a message that is sent more often than can be counted", function()
     assert.equal(65535, wire.read_data(last).transmission)
   end)
 end)
+
+describe("a receipt that asks for another try", function()
+  local HANDLER_ERROR = 7
+
+  -- Number `seq` of the outbox of a@x could not be taken this time.
+  local function say_again(peer, transmission)
+    local frames = peer:frames_of(5)
+    local frame = wire.read_data(frames[#frames])
+    peer:say(wire.refused { code = HANDLER_ERROR, lane = frame.lane, seq = frame.seq, origin = frame.origin, to = "a@x",
+      transmission = transmission })
+  end
+
+  it("spends an attempt, and after the last one the message is a dead letter of its sender", function()
+    local node = engine.new { name = "node" }
+    local peer = node:guest("peer", ("p"):rep(16), { credit = 100 })
+    local policy = core.retry_default_send()
+    policy.attempts, policy.jitter = 2, 0
+    peer:say(wire.attach "a@x")
+    submit(node, "a@x", policy)
+    say_again(peer, 1)
+    node:advance(1000)
+    assert.equal(0, #node:letters "a@x")
+    say_again(peer, 2)
+    assert.equal(1, #node:letters "a@x")
+  end)
+end)
