@@ -10,8 +10,10 @@
 # make diskfull   a small disk fills and drains: CYCLES=N
 # make clock      the wall clock jumps by hours and years both ways
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make plants     bugs planted on purpose: after how many random worlds each is found
 # make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
+# make reloads    an agent loaded again under load: ITER=N times
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make fuzz       wrong input and wrong peers: T=NAME of one fuzzer, SECS=N of each; see HACKING.md
 # make coverage   which lines of the core and the stores the specs run
@@ -23,7 +25,7 @@
 # make pure       what the core asks of the outside
 # make clean      forget everything that was built
 #
-# BUILD=release (default), debug, asan, tsan, coverage
+# BUILD=release (default), debug, asan, tsan, coverage, plant
 
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
@@ -41,6 +43,8 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/moonpost
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR  ?= $(PREFIX)/share/man
+SHAREDIR ?= $(PREFIX)/share
 DESTDIR ?=
 SEEDS   ?= 300
 VERSION  = $(shell sed -n 's/.*VERSION = "\(.*\)".*/\1/p' lua/moonpost/init.lua)
@@ -51,6 +55,7 @@ STRICT       = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Wstri
 MODE_release = -O2 -g
 MODE_debug   = -O0 -g -Werror
 MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+MODE_plant   = -O2 -g -DMOONPOST_PLANTS
 MODE_tsan    = -O1 -g -fsanitize=thread
 MODE_coverage = -O0 -g --coverage
 MODE_fuzz    = $(MODE_asan) -fsanitize=fuzzer-no-link
@@ -75,10 +80,10 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c spec/fuzz/*.[ch])
 
-.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
+.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
-all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
+all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(OUT)/moonpost.1 link
 
 found:
 	@[ "$(FOUND)" = yes ] || sh scripts/build/missing.sh
@@ -91,6 +96,10 @@ link: $(OUT)/bin/moonpost $(OUT)/bin/sim
 $(OUT)/bin/moonpost: $(common) $(disk) $(world) $(call objects,runtime/shell/*.c runtime/main.c)
 	@mkdir -p $(@D)
 	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(SHELL_LIBS) -lpthread -lm -ldl
+
+# The manual page, made of the table of commands (lua/moonpost/cli/commands.lua).
+$(OUT)/moonpost.1: $(OUT)/bin/moonpost
+	$< completion man >$@.new && mv $@.new $@
 
 # The folder rule, kept by the linker: the simulator has no libuv and no LMDB, the core nothing but
 # libc.
@@ -158,6 +167,10 @@ coverage:
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+plants:
+	@$(MAKE) -s BUILD=plant build/plant/bin/sim
+	@sh scripts/build/plants.sh build/plant/bin/sim $(SEEDS)
+
 # The proofs on a real node (spec/proof). What only they need is built by them.
 PROOF_CFLAGS = $(STRICT) -O2 -g -Iruntime
 FUSE = $(shell pkg-config --exists fuse3 && pkg-config --cflags --libs fuse3)
@@ -220,6 +233,7 @@ proof:
 	@$(MAKE) -s clock
 	@$(MAKE) -s crash ITER=1000 SECONDS=20
 	@$(MAKE) -s stops ITER=1000 SECONDS=10
+	@$(MAKE) -s reloads ITER=100
 
 ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
 
@@ -227,17 +241,26 @@ crash: all
 	@$(ledger) $(if $(PEERS),peers,crash) $(CURDIR)/$(OUT)/bin/moonpost
 stops: all
 	@$(ledger) stops $(CURDIR)/$(OUT)/bin/moonpost
+reloads: all
+	@$(ledger) reloads $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
 
-# UNITDIR= leaves the systemd unit out.
+# UNITDIR= leaves the systemd unit out, MANDIR= the manual page, SHAREDIR= the shells' completions.
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
 	mkdir -p $(DESTDIR)$(DATADIR)/scripts $(DESTDIR)$(DATADIR)/meta
 	cp -R examples $(DESTDIR)$(DATADIR)/
 	cp lua/moonpost/meta/moonpost.lua lua/moonpost/meta/test.lua $(DESTDIR)$(DATADIR)/meta/
 	cp -R scripts/node.lua scripts/agents scripts/hooks scripts/policies $(DESTDIR)$(DATADIR)/scripts/
+	[ -z "$(MANDIR)" ] || install -D -m 644 $(OUT)/moonpost.1 $(DESTDIR)$(MANDIR)/man1/moonpost.1
+	[ -z "$(SHAREDIR)" ] || { set -e; mkdir -p $(DESTDIR)$(SHAREDIR); cd $(DESTDIR)$(SHAREDIR); \
+	  mkdir -p bash-completion/completions zsh/site-functions fish/vendor_completions.d; \
+	  moonpost=$(CURDIR)/$(OUT)/bin/moonpost; \
+	  $$moonpost completion bash >bash-completion/completions/moonpost; \
+	  $$moonpost completion zsh >zsh/site-functions/_moonpost; \
+	  $$moonpost completion fish >fish/vendor_completions.d/moonpost.fish; }
 	[ -z "$(UNITDIR)" ] || { mkdir -p $(DESTDIR)$(UNITDIR) && \
 	  sed 's|@BINDIR@|$(BINDIR)|' scripts/systemd/moonpost@.service >$(DESTDIR)$(UNITDIR)/moonpost@.service; }
 

@@ -34,6 +34,17 @@ local ON = {
   dead = { not_yet = true },
 }
 
+-- What is not `on` is meant as a method.
+local function on(value)
+  for name, handler in pairs(type(value) == "table" and value or {}) do
+    if not ON[name] and type(name) == "string" and type(handler) == "function" and not nearest.find(name, ON) then
+      return nil, (".%s: unknown key; messages with the method %s go to methods = { %s = ... }")
+        :format(name, show(name), name)
+    end
+  end
+  return shape.read(ON, value)
+end
+
 local method_name = shape.string(128)
 
 local function methods(value)
@@ -62,7 +73,7 @@ end
 
 local FIELDS = {
   address = { read = address.read, required = true },
-  on = { read = shape.table(ON), default = {} },
+  on = { read = on, default = {} },
   methods = { read = methods, default = {} },
   key = { read = shape.func },
   concurrency = { read = shape.whole(1, 1024), default = 8 },

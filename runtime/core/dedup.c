@@ -28,6 +28,7 @@ enum entry_state dedup_claim(struct engine *engine, struct queue *mailbox, struc
     if (mailbox->agent.dedup == DEDUP_NONE) return ENTRY_WAITING;
     struct message message = message_of(entry->block); /* as the store hook left it */
     struct span key = dedup_key(engine, mailbox, &message);
+    if (planted(PLANT_DEDUP_KEY_TRUNCATED) && key.size > 12) key.size = 12;
     if (key.size == 0) return ENTRY_WAITING;
     struct seen *seen = seen_find(mailbox, key, engine->now_ms);
     bool first = !seen;

@@ -292,6 +292,7 @@ void engine_delete(struct engine *engine, struct entry *entry)
     if (!entry->stored) return;
     engine_changes(engine, false);
     entry->stored = false;
+    if (planted(PLANT_SETTLED_NOT_DELETED) && entry->queue->kind == QUEUE_MAILBOX) return;
     if (entry->put_batch == engine->open->number)
         batch_annul(engine->open, entry->put_op);
     else

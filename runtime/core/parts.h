@@ -38,6 +38,7 @@
 #include "core/heap.h"
 #include "core/lane.h"
 #include "core/map.h"
+#include "core/plant.h"
 #include "core/queue.h"
 #include "core/random.h"
 #include "core/record.h"

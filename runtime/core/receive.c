@@ -142,7 +142,8 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
     bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
     if (ended)
         say_level(engine, lane, mailbox, message, level);
-    else if (level != LANE_UNKNOWN && mailbox->agent.dedup != DEDUP_NONE)
+    else if (level != LANE_UNKNOWN && mailbox->agent.dedup != DEDUP_NONE &&
+             !planted(PLANT_RESEND_TAKEN_ANEW))
         receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);

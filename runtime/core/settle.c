@@ -81,6 +81,7 @@ void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct
     answer_later(engine, entry, &end);
     if (entry->seen) dedup_released(engine, entry->queue, entry->seen);
     entry->seen = NULL;
+    if (planted(PLANT_DEAD_WITHOUT_CAUSE)) reason = word = no_text();
     engine_bury(engine, entry, code, word, reason);
 }
 
@@ -89,7 +90,7 @@ static void defer(struct engine *engine, struct entry *entry, enum fact_kind kin
 {
     queue_move(entry, ENTRY_DEFERRED);
     engine_entry_deadline(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
-    engine_put_facts(engine, entry);
+    if (!planted(PLANT_DUE_OUTSIDE_COMMIT)) engine_put_facts(engine, entry);
     struct fact *fact = engine_fact(engine, kind, entry);
     if (!fact) return;
     fact->code = outcome->code;
@@ -141,6 +142,7 @@ static void settle_retry(struct engine *engine, struct entry *entry, const struc
 {
     failure_add(entry, entry->attempt, engine->now_ms, outcome->code, outcome->word,
                 outcome->reason, outcome->traceback);
+    if (planted(PLANT_ATTEMPT_NOT_COUNTED)) entry->attempt--;
     settle_judge(engine, entry, outcome);
 }
 
@@ -173,9 +175,15 @@ static void settle(struct engine *engine, struct entry *entry, const struct outc
     }
 }
 
+static struct entry *leased(const struct engine *engine, uint64_t delivery)
+{
+    if (planted(PLANT_STALE_LEASE_ACCEPTED)) return slots_at(&engine->leases, (uint32_t)delivery);
+    return slots_get(&engine->leases, delivery);
+}
+
 void settle_outcome(struct engine *engine, const struct outcome *outcome)
 {
-    struct entry *entry = slots_get(&engine->leases, outcome->delivery);
+    struct entry *entry = leased(engine, outcome->delivery);
     if (!entry) return; /* its lease ended before: a late result is void */
     settle_end_lease(engine, entry);
     settle(engine, entry, outcome);
@@ -225,7 +233,7 @@ void settle_deadline(struct engine *engine, struct entry *entry)
 {
     if (entry->state == ENTRY_LEASED)
         time_out(engine, entry);
-    else if (engine->now_ms >= entry->expires_ms)
+    else if (engine->now_ms >= entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED))
         settle_expire(engine, entry);
     else {
         queue_move(entry, ENTRY_WAITING);

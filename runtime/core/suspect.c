@@ -29,7 +29,9 @@ bool suspect_take(struct engine *engine, uint64_t sequence)
 {
     struct suspects *suspects = &engine->suspects;
     for (size_t i = 0; i < suspects->named_count; i++) {
-        if (suspects->named[i] != sequence) continue;
+        uint64_t named = suspects->named[i];
+        if (planted(PLANT_POISON_CHARGED_TO_NEIGHBOUR)) named++;
+        if (named != sequence) continue;
         suspects->named[i] = suspects->named[--suspects->named_count];
         return true;
     }

@@ -159,6 +159,19 @@ static struct agent *agent_take(struct script_host *host, struct script *script,
     return NULL;
 }
 
+/* It may be one that only sends, from on.start. */
+static void warn_if_deaf(struct script_host *host, const struct agent *agent, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, agent->ref);
+    bool deaf = !field_true(L, -1, "has_handler");
+    lua_pop(L, 1);
+    if (deaf && !agent->has_start)
+        host_log(host, LOG_WARN, span_text(agent->address),
+                 "%s: %s has no handler, so every message to it is rejected; add on = { message = "
+                 "function(ctx, msg) ... end }, or methods = { ... }",
+                 agent->origin, agent->address);
+}
+
 static struct span not_an_agent(struct script_host *host, lua_State *L, int index,
                                 const char *origin)
 {
@@ -178,6 +191,7 @@ uint32_t script_agent_new(struct script_host *host, lua_State *L, int index, con
     lua_pushvalue(L, index);
     if (L != script->L) lua_xmove(L, script->L, 1);
     struct agent *agent = agent_take(host, script, origin, error);
+    if (agent) warn_if_deaf(host, agent, script->L);
     return agent ? agent_register(host, agent) : 0;
 }
 

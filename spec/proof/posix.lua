@@ -48,7 +48,7 @@ local PDEATHSIG, SIGKILL, CLOCK_MONOTONIC, DONTWAIT_NOSIGNAL = 1, 9, 1, 0x4040
 local EAGAIN, EINTR, EINPROGRESS = 11, 4, 115
 local SOL_SOCKET, SO_REUSEADDR, IPPROTO_TCP, TCP_NODELAY = 1, 2, 6, 1
 local MODIFIED = 2 -- IN_MODIFY
-local SIGNALS = { INT = 2, ABRT = 6, KILL = 9, SEGV = 11, TERM = 15, CONT = 18, STOP = 19 }
+local SIGNALS = { HUP = 1, INT = 2, ABRT = 6, KILL = 9, SEGV = 11, TERM = 15, CONT = 18, STOP = 19 }
 
 --- Ctrl-C ends this process, and with it its children.
 function posix.die_when_interrupted()

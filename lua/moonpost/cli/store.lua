@@ -1,5 +1,6 @@
 --- `moonpost store`: looking after a store on disk.
 local json = require "moonpost.json"
+local shell = require "moonpost.shell"
 local store = require "moonpost.store"
 local term = require "moonpost.cli.term"
 
@@ -83,6 +84,10 @@ local function compact(folder)
 end
 
 local function backup(folder, to)
+  if shell.kind(to .. "/data.mdb") then
+    return nil, ("%s has a store already; name a new folder, such as %s-2, or move that one away"):format(to, to)
+  end
+  if shell.kind(to) == "file" then return nil, ("%s is a file; name a new folder"):format(to) end
   local done, reason = store.backup(folder, to)
   if not done then return nil, reason end
   return done, function() term.out(("%s is copied to %s (%s)"):format(folder, to, size(done.bytes))) end
@@ -102,8 +107,7 @@ local function run(options)
   if not action then return refuse(("%q is none of stat, check, compact, backup"):format(name)) end
   if name == "backup" and not to then return refuse "where to? moonpost store backup FOLDER" end
   if name ~= "backup" and to then return refuse(("%q is one argument too many"):format(to)) end
-  local chosen = os.getenv("MOONPOST_STORE")
-  local folder = options.store or (chosen ~= "" and chosen) or "data"
+  local folder = options.store or shell.variable "STORE" or "data"
   local answer, say, code = action(folder, to)
   if not answer then
     term.complain("store", say)
@@ -116,10 +120,12 @@ end
 return {
   name = "store",
   usage = "store stat|check|compact|backup [TO]",
+  verbs = { "stat", "check", "compact", "backup" },
+  takes = "folder",
   summary = "look after a store on disk",
   details = [[
   stat     how much is in it, and who has it
-  check    read every record: checksums, forms, and whether records agree; exit code 1 if something is wrong
+  check    read every record; exit code 1 if something is wrong with them
   compact  write it anew without free pages; the node must be stopped
   backup   copy it to the folder TO, which is made; also beside a running node
   The store is in data/, or where --store or MOONPOST_STORE say.]],
