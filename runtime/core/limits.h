@@ -41,7 +41,8 @@ enum {
     NUMBERS_AHEAD = 1024,   /* numbers of an outbox that one record lets be used */
     OUTBOXES_MAX = 65536,   /* destinations a node holds messages for; more are refused */
     OUTBOXES_LOOKED_AT = 8, /* for each new one, when half of that are there: idle ones go */
-    NUMBERS_APART = 1 << 26, /* numbers of an outbox that are in a store; one further back is damaged */
+    NUMBERS_APART =
+        1 << 26, /* numbers of an outbox that are in a store; one further back is damaged */
     NUMBERS_HELD = 65536, /* numbers of an outbox since the oldest that an IN_DOUBT letter holds */
     REQUESTS_MAX = 64,    /* requests of $node that wait for their answer; a further one is BUSY */
     FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */

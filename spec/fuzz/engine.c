@@ -8,17 +8,17 @@
 #include "tape.h"
 
 enum {
-    NAMES = 4,      /* of peers; the last one is the node's own */
-    LANES = 2,      /* lane epochs of a peer */
-    ADDRESSES = 8,  /* the first AGENTS are served here at times */
+    NAMES = 4,     /* of peers; the last one is the node's own */
+    LANES = 2,     /* lane epochs of a peer */
+    ADDRESSES = 8, /* the first AGENTS are served here at times */
     SPLIT_EVERY = 4,
     BENT_EVERY = 8, /* a frame of so many has a wrong byte */
     KILL_AFTER = 3, /* lives of one play */
     FLOOD = 40,     /* messages, times 1 to 4 */
 };
 
-static const char *const addresses[ADDRESSES] = {"a@x",  "b@x",  "c@x",   "r@y",
-                                                 "s@y",  "tt@y", "$node", "$x@y"};
+static const char *const addresses[ADDRESSES] = {"a@x", "b@x",  "c@x",   "r@y",
+                                                 "s@y", "tt@y", "$node", "$x@y"};
 static const char *const names[NAMES] = {"alpha", "beta", "gamma", "node"};
 
 struct play {
@@ -98,9 +98,22 @@ static void watch(void *user, bool outgoing, struct span peer, const struct fram
 
 static int64_t choose_ms(struct tape *tape)
 {
-    static const int64_t choices[] = {0,     1,      5,       20,        100,         1000,
-                                      5000,  15000,  31000,   60000,     120000,      3600000,
-                                      86400000, 7LL * 86400000, 31LL * 86400000, DURATION_FOREVER};
+    static const int64_t choices[] = {0,
+                                      1,
+                                      5,
+                                      20,
+                                      100,
+                                      1000,
+                                      5000,
+                                      15000,
+                                      31000,
+                                      60000,
+                                      120000,
+                                      3600000,
+                                      86400000,
+                                      7LL * 86400000,
+                                      31LL * 86400000,
+                                      DURATION_FOREVER};
     return choices[tape_choice(tape, sizeof choices / sizeof choices[0])];
 }
 
@@ -249,7 +262,8 @@ static void say_data(struct play *play, uint32_t connection)
     struct tape *tape = &play->tape;
     bool other = tape_choice(tape, 8) == 1;
     unsigned name = other ? tape_choice(tape, NAMES) : play->name_of[connection];
-    unsigned to = tape_choice(tape, 2 * ADDRESSES) % (ADDRESSES + 3), lane = tape_choice(tape, LANES);
+    unsigned to = tape_choice(tape, 2 * ADDRESSES) % (ADDRESSES + 3),
+             lane = tape_choice(tape, LANES);
     struct span headers = choose_headers(play);
     to = to < ADDRESSES ? to : to - ADDRESSES; /* mostly those that may be served here */
     store_id_of(name, false, origin);
@@ -712,7 +726,7 @@ static void speak(struct play *play, unsigned what)
 {
     uint32_t connection = choose_connection(play);
     static void (*const words[])(struct play *, uint32_t) = {
-        say_hello,  say_attach, say_data,     say_data, say_data, say_receipt, say_receipt,
+        say_hello,    say_attach, say_data,     say_data, say_data, say_receipt, say_receipt,
         pass_receipt, say_number, say_anything, say_bye,  hang_up,  write_out,
     };
     words[what % (sizeof words / sizeof words[0])](play, connection);
@@ -802,11 +816,8 @@ static void end(struct play *play)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const struct policies policies = {.retry = ask_retry,
-                                             .key = ask_key,
-                                             .dedup = ask_dedup,
-                                             .hook = ask_hook,
-                                             .watch = watch};
+    static const struct policies policies = {
+        .retry = ask_retry, .key = ask_key, .dedup = ask_dedup, .hook = ask_hook, .watch = watch};
     struct link_settings links[DIALS];
     struct play play = {.tape = tape_of(bytes, size)};
     struct engine_settings settings = choose_settings(&play.tape, links);

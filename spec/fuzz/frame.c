@@ -1,5 +1,5 @@
-/* Frames as a peer may send them: whatever the bytes, each frame is read or refused, and one that is
- * read says the same when it is written and read again. */
+/* Frames as a peer may send them: whatever the bytes, each frame is read or refused, and one that
+ * is read says the same when it is written and read again. */
 #include "core/frame.h"
 
 #include "tape.h"

@@ -24,7 +24,8 @@ static struct span written(lua_State *L, struct script *script)
     return span_at(L, -1);
 }
 
-/* Read by jansson alone, beside a code point in digits, which is not plain. NULL, or what is wrong. */
+/* Read by jansson alone, beside a code point in digits, which is not plain. NULL, or what is wrong.
+ */
 static const char *push_slowly(lua_State *L, struct script *script, struct span text)
 {
     struct buffer out = {0};

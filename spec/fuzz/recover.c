@@ -1,7 +1,8 @@
 /* A store that nobody vouches for: whatever its records say, each is taken or refused, and what is
  * taken can be lived with: delivered, sent, expired, killed and recovered again.
  *
- * Records are bytes, or what the engine itself would write of a message that no engine would have. */
+ * Records are bytes, or what the engine itself would write of a message that no engine would have.
+ */
 #include "core/ensure.h"
 #include "core/failure.h"
 #include "core/record.h"
@@ -24,8 +25,14 @@ static void put(struct store *store, struct span key, struct span value)
 /* A number as no clock and no counter would have it. */
 static uint64_t choose_number(struct tape *tape)
 {
-    static const uint64_t numbers[] = {
-        0, 1, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MIN, UINT64_MAX, UINT64_MAX - 1, 1700000000000};
+    static const uint64_t numbers[] = {0,
+                                       1,
+                                       UINT32_MAX,
+                                       INT64_MAX,
+                                       (uint64_t)INT64_MIN,
+                                       UINT64_MAX,
+                                       UINT64_MAX - 1,
+                                       1700000000000};
     unsigned which = tape_choice(tape, 12);
     if (which < 8) return numbers[which];
     return which == 8 ? tape_number(tape, 8) : tape_byte(tape);

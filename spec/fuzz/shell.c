@@ -141,8 +141,7 @@ static void take_run(struct shell *shell, const struct run *run)
     for (size_t i = 0; i < shell->run_count; i++)
         ensure(shell->runs[i].delivery != run->delivery &&
                (run->sequence == 0 || shell->runs[i].sequence != run->sequence));
-    shell->runs[shell->run_count++] =
-        (struct live_run){run->delivery, run->sequence, run->agent};
+    shell->runs[shell->run_count++] = (struct live_run){run->delivery, run->sequence, run->agent};
     ensure(++shell->at_work[run->agent] <= shell->allowed[run->agent]);
 }
 
@@ -202,8 +201,7 @@ static void take_effect(struct shell *shell, const struct effect *effect)
 static void step(struct shell *shell, const struct event *event)
 {
     engine_step(shell->engine, event, event ? 1 : 0, shell->now_ms, &shell->effects);
-    for (size_t i = 0; i < shell->effects.count; i++)
-        take_effect(shell, &shell->effects.items[i]);
+    for (size_t i = 0; i < shell->effects.count; i++) take_effect(shell, &shell->effects.items[i]);
     effects_reset(&shell->effects);
 }
 
@@ -247,8 +245,7 @@ static void make_durable(struct shell *shell)
 
 void shell_commit(struct shell *shell, bool store_full)
 {
-    struct event event = {
-        .kind = EVENT_COMMITTED, .batch = shell->batch, .store_full = store_full};
+    struct event event = {.kind = EVENT_COMMITTED, .batch = shell->batch, .store_full = store_full};
     if (!shell->batch) return;
     make_durable(shell);
     shell->batch = NULL;

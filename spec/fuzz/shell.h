@@ -1,5 +1,5 @@
-/* The smallest shell: it carries out what an engine asks for, with a store in memory and a clock that
- * moves by hand, and holds all that the engine says against what must be true (ensure).
+/* The smallest shell: it carries out what an engine asks for, with a store in memory and a clock
+ * that moves by hand, and holds all that the engine says against what must be true (ensure).
  *
  *   - every byte written is of a whole frame that can be read, within the peer's credit
  *   - nothing is written behind a close, and each connection is closed once
@@ -35,9 +35,9 @@ struct heard {
 struct connection {
     bool open, closing; /* the engine knows of it; has asked to close it */
     bool dialled;
-    bool greeted;            /* the engine has said hello or welcome */
-    uint64_t credit, data;   /* data frames the peer allowed in all; came so far */
-    size_t unwritten;        /* bytes not confirmed as gone */
+    bool greeted;          /* the engine has said hello or welcome */
+    uint64_t credit, data; /* data frames the peer allowed in all; came so far */
+    size_t unwritten;      /* bytes not confirmed as gone */
 };
 
 struct live_run {
@@ -60,7 +60,8 @@ struct shell {
     struct live_run runs[RUNS];
     size_t run_count;
     uint32_t at_work[AGENTS + 1], allowed[AGENTS + 1]; /* handlers of each agent, by its number */
-    uint64_t waiters[WAITERS]; /* tokens of who waits, each at its place by `token % WAITERS`; or 0 */
+    uint64_t
+        waiters[WAITERS]; /* tokens of who waits, each at its place by `token % WAITERS`; or 0 */
     struct heard heard[HEARD];
     unsigned heard_count;
     uint64_t requests[REQUESTS];
@@ -75,7 +76,8 @@ void shell_open(struct shell *shell, const struct engine_settings *settings,
                 const struct policies *policies);
 void shell_close(struct shell *shell);
 
-/* Make the engine out of what is in the store, and start it. Answers how many records it refused. */
+/* Make the engine out of what is in the store, and start it. Answers how many records it refused.
+ */
 unsigned shell_start(struct shell *shell);
 
 /* The process dies; what is with the store has been done (`done`) or not, nobody knows. */

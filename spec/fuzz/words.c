@@ -1,5 +1,5 @@
-/* Words of scripts: durations, moments, sizes, rates, addresses and retry policies. What holds of them
- * is told in words.lua; how the core goes by a policy that was read, here. */
+/* Words of scripts: durations, moments, sizes, rates, addresses and retry policies. What holds of
+ * them is told in words.lua; how the core goes by a policy that was read, here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include "state.h"

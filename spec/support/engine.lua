@@ -56,7 +56,8 @@ local function recover(self)
 end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
---- wall clock in milliseconds at the start; `redial` is the links' retry policy; `suspects` are sequences of messages whose handlers ran when that life died.
+--- wall clock in milliseconds at the start; `redial` is the links' retry policy; `suspects` are sequences of messages
+--- whose handlers ran when that life died.
 ---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil,
 ---  slow: boolean|nil, redial: ffi.cdata*|nil, suspects: table|nil }
 function engine.new(options)
