@@ -143,6 +143,7 @@ static struct transmission next_transmission(const struct engine *engine, const 
     bool forever = message.remaining_ms == REMAINING_FOREVER;
     return (struct transmission){
         .number = entry->transmissions,
+        .after = order_after(entry),
         .base = planted(PLANT_BASE_MOVED_TOO_EARLY) ? entry->number : entry->queue->base,
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
@@ -157,6 +158,7 @@ static void write_altered(const struct entry *entry, const struct block *altered
     message.lane_epoch = original.lane_epoch;
     message.seq = original.seq;
     message.base = transmission->base;
+    message.after = transmission->after;
     message.transmission = transmission->number;
     message.due_ms = transmission->due_ms;
     message.remaining_ms = transmission->remaining_ms;
@@ -268,6 +270,44 @@ static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry
     return true;
 }
 
+/* ---- order while there is no way ---- */
+
+/* The oldest message that waits for a way to its address, or NULL. What came later must not go
+ * before it: the way may be there again by now. */
+static struct entry *without_way(const struct queue *outbox)
+{
+    struct entry *oldest = outbox->lists[ENTRY_DEFERRED].head;
+    bool lost = outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE;
+    return lost && oldest && oldest->last_code == outbox->told_code ? oldest : NULL;
+}
+
+/* It is tried again together with the oldest. */
+static bool is_held(struct engine *engine, struct queue *outbox, struct entry *entry)
+{
+    struct entry *oldest = without_way(outbox);
+    if (!oldest || entry->fail_fast || oldest->sequence > entry->sequence) return false;
+    entry->last_code = oldest->last_code;
+    queue_move(entry, ENTRY_DEFERRED);
+    wait_until(engine, entry, oldest->deadline.at_ms);
+    return true;
+}
+
+/* A new message is a reason to look for the way now, but the oldest is the one that looks. */
+static void look_for_way(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest = without_way(outbox);
+    if (oldest && outbox->lists[ENTRY_LEASED].count == 0) make_waiting(engine, oldest);
+}
+
+/* One has got through, so the others may follow, in order. */
+static void way_found(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest;
+    while ((oldest = without_way(outbox))) make_waiting(engine, oldest);
+    outbox->told_code = CODE_NONE;
+    engine_ready(engine, outbox);
+}
+
 static bool is_solo(const struct entry *entry)
 {
     return entry && entry->link_deaths >= SOLO_AFTER_LINK_DEATHS;
@@ -278,6 +318,7 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
     const struct entry_list *leased = &outbox->lists[ENTRY_LEASED];
     if (leased->count == 0) return true;
     if (is_solo(leased->head) || is_solo(outbox->lists[ENTRY_WAITING].head)) return false;
+    if (outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE) return false;
     return leased->count < engine->settings.window;
 }
 
@@ -311,6 +352,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             deliver_here(engine, outbox, mailbox);
             continue;
         }
+        if (is_held(engine, outbox, entry)) continue;
         bool upstream;
         struct link *link = route_to(engine, outbox->name, outbox->turn, NULL, &upstream);
         if (!link) {
@@ -359,8 +401,10 @@ void sender_released(struct engine *engine, uint64_t handle)
     ensure(entry->state == ENTRY_COMMITTING);
     if (entry->profile == AT_MOST_ONCE)
         send_at_most_once(engine, entry);
-    else
+    else {
+        look_for_way(engine, entry->queue);
         make_waiting(engine, entry);
+    }
 }
 
 /* ---- farewell ---- */
@@ -473,6 +517,7 @@ void sender_deadline(struct engine *engine, struct entry *entry)
     case ENTRY_WAITING: is_over(engine, entry); return;
     case ENTRY_COMMITTING:
     case ENTRY_BLOCKED:
+    case ENTRY_PARKED:
     case ENTRY_DEAD:
     case ENTRY_STATE_COUNT: return; /* over when its commit is here; the others have no timer */
     }
@@ -496,7 +541,7 @@ static struct end end_of(const struct receipt *receipt)
 
 static void acknowledged(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
-    entry->queue->told_code = CODE_NONE;
+    if (entry->state == ENTRY_LEASED) way_found(engine, entry->queue);
     if (receipt->level >= entry->level) {
         struct end end = end_of(receipt);
         finish_and_drop(engine, entry, &end, receipt);
@@ -504,6 +549,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     }
     if (receipt->level < LEVEL_STORED) return;
     entry->sent_ms = engine->now_ms;
+    entry->owner_paused = receipt->facts & FACT_OWNER_PAUSED;
     if (entry->state == ENTRY_AWAITING) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;

@@ -65,6 +65,36 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
+/* Whether nothing can come of it before somebody resumes its mailbox, as far as is known here. */
+static bool is_held_up(const struct entry *entry)
+{
+    if (entry->queue->kind == QUEUE_MAILBOX) return entry->queue->hold == HOLD_PAUSED;
+    return entry->state == ENTRY_AWAITING && entry->owner_paused;
+}
+
+static bool has_found_no_way(const struct entry *entry)
+{
+    return entry->queue->kind == QUEUE_OUTBOX && entry->state != ENTRY_AWAITING &&
+           entry->last_code == CODE_NO_ROUTE;
+}
+
+static struct span no_way_text(struct engine *engine, struct span address)
+{
+    struct span reason;
+    if (route_missing(engine, address, &reason) != CODE_NO_ROUTE)
+        reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
+    return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
+}
+
+/* Why there is no answer yet, as far as it is known here. */
+static struct span late_text(struct engine *engine, const struct entry *entry)
+{
+    if (entry && is_held_up(entry))
+        return span_text("no answer in time; the message is stored, and its mailbox is paused");
+    if (entry && has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
+    return span_text("no answer in time; the message is still on its way");
+}
+
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
 {
     if (!waiter->block) {
@@ -72,8 +102,7 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {.code = CODE_TIMEOUT,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text("no answer in time; the message is still on its way")};
+    struct end end = {
+        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = late_text(engine, waiter->entry)};
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

@@ -56,6 +56,17 @@ static void read_dedup(lua_State *L, struct agent *agent)
     agent->declaration.asks_dedup = agent->dedup_ref != LUA_NOREF;
 }
 
+static uint8_t field_order(lua_State *L, int index)
+{
+    lua_getfield(L, index, "order");
+    struct span name = lua_isstring(L, -1) ? span_at(L, -1) : span_text("none");
+    uint8_t order = span_equal(name, span_text("key"))      ? ORDER_KEY
+                    : span_equal(name, span_text("strict")) ? ORDER_STRICT
+                                                            : ORDER_NONE;
+    lua_pop(L, 1);
+    return order;
+}
+
 static void read_retry(lua_State *L, struct agent *agent)
 {
     struct script_host *host = agent->host;
@@ -77,6 +88,7 @@ static int agent_read(lua_State *L, void *user)
     declaration->concurrency = field_count(L, 1, "concurrency", CONCURRENCY_DEFAULT);
     declaration->timeout_ms = field_ms(L, 1, "timeout", TIMEOUT_DEFAULT_MS);
     declaration->profile = field_profile(L, 1);
+    declaration->order = field_order(L, 1);
     agent->budget_ms = field_ms(L, 1, "budget", BUDGET_DEFAULT_MS);
     if (agent->budget_ms == DURATION_FOREVER)
         agent->budget_ms = 0;

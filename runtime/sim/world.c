@@ -5,7 +5,10 @@
  * moves to the next event or deadline. */
 #include "sim/parts.h"
 
-enum { TURNS_AT_ONE_MOMENT_MAX = 200000 };
+enum {
+    TURNS_AT_ONE_MOMENT_MAX = 200000,
+    FULL_TURNS_AT_ONE_MOMENT_MAX = 100, /* turns that took all the steps a turn may have */
+};
 
 char *text_of(struct span span)
 {
@@ -84,7 +87,7 @@ const char *world_variable(const struct world *world, const char *name)
 /* ---- time ---- */
 
 /* Every node that has something to do now takes a turn. False: none had. */
-static bool take_turns(struct world *world)
+static bool take_turns(struct world *world, int *full)
 {
     bool any = false;
     for (struct world_node *node = world->nodes, *next; node; node = next) {
@@ -92,6 +95,7 @@ static bool take_turns(struct world *world)
         if (!node->awake && node_deadline_ms(node->node) > world->now_ms) continue;
         node->awake = false;
         node_turn(node->node);
+        *full += node->awake;
         any = true;
     }
     return any;
@@ -115,8 +119,10 @@ static void forget_left(struct world *world)
 /* Everything that is due at this moment. */
 static bool come_to_rest(struct world *world)
 {
-    for (int turns = 0; turns < TURNS_AT_ONE_MOMENT_MAX; turns++) {
-        bool any = take_turns(world);
+    int full = 0;
+    for (int turns = 0; turns < TURNS_AT_ONE_MOMENT_MAX && full < FULL_TURNS_AT_ONE_MOMENT_MAX;
+         turns++) {
+        bool any = take_turns(world, &full);
         forget_left(world);
         struct happening *first = happening_first(world);
         if (first && first->deadline.at_ms <= world->now_ms)

@@ -3,7 +3,7 @@
  * store that takes its time; timers; a process that is killed and starts again. What must hold all
  * the while is told in shell.h, and by the engine's own invariants. */
 #include "core/ensure.h"
-#include "core/random.h"
+#include "core/queue.h"
 #include "shell.h"
 #include "tape.h"
 
@@ -617,11 +617,20 @@ static void requeue(struct play *play)
     shell_step(&play->shell, &event);
 }
 
-static void pause(struct play *play)
+static void hold(struct play *play)
 {
-    struct event event = {.kind = tape_bit(&play->tape) ? EVENT_PAUSE : EVENT_RESUME,
+    struct event event = {.kind = EVENT_HOLD,
+                          .hold = (uint8_t)tape_choice(&play->tape, HOLD_DRAINING + 1),
                           .waiter = newest_request(&play->shell),
                           .address = span_text(addresses[tape_choice(&play->tape, AGENTS)])};
+    shell_step(&play->shell, &event);
+}
+
+static void remove_letter(struct play *play)
+{
+    struct event event = {.kind = EVENT_REMOVE,
+                          .waiter = newest_request(&play->shell),
+                          .letter = choose_letter(play)};
     shell_step(&play->shell, &event);
 }
 
@@ -756,7 +765,7 @@ static void live(struct play *play)
     case 17: wait_some(play); return;
     case 18: ask_node(play); return;
     case 19: requeue(play); return;
-    case 20: pause(play); return;
+    case 20: hold(play); return;
     case 21: administered(play); return;
     case 22: look(play); return;
     case 23:
@@ -767,6 +776,7 @@ static void live(struct play *play)
         return;
     case 25: kill_and_start(play); return;
     case 26: flood(play); return;
+    case 27: remove_letter(play); return;
     default: speak(play, tape_byte(tape)); return;
     }
 }

@@ -122,7 +122,7 @@ static void make(struct made *made, struct tape *tape)
     made->queue.name = choose_address(tape);
     made->queue.lane_epoch = tape_byte(tape);
     made->queue.ceiling = choose_number(tape);
-    made->queue.paused_ms = (int64_t)choose_number(tape);
+    made->queue.held_ms = (int64_t)choose_number(tape);
     entry->queue = &made->queue;
     entry->state = (uint8_t)tape_choice(tape, ENTRY_STATE_COUNT);
     entry->first_ms = (int64_t)choose_number(tape);
@@ -194,8 +194,8 @@ static void put_made(struct store *store, struct tape *tape, enum record_kind ki
     if (kind == RECORD_DEAD) record_dead(&made.entry, 0, &out);
     if (kind == RECORD_OUTBOX) by_sequence = record_outbox_key(key, address);
     if (kind == RECORD_OUTBOX) record_outbox(&made.queue, &out);
-    if (kind == RECORD_PAUSE) by_sequence = record_pause_key(key, address);
-    if (kind == RECORD_PAUSE) record_pause(&made.queue, 0, &out);
+    if (kind == RECORD_HOLD) by_sequence = record_hold_key(key, address);
+    if (kind == RECORD_HOLD) record_hold(&made.queue, 0, &out);
     put(store, by_sequence, span_of(out.block->bytes, out.used - tape_choice(tape, 4) / 3));
     buffer_deinit(&out);
 }
@@ -208,7 +208,7 @@ static void put_record(struct store *store, struct tape *tape)
     case 2: put_made(store, tape, RECORD_FACTS); return;
     case 3: put_made(store, tape, RECORD_DEAD); return;
     case 4: put_made(store, tape, RECORD_OUTBOX); return;
-    case 5: put_made(store, tape, RECORD_PAUSE); return;
+    case 5: put_made(store, tape, RECORD_HOLD); return;
     default: put_made(store, tape, RECORD_MESSAGE); return;
     }
 }

@@ -19,7 +19,7 @@ return require("moonpost").agent { address = "a@b", retry = { atempts = 3 } }]],
   ["five.lua"] = "return 5\n",
   ["global.lua"] = "local moonpost = require 'moonpost'\ncounter = 1\nreturn moonpost.agent { address = 'a@b' }\n",
   ["later.lua"] = [[
-return require("moonpost").agent { address = "a@b", order = "key" }]],
+return require("moonpost").agent { address = "a@b", schema = {} }]],
   ["twin.lua"] = [[
 return require("moonpost").agent { address = "greeter@local", on = { message = function() end } }]],
   ["loop.lua"] = "while true do end\n",
@@ -129,7 +129,7 @@ describe("the command line", function()
   end)
 
   it("refuses what is not there yet, by name", function()
-    says({ "run", "later.lua" }, "UNSUPPORTED: agent.order: not yet", 1, other)
+    says({ "run", "later.lua" }, "UNSUPPORTED: agent.schema: not yet", 1, other)
   end)
 
   it("names both files of one address", function()

@@ -133,6 +133,9 @@ describe("moonpost doctor", function()
     node.run({ "send", "a@local", '{"bad":true}', "--await", "handled" }, folder)
     node.run({ "queue", "pause", "a@local" }, folder)
     assert.equal("moonpost queue resume a@local", has("paused", "a@local is paused").fix)
+    node.run({ "queue", "purge", "a@local", "--yes" }, folder)
+    node.run({ "queue", "drain", "a@local" }, folder)
+    assert.equal("moonpost queue resume a@local", has("draining", "a@local is drained").fix)
     assert.equal("moonpost dlq ls --agent a@local, then requeue", has("dead-letters", "1 dead letter of a@local").fix)
   end)
 
@@ -154,7 +157,7 @@ describe("moonpost doctor", function()
     for _ = 1, 8 do node.run({ "send", "a@local", "@body", "--text" }, folder) end
     running:stop()
     running = nil
-    has("store-nearly-full", "of 1.0 MiB")
+    has("store-nearly-full", "of 1.0 MB")
     shell.must("touch -d '+2 hours' data/data.mdb", folder)
     has("clock-went-back", "in the future: the clock was set back")
   end)

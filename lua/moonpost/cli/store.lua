@@ -3,17 +3,12 @@ local json = require "moonpost.json"
 local shell = require "moonpost.shell"
 local store = require "moonpost.store"
 local term = require "moonpost.cli.term"
+local words = require "moonpost.cli.words"
 
 local USAGE, FAILED = 2, 1
 local FINDINGS_SHOWN = 20
-local UNITS = { { "G", 1024 ^ 3 }, { "M", 1024 ^ 2 }, { "K", 1024 } }
 
-local function size(bytes)
-  for _, unit in ipairs(UNITS) do
-    if bytes >= unit[2] then return ("%.1f%s"):format(bytes / unit[2], unit[1]) end
-  end
-  return bytes .. "B"
-end
+local size = words.size
 
 local function plural(count, one, many)
   return ("%d %s"):format(count, count == 1 and one or many or one .. "s")

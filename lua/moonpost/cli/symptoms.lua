@@ -295,6 +295,12 @@ local function full(self, mailbox)
     "at its bound senders are refused (BUSY) and wait", "raise concurrency of the agent, or mailbox = { max = ... }")
 end
 
+local function draining(self, mailbox)
+  if not mailbox.draining then return end
+  self:add("draining", ("%s is drained, for %s"):format(mailbox.address, words.age(mailbox.draining_at)),
+    "it takes nothing new; what comes waits at its senders (STOPPING)", "moonpost queue resume " .. mailbox.address)
+end
+
 local function paused(self, mailbox)
   if not mailbox.paused then return end
   self:add("paused", ("%s is paused since %s, %s waiting"):format(mailbox.address,
@@ -329,7 +335,7 @@ local function queues(self)
     dead(self, outbox)
   end
   for _, mailbox in ipairs(status.mailboxes) do
-    for _, look in ipairs { unserved, full, paused, dead, duplicates } do look(self, mailbox) end
+    for _, look in ipairs { unserved, full, paused, draining, dead, duplicates } do look(self, mailbox) end
   end
 end
 
