@@ -152,6 +152,7 @@ void engine_free(struct engine *engine)
     session_free(engine);
     epoch_free(engine);
     admin_free(engine);
+    recent_free(engine);
     free_settings(engine);
     map_deinit(&engine->mailboxes);
     map_deinit(&engine->outboxes);
@@ -342,20 +343,34 @@ bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
     return (engine->facts >> kind) & 1;
 }
 
-struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject)
+/* The note that was made of the fact last is completed by it. */
+static struct fact *add_fact(struct engine *engine, enum fact_kind kind, struct span subject,
+                             bool noted)
 {
-    if (!engine_wants_fact(engine, kind)) return NULL;
     struct fact *fact = &effects_add(engine->effects, EFFECT_FACT)->fact;
     fact->kind = kind;
     fact->subject = arena_copy(&engine->effects->arena, subject);
     fact->delay_ms = -1;
+    if (noted) fact->note = engine->recent_count;
+    engine->recent_open += noted;
     return fact;
+}
+
+struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject)
+{
+    uint64_t before = engine->recent_count;
+    recent_note_of(engine, kind, subject);
+    if (!engine_wants_fact(engine, kind)) return NULL;
+    return add_fact(engine, kind, subject, engine->recent_count > before);
 }
 
 struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struct entry *entry)
 {
+    uint64_t before = engine->recent_count;
+    recent_note(engine, kind, entry);
     if (!engine_wants_fact(engine, kind)) return NULL;
-    struct fact *fact = engine_fact_of(engine, kind, message_id(entry->block));
+    struct fact *fact =
+        add_fact(engine, kind, message_id(entry->block), engine->recent_count > before);
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
     fact->transmission =
@@ -427,6 +442,9 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_PEEK: admin_peek(engine, event->waiter, event->peek); return;
     case EVENT_PURGE: admin_purge(engine, event->waiter, event->purge); return;
     case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
+    case EVENT_STREAM: stream_open(engine, event->waiter); return;
+    case EVENT_PART: stream_part(engine, event->waiter, event->part); return;
+    case EVENT_CANCEL: stream_cancel(engine, event->waiter); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }
@@ -489,6 +507,8 @@ void engine_step(struct engine *engine, const struct event *events, size_t count
     take_deadlines(engine);
     pump(engine);
     commit_flush(engine);
+    recent_complete(engine);
+    stream_flush(engine);
     session_flush(engine);
     engine->effects = NULL;
 }

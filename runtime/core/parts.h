@@ -27,6 +27,8 @@
  *   waiter.c   those who wait here
  *   policy.c   retry policies: kept while they are used, and asked
  *   admin.c    $node: requests of this node's user, and their answers
+ *   stream.c   answers in parts, at both ends
+ *   recent.c   the latest facts about messages, and where a message is
  *   requeue.c  dead letters that go back, or for ever
  *   peek.c     a page of what a queue holds
  *   purge.c    messages that are removed from their mailbox
@@ -130,6 +132,7 @@ struct waiter {
     uint64_t sequence;   /* ... or, when not 0, the message is in the store only */
     struct block *block; /* the message; NULL: a sleep */
     const struct retry_policy *policy; /* of the send */
+    bool stream;                       /* it takes parts */
 };
 
 /* The latest start of a store that said hello here; first starts are not worth remembering. */
@@ -158,14 +161,19 @@ struct request {
     uint64_t waiter;     /* who asked in this engine; or 0, and ... */
     uint32_t connection; /* ... the link that it came over */
     uint64_t session;
-    struct work *work;       /* what goes on for it over several steps, or NULL */
-    bool changed;            /* it changed something in the store */
+    struct work *work; /* what goes on for it over several steps, or NULL */
+    bool changed;      /* it changed something in the store */
+    bool takes_parts;  /* of a waiter here: it asked for a stream */
+    bool streams;      /* it is answered by parts, until it is cancelled or answered */
+    uint64_t left_out; /* parts that were too much for who asked, since the latest that went */
     uint32_t taken, refused; /* dead letters that went back, and that could not */
     uint8_t refusal;         /* enum code of the last of these */
     struct block *why;       /* ... and its reason */
     uint8_t code, encoding;  /* of the answer, with ... */
     struct block *word, *reason, *result;
 };
+
+struct recent_note;
 
 struct engine {
     struct engine_settings settings;
@@ -224,8 +232,12 @@ struct engine {
 
     struct request *requests, **requests_tail;
     struct request *asked; /* the one at work, or NULL */
-    size_t request_count, requests_committing;
+    size_t request_count, requests_committing, stream_count;
     uint64_t request_tokens;
+
+    struct recent_note *recent; /* a ring of RECENT_FACTS, or NULL: none was noted */
+    uint64_t recent_count;      /* facts noted so far; the latest ones are in the ring */
+    size_t recent_open;         /* notes of the running step that an effect completes */
 
     struct effects *effects; /* of the running step */
     bool ran;                /* the running step started a handler */
@@ -516,6 +528,10 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
 void sender_deadline(struct engine *engine, struct entry *entry);
 void sender_released(struct engine *engine, uint64_t handle);
 
+/* Nobody wants the entry, which is a stream, to go on: it ends with the code, and its owner is
+ * told. */
+void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason);
+
 /* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
 void sender_link_up(struct engine *engine, const struct link *link);
 void sender_link_down(struct engine *engine, struct link *link);
@@ -593,7 +609,54 @@ void admin_go_on(struct engine *engine);
 
 /* Its changes are durable. */
 void admin_committed(struct engine *engine, uint64_t token);
+
+/* The request of this token, or NULL. */
+struct request *admin_request(const struct engine *engine, uint64_t token);
+
+/* The request at work is to be refused, whatever it comes to. */
+void admin_refuse(struct request *request, enum code code, const char *reason);
+
+/* An open stream ends because who asked wants no more; because nobody is there any more. */
+void admin_cancel(struct engine *engine, struct request *request);
+void admin_forget(struct engine *engine, struct request *request);
 void admin_free(struct engine *engine);
+
+/* ---- stream.c ---- */
+
+/* The request at work is answered by parts; once it is administered, who asked is told that the
+ * stream is open. */
+void stream_open(struct engine *engine, uint64_t token);
+void stream_opened(struct engine *engine, struct request *request);
+void stream_part(struct engine *engine, uint64_t token, const struct part *part);
+
+/* Tell those who have read what they had how much they missed. */
+void stream_flush(struct engine *engine);
+
+/* Frames of a peer. */
+void stream_take_part(struct engine *engine, struct link *from, const struct part *part);
+void stream_take_cancel(struct engine *engine, const struct link *from, const struct part *cancel);
+
+/* Nobody reads what was asked for over this connection any more. */
+void stream_link_gone(struct engine *engine, uint32_t connection, uint64_t session);
+
+/* The owner has the entry's message: its waiter is told, if it takes parts. */
+void stream_accepted(struct engine *engine, const struct entry *entry);
+
+/* Is the entry, of an outbox, a request that parts answer? It ends with its link and its waiter. */
+bool stream_is(const struct entry *entry);
+
+/* The waiter wants no more parts. */
+void stream_cancel(struct engine *engine, uint64_t token);
+
+/* ---- recent.c ---- */
+
+/* Remember a fact about an entry's message; about a message of which only the id is known. */
+void recent_note(struct engine *engine, enum fact_kind kind, const struct entry *entry);
+void recent_note_of(struct engine *engine, enum fact_kind kind, struct span id);
+
+/* The step ends: what the facts among its effects tell is all there. */
+void recent_complete(struct engine *engine);
+void recent_free(struct engine *engine);
 
 /* ---- requeue.c ---- */
 

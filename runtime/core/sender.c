@@ -554,6 +554,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
+    stream_accepted(engine, entry);
     ask_later(engine, entry);
     engine_put_facts(engine, entry);
     engine_ready(engine, entry->queue);
@@ -693,8 +694,45 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
     if (head) count_death(engine, head);
 }
 
+/* What parts are missing nobody could tell: a stream ends with the link that it came over. */
+static void break_streams(struct engine *engine, struct queue *outbox, const struct link *link)
+{
+    static const struct end broken = {.code = CODE_STREAM_BROKEN,
+                                      .flags = RECEIPT_NACK,
+                                      .reason = {"the link to its owner is gone", 29}};
+    struct entry *next;
+    for (struct entry *at = outbox->lists[ENTRY_AWAITING].head; at; at = next) {
+        next = at->next;
+        if (at->link == link && stream_is(at)) finish_and_drop(engine, at, &broken, NULL);
+    }
+}
+
 void sender_link_down(struct engine *engine, struct link *link)
 {
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX) give_back(engine, queue, link);
+    for (struct queue *queue = engine->queues; queue; queue = queue->next) {
+        if (queue->kind != QUEUE_OUTBOX) continue;
+        give_back(engine, queue, link);
+        break_streams(engine, queue, link);
+    }
+}
+
+static void tell_owner(struct engine *engine, const struct entry *entry)
+{
+    bool upstream;
+    struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
+    struct message message = message_of(entry->block);
+    struct part cancel = {
+        .lane_epoch = message.lane_epoch,
+        .number = message.seq,
+        .origin = message.origin,
+        .destination = message.to,
+    };
+    if (link) frame_write_cancel(&link->out, &cancel);
+}
+
+void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
+    if (entry->transmissions > 0) tell_owner(engine, entry);
+    finish_and_drop(engine, entry, &end, NULL);
 }

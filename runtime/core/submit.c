@@ -158,9 +158,11 @@ static void submit_remote(struct engine *engine, const struct submit *submit,
                           struct message *message)
 {
     struct entry *entry = outbox_entry(engine, submit, message);
-    if (submit->waiter)
-        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
-            policy_keep(engine, submit->retry);
+    if (submit->waiter) {
+        struct waiter *waiter = waiter_new(engine, submit->waiter, entry, submit->timeout_ms);
+        waiter->policy = policy_keep(engine, submit->retry);
+        waiter->stream = submit->stream;
+    }
     if (entry->number) engine_put(engine, entry);
     engine_changes(engine, true);
     batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;

@@ -91,8 +91,23 @@ static struct span late_text(struct engine *engine, const struct entry *entry)
 {
     if (entry && is_held_up(entry))
         return span_text("no answer in time; the message is stored, and its mailbox is paused");
-    if (entry && has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
+    if (!entry || entry->queue->kind == QUEUE_MAILBOX)
+        return span_text("no answer in time; it is stored here and goes on");
+    if (entry->state == ENTRY_AWAITING)
+        return span_text("no answer in time; its owner has stored it, and goes on with it");
+    if (has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
     return span_text("no answer in time; the message is still on its way");
+}
+
+/* What is known of a message whose end did not come in time. */
+static struct end end_so_far(struct engine *engine, const struct waiter *waiter)
+{
+    const struct entry *entry = waiter->entry;
+    bool stored = !entry || entry->queue->kind == QUEUE_MAILBOX || entry->state == ENTRY_AWAITING;
+    return (struct end){.code = CODE_TIMEOUT,
+                        .flags = RECEIPT_NACK,
+                        .level = stored ? LEVEL_STORED : LEVEL_NONE,
+                        .reason = late_text(engine, entry)};
 }
 
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
@@ -102,7 +117,10 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {
-        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = late_text(engine, waiter->entry)};
+    if (waiter->entry && stream_is(waiter->entry)) {
+        sender_cancel(engine, waiter->entry, CODE_TIMEOUT, "it was to last no longer");
+        return;
+    }
+    struct end end = end_so_far(engine, waiter);
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

@@ -229,6 +229,28 @@ function client:send(to, body, options) end
 ---@return moonpost.Receipt|nil refusal
 function client:call(to, body, options) end
 
+--- Ask a question that is answered by parts, of `$node`: `for fact, left_out in client:stream("$node", { address = "mail@local" },
+--- { method = "tail", timeout = math.huge }) do`. It waits until the answer begins.
+---@param to "$node"
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return moonpost.Stream|nil stream
+---@return string|nil reason
+---@return string|nil code
+function client:stream(to, body, options) end
+
+--- What is answered by parts. Called, it waits for the next part and answers it and, when some before it were left out because
+--- they were not read in time, how many; `false` instead of a part when only that is to be told; nothing at the end. It raises
+--- when it breaks.
+---@class moonpost.Stream
+---@field result any of the whole, after its end
+---@operator call(): any, integer|nil
+local stream = {}
+
+--- Want no more parts; a second time changes nothing.
+---@return true
+function stream:close() end
+
 --- Close it; a second time changes nothing.
 ---@return true|nil done
 ---@return string|nil reason
