@@ -152,7 +152,7 @@ bool admin_submit(struct engine *engine, const struct submit *submit, const stru
     return true;
 }
 
-void admin_forget(struct engine *engine, uint64_t waiter)
+void admin_waiter_gone(struct engine *engine, uint64_t waiter)
 {
     for (struct request *at = engine->requests; at; at = at->next)
         if (at->waiter == waiter) at->waiter = 0;

@@ -402,7 +402,7 @@ static void take_forget(struct engine *engine, uint64_t token)
     if (waiter)
         waiter_free(engine, waiter);
     else
-        admin_forget(engine, token);
+        admin_waiter_gone(engine, token);
 }
 
 static void take_stop(struct engine *engine)

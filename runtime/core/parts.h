@@ -591,7 +591,7 @@ bool admin_submit(struct engine *engine, const struct submit *submit,
                   const struct message *message);
 
 /* Nobody waits under this token any more. */
-void admin_forget(struct engine *engine, uint64_t waiter);
+void admin_waiter_gone(struct engine *engine, uint64_t waiter);
 
 /* What the request comes to; tokens that are not at work are ignored. */
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);

@@ -189,7 +189,9 @@ static void take_effect(struct shell *shell, const struct effect *effect)
         return;
     case EFFECT_LOAD: take_load(shell, effect->load); return;
     case EFFECT_RUN: take_run(shell, &effect->run); return;
-    case EFFECT_RETIRE: return;
+    case EFFECT_RETIRE:
+    case EFFECT_PART:
+    case EFFECT_STREAM_OVER: return;
     case EFFECT_INTERRUPT: take_interrupt(shell, effect->run.delivery); return;
     case EFFECT_RESUME:
     case EFFECT_RECEIPT: take_answer(shell, effect->waiter); return;
