@@ -1,5 +1,4 @@
 --- Dedup policies: which key makes two messages the same, and for how long.
-local errors = require "moonpost.errors"
 local policy_file = require "moonpost.policy"
 local shape = require "moonpost.shape"
 local show = require "moonpost.show"

@@ -382,7 +382,7 @@ enum status record_seen_read(struct span value, struct record_seen *record)
     memcpy(&record->version, &version, sizeof version);
     record->mailbox = read_span16(&reader);
     record->key = read_span16(&reader);
-    record->result = read_rest(&reader);
+    record->result = reader_rest(&reader);
     bool fits = record->mailbox.size > 0 && record->mailbox.size <= ADDRESS_BYTES_MAX &&
                 record->result_encoding <= ENCODING_JSON;
     return reader.failed || !fits ? STATUS_DAMAGED : STATUS_OK;
