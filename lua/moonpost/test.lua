@@ -2,7 +2,8 @@
 --- but by hand, and links cost nothing until a fault says so.
 local closed = require "moonpost.closed"
 local errors = require "moonpost.errors"
-local hook = require "moonpost.hook"
+local faults = require "moonpost.test.faults"
+local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
 local receipt = require "moonpost.receipt"
@@ -17,9 +18,10 @@ local test = {}
 ---@class moonpost.World
 local World = {}
 
-local FIRST_NODE = "node"
 local SETTLE_LIMIT = 24 * 3600
-local LATER = closed.words "publish trace state kv metric fake fake_http crash restart disk check set_time"
+local LATER = closed.words "publish trace state kv metric fake fake_http check"
+
+faults.add(World)
 
 local metatable = { __name = "moonpost.world" }
 function metatable.__index(_, name)
@@ -48,13 +50,6 @@ function test.world(options)
   return self
 end
 
-local function first_node(self)
-  if self.nodes then return nil end
-  self.nodes = {}
-  worlds.node(self.handle, FIRST_NODE, 0, node.new {}, self.show)
-  worlds.run(self.handle, 0)
-end
-
 local IDENTITY = {
   goes_by = { read = shape.string(255) },
   store = { read = shape.string(16) },
@@ -71,12 +66,11 @@ local IDENTITY = {
 function World:node(name, settings, identity)
   identity = shape.construct("identity", IDENTITY, identity or {})
   if type(name) ~= "string" or name == "" then errors.misuse("name: expected a string") end
-  self.nodes = self.nodes or {}
-  if self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
+  if self.nodes and self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
   if settings == nil then settings = {} end
   if type(settings) == "table" and not node.is(settings) then settings = node.new(settings) end
-  self.nodes[name] = true
   worlds.node(self.handle, name, 0, settings, self.show, identity.goes_by, identity.store, identity.epoch)
+  made.keep(self, name, settings)
   worlds.run(self.handle, 0)
   return name
 end
@@ -86,13 +80,26 @@ end
 ---@param options { node: string|nil }|nil
 ---@return string|nil address nil for a file
 function World:load(what, options)
-  first_node(self)
+  made.first(self)
   if type(what) ~= "string" and not agent.is(what) then
     errors.misuse("expected a file or what moonpost.agent returns")
   end
+  local agents = made.of(self, options and options.node).agents
   worlds.load(self.handle, options and options.node, what, "spec")
+  agents[#agents + 1] = what
   worlds.run(self.handle, 0)
   return type(what) == "table" and what.address or nil
+end
+
+-- The next start of the node loads what was there last.
+local function remember_reload(kept, address, what)
+  for index, agent_before in ipairs(kept.agents) do
+    if type(agent_before) == "table" and agent_before.address == address and type(what) == "table" then
+      kept.agents[index] = what
+      return
+    end
+  end
+  kept.reloads[#kept.reloads + 1] = { address, what }
 end
 
 --- Load an agent again, from its file, from another, or from a value; the next delivery runs in it.
@@ -102,7 +109,7 @@ end
 ---@return boolean|nil true
 ---@return string|nil reason why the one before goes on
 function World:reload(address, what, options)
-  first_node(self)
+  made.first(self)
   if what ~= nil and type(what) ~= "string" and not agent.is(what) then
     errors.misuse("expected a file or what moonpost.agent returns")
   end
@@ -110,6 +117,7 @@ function World:reload(address, what, options)
   if not result then errors.misuse(("no agent at %q"):format(tostring(address))) end
   worlds.run(self.handle, 0)
   if result == "refused" then return nil, reason end
+  if what ~= nil then remember_reload(made.of(self, options and options.node), address, what) end
   return true
 end
 
@@ -137,7 +145,7 @@ end
 ---@param options table|nil send options, and `from`
 ---@return string id
 function World:send(to, body, options)
-  first_node(self)
+  made.first(self)
   local own, from = relative(self, options)
   local id = worlds.send(self.handle, from, send.normalise(to, body, own, "world:send"))
   worlds.run(self.handle, 0)
@@ -150,7 +158,7 @@ end
 ---@param options table|nil
 ---@return any result or nil, reason, code
 function World:call(to, body, options)
-  first_node(self)
+  made.first(self)
   local own, from = relative(self, options)
   local message = send.call(to, body, own, "client:call")
   local id = worlds.send(self.handle, from, message)
@@ -168,7 +176,7 @@ end
 --- Let time pass.
 ---@param time string|number duration
 function World:advance(time)
-  first_node(self)
+  made.first(self)
   worlds.run(self.handle, duration(time))
 end
 
@@ -186,7 +194,7 @@ end
 
 --- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours.
 function World:settle()
-  first_node(self)
+  made.first(self)
   worlds.run(self.handle, 0)
   local began = worlds.now(self.handle)
   while true do
@@ -245,40 +253,6 @@ end
 ---@return table[]
 function World:dead(address)
   return worlds.dead(self.handle, address)
-end
-
---- Links between two nodes die, and none can be made until `heal`.
----@param a string
----@param b string
-function World:cut(a, b)
-  if not worlds.cut(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
-  worlds.run(self.handle, 0)
-end
-
----@param a string
----@param b string
-function World:heal(a, b)
-  if not worlds.heal(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
-  worlds.run(self.handle, 0)
-end
-
---- What two nodes say to each other takes so long from now on.
----@param a string
----@param b string
----@param time string|number duration
-function World:delay(a, b, time)
-  if not worlds.delay(self.handle, a, b, duration(time)) then
-    errors.misuse(("no nodes %q and %q here"):format(a, b))
-  end
-end
-
---- Put a hook (a fault, for instance) into a node.
----@param value table what moonpost.hook or moonpost.fault makes
----@param options { node: string|nil }|nil
-function World:fault(value, options)
-  first_node(self)
-  if not hook.is(value) then errors.misuse("expected what moonpost.hook or moonpost.fault returns") end
-  worlds.hook(self.handle, options and options.node, value)
 end
 
 --- Lines of log since the last call: tables with `at`, `node`, `level`, `text`, `id`, `fields` (JSON).

@@ -276,7 +276,7 @@ static void set_identity(struct node *node, struct span name)
 {
     struct identity *identity = &node->identity;
     char made[NAME_MADE_BYTES];
-    if (identity->epoch == 0) make_store_id(node, identity->store_id);
+    if (identity->epoch == 0) copy_store_id(node, identity->store_id);
     identity->epoch++;
     if (name.size == 0 && !identity->name[0]) name = make_name(node, made);
     if (name.size == 0 || name.size > ADDRESS_BYTES_MAX) return;
