@@ -1,0 +1,34 @@
+-- What random worlds have found, each in words, with the seed that found it.
+local moonpost = require "moonpost"
+local test = require "moonpost.test"
+
+local function drop_receipts()
+  return moonpost.hook {
+    forward = function(envelope)
+      if envelope.type == "receipt" then return moonpost.drop("lost on the way") end
+    end,
+  }
+end
+
+describe("a sender on disk", function()
+  local world
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "5s", jitter = 0 } })
+    world:load(moonpost.agent { address = "mail@x", on = { message = function() end } }, { node = "owner" })
+    world:advance "1s"
+  end)
+  after_each(function() world:close() end)
+
+  -- Seed 9. Was: when a message expired before its ACK timer fired, the facts that were then written had a
+  -- wait of less than nothing; the next start did not take them, and `store check` named the record.
+  it("writes facts that can be read of a message that expired while it was out", function()
+    world:fault(drop_receipts(), { node = "owner" })
+    world:send("mail@x", "hello", { from = "sender", expires = "2s" })
+    world:advance "5s"
+    assert.equal(0, (world:store_check("sender")))
+    world:check()
+  end)
+end)
