@@ -19,7 +19,7 @@ local test = {}
 local World = {}
 
 local SETTLE_LIMIT = 24 * 3600
-local LATER = closed.words "publish trace state kv metric fake fake_http check"
+local LATER = closed.words "publish trace state kv metric fake fake_http"
 
 faults.add(World)
 

@@ -60,6 +60,7 @@ void life_commit(struct world_node *node, struct batch *batch)
     }
     struct happening *job = disk_job(node, HAPPEN_COMMIT);
     job->batch = batch;
+    ledger_sealed(node->book);
     node->writing = batch;
 }
 
@@ -101,6 +102,7 @@ void life_committed(struct world_node *node, struct batch *batch)
         return;
     }
     node->writing = NULL;
+    ledger_durable(node->book);
     node_committed(node->node, batch, node->store->engine->room(node->store).full);
 }
 
@@ -126,13 +128,22 @@ size_t world_store_check(struct world_node *node,
     return status == STATUS_OK ? counts.findings : 1;
 }
 
+char world_flip(struct world_node *node, char kind)
+{
+    char hit = medium_flip(node->medium, kind, world_random(node->world));
+    node->damaged |= hit != 0;
+    if (hit) ledger_damaged(node->book);
+    return hit;
+}
+
 /* ---- the end ---- */
 
 /* What its disk was at when it died may have been done. */
 static void finish_writing(struct world_node *node)
 {
-    if (node->writing && world_random(node->world) % 2 == 0)
-        medium_keep(node->medium, node->writing);
+    bool kept = node->writing && world_random(node->world) % 2 == 0;
+    if (kept) medium_keep(node->medium, node->writing);
+    ledger_died(node->book, kept);
     node->writing = NULL;
     node->disk_free_ms = 0;
 }

@@ -3,6 +3,8 @@
  *   world.c    the clock, what is due, the log
  *   place.c    nodes, and what they ask of the world
  *   life.c     how nodes die, stand still and begin again, and what their disks do
+ *   ledger.c   what nodes said, and whether it was true
+ *   check.c    the rest of the promises, looked at when asked
  *   medium.c   what stores are kept on
  *   happen.c   what will happen, and to whom
  *   pipe.c     connections between nodes: bytes, dials, ends, and their faults
@@ -14,6 +16,7 @@
 #include "core/array.h"
 #include "core/heap.h"
 #include "core/random.h"
+#include "sim/ledger.h"
 #include "sim/medium.h"
 #include "sim/world.h"
 
@@ -62,6 +65,9 @@ struct world_node {
     uint64_t first_epoch; /* which start of its store the first is; 0: the first */
     uint8_t role;
     bool show_envelopes;
+    struct book *book;           /* of the ledger, for what it says */
+    bool damaged;                /* a bit of its store was flipped */
+    size_t mailbox_max;          /* messages in a mailbox of this life */
     struct medium *medium;       /* what its store is kept on */
     struct store *store;         /* on it, in this life; its node's. NULL: it is in memory */
     struct batch *writing;       /* with the disk, borrowed */
@@ -107,6 +113,7 @@ struct world_program {
 struct world {
     int64_t now_ms, wall_start_ms;
     uint64_t random, waiters;
+    struct ledger *ledger;
     uint64_t trace; /* of all that was said so far */
     struct world_node *nodes, **nodes_tail;
     struct pipe *pipes;

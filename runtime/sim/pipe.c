@@ -173,6 +173,7 @@ void pipe_take_bytes(const struct happening *happening)
     struct pipe *pipe = happening->pipe;
     struct world_node *node = pipe->ends[happening->end];
     if (!node) return;
+    ledger_frames(node->book, node->world->now_ms, block_span(happening->block));
     life_step_begin(node);
     node_bytes(node->node, pipe->numbers[happening->end], block_span(happening->block));
     life_step_over(node);

@@ -70,6 +70,7 @@ static void see_fact(void *user, const struct fact *fact)
     struct world_node *node = user;
     if (node->dying) return;
     trace_fact(node, fact);
+    ledger_fact(node->book, node->world->now_ms, fact);
     if (node->world->see) node->world->see(node->world->watch_user, node, fact);
 }
 
@@ -78,6 +79,7 @@ static bool see_answer(void *user, uint64_t waiter, const struct answer *answer)
     struct world_node *node = user;
     if (!(waiter >> WAITER_MARK_BIT)) return false;
     if (node->dying) return true;
+    ledger_answer(node->world->ledger, node->world->now_ms, answer);
     if (node->world->answered) node->world->answered(node->world->watch_user, waiter, answer);
     return true;
 }
@@ -90,6 +92,7 @@ struct world_node *place_new(struct world *world, struct span name)
     ensure(node != NULL);
     node->world = world;
     node->name = text_of(name);
+    node->book = ledger_book(world->ledger, node->name);
     node->io = (struct node_io){
         .user = node,
         .now_ms = io_now_ms,
@@ -179,6 +182,8 @@ static enum status configure(struct world_node *node, const struct settings *set
     bool used = life_use_store(node, settings, node->error);
     *error = span_text(node->error);
     if (!used) return STATUS_IO;
+    ledger_begins(node->book, node->store != NULL);
+    node->mailbox_max = settings->mailbox_count_max;
     node_configure(node->node, settings, span_text(node->goes_by ? node->goes_by : node->name));
     bool recovered = life_recover(node, node->error);
     *error = span_text(node->error);

@@ -31,6 +31,7 @@ int64_t world_wall_ms(const struct world *world)
 void world_set_wall(struct world *world, int64_t wall_ms)
 {
     world->wall_start_ms = wall_ms - world->now_ms;
+    ledger_clocks_jumped(world->ledger);
 }
 
 uint64_t world_random(struct world *world)
@@ -198,6 +199,8 @@ bool world_run(struct world *world, int64_t until_ms)
     for (;;) {
         if (!come_to_rest(world)) return false;
         int64_t next_ms = world_next_ms(world);
+        if (next_ms <= world->now_ms)
+            ledger_break(world->ledger, world->now_ms, "something stays due at the same moment");
         if (next_ms > until_ms) break;
         world->now_ms = next_ms;
     }
@@ -223,6 +226,7 @@ struct world *world_new(uint64_t seed, int64_t wall_ms)
     world->wall_start_ms = wall_ms - WORLD_BEGAN_MS;
     world->now_ms = WORLD_BEGAN_MS;
     world->nodes_tail = &world->nodes;
+    world->ledger = ledger_new();
     return world;
 }
 
@@ -257,6 +261,7 @@ void world_free(struct world *world)
     programs_free(world);
     while (world->nodes) place_forget(world, world->nodes);
     pipe_free_all(world);
+    ledger_free(world->ledger);
     free_texts(world);
     free(world);
 }

@@ -80,6 +80,13 @@ size_t world_store_check(struct world_node *node,
 /* The wall clocks of all nodes say something else from now on. */
 void world_set_wall(struct world *world, int64_t wall_ms);
 
+/* Whether a promise was broken so far, by messages, receipts, stores, bounds: the first one in
+ * words, owned by the world, or NULL. What is still on its way is neither kept nor broken. */
+const char *world_check(struct world *world);
+
+/* One bit of a record of its store flips: of this kind, or 0. Answers the kind, or 0 for none. */
+char world_flip(struct world_node *node, char kind);
+
 /* A sum of all that was said between nodes, and of all facts. */
 uint64_t world_trace(const struct world *world);
 

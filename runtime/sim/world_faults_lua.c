@@ -103,8 +103,8 @@ static int set_disk(lua_State *L)
 static int flip_bit(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    struct medium *medium = check_medium(L, state);
-    char hit = medium_flip(medium, luaL_optstring(L, 3, "")[0], world_random(state->world));
+    check_medium(L, state);
+    char hit = world_flip(check_node(L, state, 2), luaL_optstring(L, 3, "")[0]);
     if (!hit) return 0;
     lua_pushlstring(L, &hit, 1);
     return 1;
@@ -154,6 +154,14 @@ static int get_trace(lua_State *L)
     return 1;
 }
 
+/* world.check(w) -> the first promise that was broken, or nil */
+static int check_world(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushstring(L, world_check(state->world));
+    return 1;
+}
+
 void world_faults_register(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -169,6 +177,7 @@ void world_faults_register(lua_State *L)
         {"flip", flip_bit},
         {"store_check", check_store},
         {"set_time", set_time},
+        {"check", check_world},
         {"trace", get_trace},
         {NULL, NULL},
     };

@@ -184,6 +184,7 @@ function random.run(seed)
     end
     clear_up(world, weather)
     world:settle()
+    world:check()
     for _, message in ipairs(sent) do check_message(world, message) end
   end)
   local said = transcript(world)

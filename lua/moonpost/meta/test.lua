@@ -156,6 +156,10 @@ function world:set_time(moment) end
 ---@return string hash
 function world:trace_hash() end
 
+--- Raises when a promise was broken so far: a confirmed message was lost, one that had come to an end was handed over again, a
+--- receipt was not true, an attempt was not counted, a store has findings. What is still on its way is neither kept nor broken.
+function world:check() end
+
 --- Put a hook, a fault for instance, into a node.
 ---@param hook moonpost.Hook
 ---@param options? { node?: string }

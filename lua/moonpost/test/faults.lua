@@ -166,6 +166,13 @@ function World:fault(value, options)
   hooks[#hooks + 1] = value
 end
 
+--- Raises when a promise was broken so far: a confirmed message was lost, one that had come to an end was handed over
+--- again, a receipt was not true, an attempt was not counted, a store has findings.
+function World:check()
+  local broken = worlds.check(self.handle)
+  if broken then error(broken, 2) end
+end
+
 --- Give a world these methods.
 ---@param methods moonpost.World
 function faults.add(methods)

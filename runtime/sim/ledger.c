@@ -1,0 +1,555 @@
+/* The ledger. A message has a page, and on it an account with each node that has had it:
+ *
+ *   accepted  copies taken into its mailbox        STORED
+ *   settled   copies that came to an end there     HANDLED, DEAD, EXPIRED, DROPPED
+ *   in hand   deliveries that have not ended       DELIVERED until any of these or RETRYING,
+ * DEFERRED
+ *
+ * A delivery needs a copy that is open and in nobody's hand, has the number of attempts that came
+ * before it, and does not begin before it is due. Receipts must name what is durable somewhere. */
+#include "sim/ledger.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include "core/array.h"
+#include "core/frame.h"
+#include "core/map.h"
+
+struct tally {
+    uint32_t accepted, settled;
+    uint32_t failures; /* attempts that failed, of the one copy there was */
+    int64_t due_ms;
+    bool handled, dead, expired, dropped, duplicate;
+};
+
+/* What one node has to do with one message. */
+struct account {
+    struct account *next;      /* of the page */
+    struct account *next_here; /* of the book */
+    struct page *page;
+    struct book *book;
+    struct tally now, durable;
+    uint32_t in_hand;
+    uint32_t deliveries;  /* ever */
+    bool sent;            /* by this node, stored first */
+    bool told_stored;     /* it heard `stored`, and waits for more */
+    struct peer *sent_to; /* by this node, last ... */
+    uint32_t sent_over;   /* ... when its links had died so often */
+};
+
+struct page {
+    struct page *next; /* oldest first */
+    char *id;
+    uint8_t profile, level;
+    bool known;                                     /* profile and level are */
+    bool stored, handled, dead, expired, duplicate; /* durably, somewhere, once */
+    bool confirmed;    /* somebody was told that it is stored, or more */
+    bool ended;        /* its sender has had its last word */
+    bool excused;      /* it was in a store that is gone */
+    bool at_most_once; /* its agent settles it before its handler begins */
+    struct account *accounts;
+};
+
+enum note_kind { NOTE_ACCEPTED, NOTE_SETTLED, NOTE_FAILED, NOTE_DEFERRED, NOTE_REQUEUED };
+
+struct note {
+    struct account *account;
+    enum note_kind kind;
+    enum fact_kind fact;
+    uint32_t failures;
+    int64_t due_ms;
+};
+
+/* How often the links to a peer died. */
+struct peer {
+    struct peer *next;
+    char *name;
+    uint32_t deaths;
+};
+
+struct book {
+    struct book *next;
+    struct ledger *ledger;
+    const char *name;
+    bool durable;
+    struct account *accounts;
+    struct note *notes;
+    size_t note_count, note_capacity, sealed;
+    struct peer *peers;
+    struct span nacked; /* the message whose sender was just told no, as its page has it */
+};
+
+struct ledger {
+    struct map pages;
+    struct page *first, **tail;
+    struct book *books;
+    bool jumped;
+    char *broken;
+};
+
+/* ---- life ---- */
+
+struct ledger *ledger_new(void)
+{
+    struct ledger *ledger = calloc(1, sizeof *ledger);
+    ensure(ledger != NULL);
+    ledger->tail = &ledger->first;
+    return ledger;
+}
+
+static void page_free(struct page *page)
+{
+    while (page->accounts) {
+        struct account *next = page->accounts->next;
+        free(page->accounts);
+        page->accounts = next;
+    }
+    free(page->id);
+    free(page);
+}
+
+static void book_free(struct book *book)
+{
+    while (book->peers) {
+        struct peer *next = book->peers->next;
+        free(book->peers->name);
+        free(book->peers);
+        book->peers = next;
+    }
+    free(book->notes);
+    free(book);
+}
+
+void ledger_free(struct ledger *ledger)
+{
+    if (!ledger) return;
+    while (ledger->first) {
+        struct page *next = ledger->first->next;
+        page_free(ledger->first);
+        ledger->first = next;
+    }
+    while (ledger->books) {
+        struct book *next = ledger->books->next;
+        book_free(ledger->books);
+        ledger->books = next;
+    }
+    map_deinit(&ledger->pages);
+    free(ledger->broken);
+    free(ledger);
+}
+
+struct book *ledger_book(struct ledger *ledger, const char *name)
+{
+    struct book *book = calloc(1, sizeof *book);
+    ensure(book != NULL);
+    book->ledger = ledger;
+    book->name = name;
+    book->next = ledger->books;
+    return ledger->books = book;
+}
+
+void ledger_begins(struct book *book, bool durable)
+{
+    book->durable = durable;
+}
+
+void ledger_break(struct ledger *ledger, int64_t now_ms, const char *format, ...)
+{
+    char text[512], all[600];
+    va_list arguments;
+    if (ledger->broken) return;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    snprintf(all, sizeof all, "at %.3f s: %s", (double)now_ms / 1000, text);
+    ledger->broken = strdup(all);
+}
+
+const char *ledger_broken(const struct ledger *ledger)
+{
+    return ledger->broken;
+}
+
+/* ---- pages and accounts ---- */
+
+static struct page *page_of(struct ledger *ledger, struct span id)
+{
+    struct page *page = map_find_again(&ledger->pages, id);
+    if (page) return page;
+    page = calloc(1, sizeof *page);
+    ensure(page != NULL);
+    page->id = strndup(id.bytes, id.size);
+    ensure(page->id != NULL);
+    map_add(&ledger->pages, span_text(page->id), page);
+    *ledger->tail = page;
+    ledger->tail = &page->next;
+    return page;
+}
+
+static struct account *account_of(struct book *book, struct page *page)
+{
+    for (struct account *at = page->accounts; at; at = at->next)
+        if (at->book == book) return at;
+    struct account *account = calloc(1, sizeof *account);
+    ensure(account != NULL);
+    account->page = page;
+    account->book = book;
+    account->next = page->accounts;
+    page->accounts = account;
+    account->next_here = book->accounts;
+    return book->accounts = account;
+}
+
+static void describe(struct page *page, const struct block *block)
+{
+    if (page->known || !block) return;
+    struct message message = message_of(block);
+    page->profile = message.profile;
+    page->level = message.level;
+    page->known = true;
+}
+
+/* ---- notes ---- */
+
+static void settle(struct tally *tally, enum fact_kind fact)
+{
+    tally->duplicate |= fact == FACT_DUPLICATE; /* of which copy is not said */
+    if (fact == FACT_DUPLICATE) return;
+    tally->settled++;
+    tally->handled |= fact == FACT_HANDLED;
+    tally->dead |= fact == FACT_DEAD;
+    tally->expired |= fact == FACT_EXPIRED;
+    tally->dropped |= fact == FACT_DROPPED;
+    tally->failures = 0;
+    tally->due_ms = 0;
+}
+
+static void apply(struct tally *tally, const struct note *note)
+{
+    switch (note->kind) {
+    case NOTE_ACCEPTED: tally->accepted++; break;
+    case NOTE_SETTLED: settle(tally, note->fact); break;
+    case NOTE_FAILED:
+        tally->failures = note->failures;
+        tally->due_ms = note->due_ms;
+        break;
+    case NOTE_DEFERRED: tally->due_ms = note->due_ms; break;
+    case NOTE_REQUEUED:
+        tally->settled--;
+        tally->failures = 0;
+        tally->due_ms = 0;
+        break;
+    }
+}
+
+static void apply_durably(const struct note *note)
+{
+    struct account *account = note->account;
+    struct page *page = account->page;
+    apply(&account->durable, note);
+    page->stored |= account->durable.accepted > 0;
+    page->handled |= account->durable.handled;
+    page->dead |= account->durable.dead;
+    page->expired |= account->durable.expired || account->durable.dropped;
+    page->duplicate |= account->durable.duplicate;
+}
+
+static void take_note(const struct note *note)
+{
+    struct book *book = note->account->book;
+    apply(&note->account->now, note);
+    if (!book->durable) {
+        apply_durably(note);
+        return;
+    }
+    array_reserve(book->notes, book->note_count, book->note_capacity);
+    book->notes[book->note_count++] = *note;
+}
+
+void ledger_sealed(struct book *book)
+{
+    book->sealed = book->note_count;
+}
+
+void ledger_durable(struct book *book)
+{
+    for (size_t i = 0; i < book->sealed; i++) apply_durably(&book->notes[i]);
+    book->note_count -= book->sealed;
+    memmove(book->notes, book->notes + book->sealed, book->note_count * sizeof *book->notes);
+    book->sealed = 0;
+}
+
+/* A store in memory is gone, and with it what was confirmed. */
+static void forget(struct account *account)
+{
+    if (account->now.accepted > 0 || account->sent) account->page->excused = true;
+    account->durable = (struct tally){.accepted = 0};
+}
+
+void ledger_died(struct book *book, bool kept)
+{
+    if (kept) ledger_durable(book);
+    book->note_count = book->sealed = 0;
+    for (struct account *at = book->accounts; at; at = at->next_here) {
+        if (!book->durable) forget(at);
+        at->now = at->durable;
+        at->in_hand = 0;
+        at->told_stored = false;
+    }
+    for (struct peer *peer = book->peers; peer; peer = peer->next) peer->deaths++;
+}
+
+void ledger_clocks_jumped(struct ledger *ledger)
+{
+    ledger->jumped = true;
+}
+
+void ledger_damaged(struct book *book)
+{
+    for (struct account *at = book->accounts; at; at = at->next_here) at->page->excused = true;
+    book->ledger->jumped = true;
+}
+
+/* ---- deliveries ---- */
+
+static bool has_one_copy(const struct account *account)
+{
+    return account->now.accepted == 1 && account->durable.accepted <= 1;
+}
+
+static void check_attempt(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    struct ledger *ledger = account->book->ledger;
+    const char *id = account->page->id, *node = account->book->name;
+    if (!has_one_copy(account)) return;
+    if (fact->attempt != account->now.failures + 1)
+        ledger_break(ledger, now_ms, "%s on %s is handed over as attempt %u, and %u had failed", id,
+                     node, fact->attempt, account->now.failures);
+    if (now_ms < account->now.due_ms && !ledger->jumped)
+        ledger_break(ledger, now_ms, "%s on %s is handed over %lld ms before it is due", id, node,
+                     (long long)(account->now.due_ms - now_ms));
+}
+
+static void delivered(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    struct ledger *ledger = account->book->ledger;
+    struct page *page = account->page;
+    const struct tally *now = &account->now;
+    account->deliveries++;
+    if (page->excused) return;
+    if (page->known && page->profile == AT_MOST_ONCE) {
+        if (account->deliveries > 1)
+            ledger_break(ledger, now_ms, "%s, at most once, is handed over again on %s", page->id,
+                         account->book->name);
+        return;
+    }
+    if (now->accepted <= now->settled)
+        ledger_break(ledger, now_ms, "%s is handed over on %s after its end there", page->id,
+                     account->book->name);
+    else if (++account->in_hand > now->accepted - now->settled)
+        ledger_break(ledger, now_ms, "%s is in two hands at once on %s", page->id,
+                     account->book->name);
+    check_attempt(account, now_ms, fact);
+}
+
+static void ended_in_hand(struct account *account)
+{
+    if (account->in_hand > 0) account->in_hand--;
+}
+
+static void settled(struct account *account, const struct fact *fact)
+{
+    ended_in_hand(account);
+    if (account->now.accepted == account->now.settled) return; /* it was at most once */
+    take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0});
+}
+
+static void failed(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    ended_in_hand(account);
+    if (has_one_copy(account) && fact->attempt != account->now.failures + 1 &&
+        !account->page->excused)
+        ledger_break(account->book->ledger, now_ms,
+                     "attempt %u of %s on %s is told, and %u had failed", fact->attempt,
+                     account->page->id, account->book->name, account->now.failures);
+    take_note(
+        &(struct note){account, NOTE_FAILED, fact->kind, fact->attempt, now_ms + fact->delay_ms});
+}
+
+/* ---- the sender's side ---- */
+
+static struct peer *peer_of(struct book *book, struct span name)
+{
+    for (struct peer *at = book->peers; at; at = at->next)
+        if (span_equal(span_text(at->name), name)) return at;
+    struct peer *peer = calloc(1, sizeof *peer);
+    ensure(peer != NULL);
+    peer->name = strndup(name.bytes ? name.bytes : "", name.size);
+    ensure(peer->name != NULL);
+    peer->next = book->peers;
+    return book->peers = peer;
+}
+
+static void sent(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    struct page *page = account->page;
+    if (page->profile == AT_MOST_ONCE) return;
+    if (account->told_stored)
+        ledger_break(account->book->ledger, now_ms,
+                     "%s is sent again by %s, which knows that it is stored", page->id,
+                     account->book->name);
+    account->sent = true;
+    account->sent_to = peer_of(account->book, fact->link);
+    account->sent_over = account->sent_to->deaths;
+}
+
+static void timed_out(struct account *account, int64_t now_ms)
+{
+    if (account->sent_to && account->sent_over != account->sent_to->deaths)
+        ledger_break(account->book->ledger, now_ms,
+                     "%s spends an attempt on %s although the link died under it",
+                     account->page->id, account->book->name);
+}
+
+/* Somebody is told how far it got. */
+static void told(struct ledger *ledger, struct page *page, int64_t now_ms, enum level level,
+                 enum code code, bool ok)
+{
+    if (level == LEVEL_SENT || page->excused) return;
+    if (ok && level >= LEVEL_STORED && !page->stored && !page->duplicate)
+        ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", page->id);
+    if (ok && level == LEVEL_HANDLED && !page->handled && !page->duplicate)
+        ledger_break(ledger, now_ms, "%s is said to be handled, and was not", page->id);
+    if (!ok && level >= LEVEL_STORED && code == CODE_DEAD && !page->dead)
+        ledger_break(ledger, now_ms, "%s is said to be dead, and is not", page->id);
+    page->confirmed |= ok && level >= LEVEL_STORED;
+    page->ended = true;
+}
+
+void ledger_answer(struct ledger *ledger, int64_t now_ms, const struct answer *answer)
+{
+    struct page *page = page_of(ledger, answer->ref);
+    page->at_most_once |= (answer->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
+    if (answer->profile == AT_MOST_ONCE || answer->code == CODE_TIMEOUT) return;
+    told(ledger, page, now_ms, (enum level)answer->level, (enum code)answer->code, answer->ok);
+}
+
+/* ---- what is said ---- */
+
+static void about_copy(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    bool open = account->now.accepted > account->now.settled;
+    bool nacked = account->book->nacked.bytes == account->page->id;
+    switch (fact->kind) {
+    case FACT_STORED: take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0}); break;
+    case FACT_DELIVERED: delivered(account, now_ms, fact); break;
+    case FACT_HANDLED:
+    case FACT_DROPPED: settled(account, fact); break;
+    case FACT_EXPIRED:
+        if (open) settled(account, fact);
+        break;
+    case FACT_DEAD:
+        if (!nacked) settled(account, fact);
+        break;
+    case FACT_RETRYING:
+        if (fact->attempt > 0 && open) failed(account, now_ms, fact);
+        break;
+    case FACT_DEFERRED:
+        ended_in_hand(account);
+        take_note(&(struct note){account, NOTE_DEFERRED, fact->kind, 0, now_ms + fact->delay_ms});
+        break;
+    case FACT_REQUEUED:
+        if (account->now.dead) take_note(&(struct note){account, NOTE_REQUEUED, fact->kind, 0, 0});
+        break;
+    case FACT_DUPLICATE: take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0}); break;
+    case FACT_SENT: sent(account, now_ms, fact); break;
+    case FACT_TIMED_OUT: timed_out(account, now_ms); break;
+    case FACT_ACKED:
+    case FACT_NACKED:
+        account->told_stored = false;
+        if (account->page->profile != AT_MOST_ONCE)
+            told(account->book->ledger, account->page, now_ms, (enum level)fact->level,
+                 (enum code)fact->code, fact->kind == FACT_ACKED);
+        break;
+    default: break;
+    }
+    account->book->nacked =
+        fact->kind == FACT_NACKED ? span_text(account->page->id) : span_of(NULL, 0);
+}
+
+void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
+{
+    if (fact->kind == FACT_LINK_DOWN) peer_of(book, fact->subject)->deaths++;
+    if (fact->kind == FACT_STOP)
+        for (struct account *at = book->accounts; at; at = at->next_here) at->in_hand = 0;
+    if (!fact->block) return;
+    struct page *page = page_of(book->ledger, fact->subject);
+    describe(page, fact->block);
+    about_copy(account_of(book, page), now_ms, fact);
+}
+
+/* ---- frames ---- */
+
+/* The sender learns that it is stored; or that its owner does not know it, or says no. */
+static void receipt_arrives(struct book *book, const struct receipt *receipt)
+{
+    if (receipt->ref.size == 0) return;
+    struct page *page = map_find(&book->ledger->pages, receipt->ref);
+    if (!page) return;
+    page->at_most_once |= (receipt->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
+    struct account *account = account_of(book, page);
+    bool stored = !(receipt->flags & RECEIPT_NACK) && receipt->level == LEVEL_STORED;
+    if (account->sent) account->told_stored = stored && page->level > LEVEL_STORED && !page->ended;
+}
+
+void ledger_frames(struct book *book, int64_t now_ms, struct span bytes)
+{
+    (void)now_ms;
+    struct span whole;
+    struct frame frame;
+    while (frame_split(bytes, SIZE_MAX, &whole) == STATUS_OK) {
+        bool receipt = whole.bytes[FRAME_LENGTH_BYTES] == FRAME_RECEIPT;
+        if (receipt && frame_decode(whole, &frame) == STATUS_OK)
+            receipt_arrives(book, &frame.receipt);
+        bytes = span_of(bytes.bytes + whole.size, bytes.size - whole.size);
+    }
+}
+
+/* ---- the end ---- */
+
+static bool has_ended(const struct page *page)
+{
+    return page->handled || page->dead || page->expired || page->duplicate;
+}
+
+static uint32_t deliveries_of(const struct page *page)
+{
+    uint32_t count = 0;
+    for (const struct account *at = page->accounts; at; at = at->next) count += at->deliveries;
+    return count;
+}
+
+static bool was_sent(const struct page *page)
+{
+    for (const struct account *at = page->accounts; at; at = at->next)
+        if (at->sent) return true;
+    return false;
+}
+
+void ledger_close(struct ledger *ledger, int64_t now_ms,
+                  bool (*pending)(void *user, struct span id), void *user)
+{
+    for (struct page *page = ledger->first; page && !ledger->broken; page = page->next) {
+        if (page->at_most_once && deliveries_of(page) > 1)
+            ledger_break(ledger, now_ms, "%s, for an agent at most once, was handed over %u times",
+                         page->id, deliveries_of(page));
+        bool weak = page->profile == AT_MOST_ONCE || page->at_most_once;
+        bool owed = page->known && !weak && !page->excused;
+        if (!owed || pending(user, span_text(page->id))) continue;
+        if (page->confirmed && !has_ended(page))
+            ledger_break(ledger, now_ms, "%s was confirmed, and is lost", page->id);
+        if (was_sent(page) && !page->ended)
+            ledger_break(ledger, now_ms, "%s was sent, and its sender never had a last word",
+                         page->id);
+    }
+}
