@@ -8,6 +8,7 @@
  *   medium.c   what stores are kept on
  *   happen.c   what will happen, and to whom
  *   pipe.c     connections between nodes: bytes, dials, ends, and their faults
+ *   rough.c    what gets lost, doubled and late on a route
  *   program.c  programs with clients
  */
 #ifndef MOONPOST_SIM_PARTS_H
@@ -37,6 +38,7 @@ struct happening {
     struct pipe *pipe;
     int end; /* which end of the pipe it happens to */
     struct block *block;
+    bool told; /* its sender knows already that it has left */
     struct world_node *node;
     uint32_t dial;
     struct batch *batch; /* its own */
@@ -94,6 +96,7 @@ struct route_state {
     bool cut;
     bool silent[2]; /* what a says to b, b to a, vanishes */
     int64_t delay_ms;
+    struct roughness rough;
 };
 
 struct variable {
@@ -161,6 +164,13 @@ void happen_held(struct world_node *node);
 void pipe_write(struct world_node *node, uint32_t connection, struct block *block);
 void pipe_close(struct world_node *node, uint32_t connection);
 void pipe_dial(struct world_node *node, uint32_t dial, struct span address);
+
+/* What is left of what is written to this end (given, and given back) on a rough route; NULL:
+ * nothing. Copies and what is late are on their way. */
+struct block *rough_pass(struct world *world, struct pipe *pipe, int end, struct block *block);
+
+/* What two nodes' connection is like. */
+struct route_state *route_between(struct world *world, struct world_node *a, struct world_node *b);
 
 /* What a happening of a pipe comes to. The one of a close is given: it ends before its pipe may. */
 void pipe_take_bytes(const struct happening *happening);

@@ -10,8 +10,7 @@ enum { DIAL_TIMES_OUT_MS = 10000 /* when nothing comes back, as in the other she
 
 /* ---- routes and pipes ---- */
 
-static struct route_state *route_between(struct world *world, struct world_node *a,
-                                         struct world_node *b)
+struct route_state *route_between(struct world *world, struct world_node *a, struct world_node *b)
 {
     for (struct route_state *route = world->routes; route; route = route->next)
         if ((route->a == a && route->b == b) || (route->a == b && route->b == a)) return route;
@@ -127,6 +126,12 @@ static void lose(struct pipe *pipe, int end, struct block *block)
     block_release(block);
 }
 
+static bool is_rough(struct world *world, const struct pipe *pipe)
+{
+    const struct roughness *rough = &route_between(world, pipe->ends[0], pipe->ends[1])->rough;
+    return rough->lose > 0 || rough->duplicate > 0 || rough->reorder > 0;
+}
+
 void pipe_write(struct world_node *node, uint32_t connection, struct block *block)
 {
     int end;
@@ -140,11 +145,18 @@ void pipe_write(struct world_node *node, uint32_t connection, struct block *bloc
         lose(pipe, end, block);
         return;
     }
+    bool told = is_rough(world, pipe);
+    if (told) {
+        tell_written(pipe, end, block->size);
+        block = rough_pass(world, pipe, 1 - end, block);
+        if (!block) return;
+    }
     trace_bytes(node, pipe->ends[1 - end], block_span(block));
     struct happening *happening = happen(world, HAPPEN_BYTES, pipe_delay(world, pipe, 1 - end));
     happening->pipe = pipe;
     happening->end = 1 - end;
     happening->block = block;
+    happening->told = told;
 }
 
 void pipe_close(struct world_node *node, uint32_t connection)
@@ -177,7 +189,7 @@ void pipe_take_bytes(const struct happening *happening)
     life_step_begin(node);
     node_bytes(node->node, pipe->numbers[happening->end], block_span(happening->block));
     life_step_over(node);
-    tell_written(pipe, 1 - happening->end, happening->block->size);
+    if (!happening->told) tell_written(pipe, 1 - happening->end, happening->block->size);
 }
 
 void pipe_take_closed(struct world *world, struct happening *happening)
@@ -306,6 +318,14 @@ bool world_heal(struct world *world, struct span a, struct span b)
     route->cut = route->silent[0] = route->silent[1] = false;
     reset_lost(world);
     return true;
+}
+
+bool world_rough(struct world *world, struct span a, struct span b,
+                 const struct roughness *roughness)
+{
+    struct route_state *route = route_named(world, a, b);
+    if (route) route->rough = *roughness;
+    return route != NULL;
 }
 
 bool world_delay(struct world *world, struct span a, struct span b, int64_t delay_ms)

@@ -115,6 +115,15 @@ enum world_cut {
 bool world_cut(struct world *world, struct span a, struct span b, enum world_cut how);
 bool world_heal(struct world *world, struct span a, struct span b);
 
+/* What becomes of data and receipts on a route: rates between 0 and 1. */
+struct roughness {
+    double lose, duplicate, reorder;
+};
+
+/* From now on. Unknown names: false. */
+bool world_rough(struct world *world, struct span a, struct span b,
+                 const struct roughness *roughness);
+
 /* What two nodes say to each other takes so long from now on. */
 bool world_delay(struct world *world, struct span a, struct span b, int64_t delay_ms);
 

@@ -31,6 +31,16 @@ static int delay_link(lua_State *L)
     return 1;
 }
 
+/* world.rough(w, a, b, lose, duplicate, reorder) */
+static int roughen(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct roughness roughness = {luaL_checknumber(L, 4), luaL_checknumber(L, 5),
+                                  luaL_checknumber(L, 6)};
+    lua_pushboolean(L, world_rough(state->world, check_span(L, 2), check_span(L, 3), &roughness));
+    return 1;
+}
+
 /* ---- nodes ---- */
 
 /* world.crash(w, node) -> whether it is one of its own handlers that asks, which ends now */
@@ -165,20 +175,11 @@ static int check_world(lua_State *L)
 void world_faults_register(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"cut", cut_link},
-        {"heal", heal_link},
-        {"delay", delay_link},
-        {"crash", crash_node},
-        {"restart", restart_node},
-        {"up", is_up},
-        {"stop", stop_node},
-        {"go_on", go_on},
-        {"disk", set_disk},
-        {"flip", flip_bit},
-        {"store_check", check_store},
-        {"set_time", set_time},
-        {"check", check_world},
-        {"trace", get_trace},
+        {"cut", cut_link},      {"heal", heal_link},    {"delay", delay_link},
+        {"rough", roughen},     {"crash", crash_node},  {"restart", restart_node},
+        {"up", is_up},          {"stop", stop_node},    {"go_on", go_on},
+        {"disk", set_disk},     {"flip", flip_bit},     {"store_check", check_store},
+        {"set_time", set_time}, {"check", check_world}, {"trace", get_trace},
         {NULL, NULL},
     };
     luaL_register(L, NULL, functions);

@@ -106,6 +106,13 @@ function world:heal(a, b) end
 ---@param time moonpost.Duration
 function world:delay(a, b, time) end
 
+--- Messages and receipts between two nodes get lost, come twice, or come late, behind others: rates between 0 and 1, until it is
+--- called again. Links do not notice.
+---@param a string
+---@param b string
+---@param rates? { lose?: number, duplicate?: number, reorder?: number }
+function world:rough(a, b, rates) end
+
 --- The process of a node ends as by kill -9: what was not durable is gone; of the commit that its disk was at, all or nothing is
 --- there. From one of its own handlers: it ends with this call.
 ---@param name string

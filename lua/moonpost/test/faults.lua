@@ -59,6 +59,21 @@ function World:delay(a, b, time)
   end
 end
 
+local RATE = { read = shape.number(0, 1), default = 0 }
+local ROUGH = { lose = RATE, duplicate = RATE, reorder = RATE }
+
+--- Messages and receipts between two nodes get lost, come twice, or come late, behind others: rates between 0 and 1,
+--- until it is called again. Links do not notice.
+---@param a string
+---@param b string
+---@param rates { lose: number|nil, duplicate: number|nil, reorder: number|nil }|nil
+function World:rough(a, b, rates)
+  rates = shape.construct("rough", ROUGH, rates or {})
+  if not worlds.rough(self.handle, a, b, rates.lose, rates.duplicate, rates.reorder) then
+    errors.misuse(("no nodes %q and %q here"):format(a, b))
+  end
+end
+
 --- The process of a node ends as by kill -9. What was not durable is gone; of the commit that its disk was at, all or
 --- nothing is there. From one of its own handlers: it ends with this call.
 ---@param name string
