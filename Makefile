@@ -10,8 +10,10 @@
 # make diskfull   a small disk fills and drains: CYCLES=N
 # make clock      the wall clock jumps by hours and years both ways
 # make sim        random worlds: SEEDS=N of them, or SEED=N for one
+# make plants     bugs planted on purpose: after how many random worlds each is found
 # make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
+# make reloads    an agent loaded again under load: ITER=N times
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make install    into DESTDIR, PREFIX
 # make reference  docs/reference.md, from the editor types
@@ -21,7 +23,7 @@
 # make pure       what the core asks of the outside
 # make clean      forget everything that was built
 #
-# BUILD=release (default), debug, asan, tsan
+# BUILD=release (default), debug, asan, tsan, plant
 
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
@@ -46,6 +48,7 @@ STRICT       = -std=c11 -D_GNU_SOURCE -Wall -Wextra -Wconversion -Wshadow -Wstri
 MODE_release = -O2 -g
 MODE_debug   = -O0 -g -Werror
 MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+MODE_plant   = -O2 -g -DMOONPOST_PLANTS
 MODE_tsan    = -O1 -g -fsanitize=thread
 
 # luarocks says where LuaJIT is; otherwise pkg-config knows.
@@ -68,7 +71,7 @@ world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 
-.PHONY: all found packages run test check lint asan tsan sim power nth-io diskfull clock proof crash stops bench install rock reference format functions pure clean help link
+.PHONY: all found packages run test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
@@ -140,6 +143,10 @@ asan tsan:
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
 
+plants:
+	@$(MAKE) -s BUILD=plant build/plant/bin/sim
+	@sh scripts/build/plants.sh build/plant/bin/sim $(SEEDS)
+
 # The proofs on a real node (spec/proof). What only they need is built by them.
 PROOF_CFLAGS = $(STRICT) -O2 -g -Iruntime
 FUSE = $(shell pkg-config --exists fuse3 && pkg-config --cflags --libs fuse3)
@@ -180,6 +187,7 @@ proof:
 	@$(MAKE) -s clock
 	@$(MAKE) -s crash ITER=1000 SECONDS=20
 	@$(MAKE) -s stops ITER=1000 SECONDS=10
+	@$(MAKE) -s reloads ITER=100
 
 ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
 
@@ -187,6 +195,8 @@ crash: all
 	@$(ledger) $(if $(PEERS),peers,crash) $(CURDIR)/$(OUT)/bin/moonpost
 stops: all
 	@$(ledger) stops $(CURDIR)/$(OUT)/bin/moonpost
+reloads: all
+	@$(ledger) reloads $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

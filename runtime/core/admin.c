@@ -158,6 +158,7 @@ static void put_pause(struct engine *engine, const struct queue *mailbox)
 {
     char key[RECORD_KEY_MAX];
     engine_changes(engine, true);
+    if (planted(PLANT_PAUSE_NOT_KEPT)) return;
     if (!mailbox->paused) {
         batch_delete(engine->open, record_pause_key(key, mailbox->name));
         return;

@@ -110,78 +110,7 @@ void answer_now(struct engine *engine, struct link *to, const struct message *me
     answer_send(engine, to, &receipt, HOP_LOCAL);
 }
 
-/* ---- noted for after the commit ---- */
-
-static uint32_t owner_facts(const struct engine *engine, const struct queue *mailbox,
-                            uint8_t profile)
-{
-    uint32_t facts = engine->settings.store_facts;
-    if (mailbox->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
-    if (profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
-        facts |= FACT_OWNER_AT_MOST_ONCE;
-    return facts;
-}
-
-static bool end_is_wanted(const struct entry *entry, const struct end *end)
-{
-    if (entry->lane == 0 && !entry->waiter) return false;
-    bool is_end = end->level >= LEVEL_HANDLED || end->code != CODE_NONE;
-    if (is_end) return entry->level == LEVEL_HANDLED;
-    return entry->lane != 0 || end->level >= entry->level;
-}
-
-static struct after *after_for(struct engine *engine, struct entry *entry)
-{
-    if (entry->said_batch == engine->open->number) return &engine->open->afters[entry->said_after];
-    struct after *after = batch_after(engine->open, AFTER_RECEIPT);
-    entry->said_batch = engine->open->number;
-    entry->said_after = engine->open->after_count - 1;
-    return after;
-}
-
-static struct after end_noted(struct engine *engine, struct span ref, const struct end *end)
-{
-    struct arena *arena = &engine->open->arena;
-    return (struct after){
-        .kind = AFTER_RECEIPT,
-        .level = end->level,
-        .code = end->code,
-        .flags = end->flags,
-        .result_encoding = end->result_encoding,
-        .retry_after_ms = end->retry_after_ms,
-        .ref = arena_copy(arena, ref),
-        .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
-        .reason = arena_copy(arena, cut(end->reason, REASON_BYTES_MAX)),
-        .result = arena_copy(arena, end->result),
-    };
-}
-
-void answer_later(struct engine *engine, struct entry *entry, const struct end *end)
-{
-    if (!end_is_wanted(entry, end)) return;
-    engine_changes(engine, true);
-    struct after *after = after_for(engine, entry);
-    *after = end_noted(engine, message_id(entry->block), end);
-    after->kind = entry->lane ? AFTER_RECEIPT : AFTER_ANSWER;
-    after->handle = entry->lane ? entry->lane : entry->waiter->token;
-    after->number = entry->number;
-    after->transmission = entry->transmission;
-    after->facts = owner_facts(engine, entry->queue, entry->profile);
-}
-
-void answer_again(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
-                  const struct message *message, const struct end *end)
-{
-    engine_changes(engine, true);
-    struct after *after = batch_after(engine->open, AFTER_RECEIPT);
-    *after = end_noted(engine, message->id, end);
-    after->handle = lane->handle;
-    after->number = message->seq;
-    after->transmission = message->transmission;
-    after->facts = owner_facts(engine, mailbox, message->profile);
-}
-
-/* ---- said after the commit ---- */
+/* ---- ranges of receipts ---- */
 
 static bool continues(const struct after *a, const struct after *b)
 {
@@ -241,6 +170,80 @@ static size_t said_range(struct engine *engine, const struct after *at, size_t l
     return count;
 }
 
+/* ---- noted for after the commit ---- */
+
+static uint32_t owner_facts(const struct engine *engine, const struct queue *mailbox,
+                            uint8_t profile)
+{
+    uint32_t facts = engine->settings.store_facts;
+    if (mailbox->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
+    if (profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
+        facts |= FACT_OWNER_AT_MOST_ONCE;
+    return facts;
+}
+
+static bool end_is_wanted(const struct entry *entry, const struct end *end)
+{
+    if (entry->lane == 0 && !entry->waiter) return false;
+    bool is_end = end->level >= LEVEL_HANDLED || end->code != CODE_NONE;
+    if (is_end) return entry->level == LEVEL_HANDLED;
+    return entry->lane != 0 || end->level >= entry->level;
+}
+
+static struct after *after_for(struct engine *engine, struct entry *entry)
+{
+    if (entry->said_batch == engine->open->number) return &engine->open->afters[entry->said_after];
+    struct after *after = batch_after(engine->open, AFTER_RECEIPT);
+    entry->said_batch = engine->open->number;
+    entry->said_after = engine->open->after_count - 1;
+    return after;
+}
+
+static struct after end_noted(struct engine *engine, struct span ref, const struct end *end)
+{
+    struct arena *arena = &engine->open->arena;
+    return (struct after){
+        .kind = AFTER_RECEIPT,
+        .level = end->level,
+        .code = end->code,
+        .flags = end->flags,
+        .result_encoding = end->result_encoding,
+        .retry_after_ms = end->retry_after_ms,
+        .ref = arena_copy(arena, ref),
+        .word = arena_copy(arena, cut(end->word, UINT8_MAX)),
+        .reason = arena_copy(arena, cut(end->reason, REASON_BYTES_MAX)),
+        .result = arena_copy(arena, end->result),
+    };
+}
+
+void answer_later(struct engine *engine, struct entry *entry, const struct end *end)
+{
+    if (!end_is_wanted(entry, end)) return;
+    engine_changes(engine, true);
+    struct after *after = after_for(engine, entry);
+    *after = end_noted(engine, message_id(entry->block), end);
+    after->kind = entry->lane ? AFTER_RECEIPT : AFTER_ANSWER;
+    after->handle = entry->lane ? entry->lane : entry->waiter->token;
+    after->number = entry->number;
+    after->transmission = entry->transmission;
+    after->facts = owner_facts(engine, entry->queue, entry->profile);
+    if (planted(PLANT_ACK_BEFORE_COMMIT) && entry->lane) said_range(engine, after, 1);
+}
+
+void answer_again(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
+                  const struct message *message, const struct end *end)
+{
+    engine_changes(engine, true);
+    struct after *after = batch_after(engine->open, AFTER_RECEIPT);
+    *after = end_noted(engine, message->id, end);
+    after->handle = lane->handle;
+    after->number = message->seq;
+    after->transmission = message->transmission;
+    after->facts = owner_facts(engine, mailbox, message->profile);
+}
+
+/* ---- said after the commit ---- */
+
 static void said_answer(struct engine *engine, const struct after *after)
 {
     struct end end = {
@@ -265,7 +268,7 @@ void answer_committed(struct engine *engine, struct batch *batch)
         case AFTER_RECEIPT: taken = said_range(engine, after, batch->after_count - i); break;
         case AFTER_ANSWER: said_answer(engine, after); break;
         case AFTER_RELEASE: sender_released(engine, after->handle); break;
-        case AFTER_RUN: owner_run_committed(engine, after->handle); break;
+        case AFTER_RUN: deliver_committed(engine, after->handle); break;
         case AFTER_ADMIN: admin_committed(engine, after->handle); break;
         case AFTER_SUSPECT: suspect_committed(engine, after->handle); break;
         case AFTER_CREDIT:

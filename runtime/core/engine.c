@@ -292,6 +292,7 @@ void engine_delete(struct engine *engine, struct entry *entry)
     if (!entry->stored) return;
     engine_changes(engine, false);
     entry->stored = false;
+    if (planted(PLANT_SETTLED_NOT_DELETED) && entry->queue->kind == QUEUE_MAILBOX) return;
     if (entry->put_batch == engine->open->number)
         batch_annul(engine->open, entry->put_op);
     else
@@ -411,7 +412,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
     case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
-    case EVENT_OUTCOME: owner_outcome(engine, event->outcome); return;
+    case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
     case EVENT_REQUEUE: admin_requeue(engine, event->waiter, event->requeue); return;
@@ -431,7 +432,7 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
         if (entry->queue->kind == QUEUE_OUTBOX)
             sender_deadline(engine, entry);
         else
-            owner_deadline(engine, entry);
+            settle_deadline(engine, entry);
         return;
     }
     case DEADLINE_WAITER:
@@ -465,7 +466,7 @@ static void pump(struct engine *engine)
         if (queue->kind == QUEUE_OUTBOX)
             sender_pump(engine, queue);
         else
-            owner_pump(engine, queue);
+            deliver_pump(engine, queue);
     }
 }
 

@@ -72,7 +72,7 @@ static void deliver(struct engine *engine, struct link *from, const struct messa
     else if (message->to.bytes[0] == '$')
         admin_receive(engine, from, message);
     else if (mailbox)
-        owner_receive(engine, from, message, mailbox);
+        receive_message(engine, from, message, mailbox);
     else
         find_way(engine, from, message);
 }

@@ -95,7 +95,7 @@ struct lane *lanes_of(struct engine *engine, const struct message *message)
 
 void lanes_touch(struct engine *engine, struct lane *lane)
 {
-    if (lane->touched_batch == engine->open->number) return;
+    if (lane->touched_batch == engine->open->number || planted(PLANT_LANE_NOT_WRITTEN)) return;
     lane->touched_batch = engine->open->number;
     array_reserve(engine->touched, engine->touched_count, engine->touched_capacity);
     engine->touched[engine->touched_count++] = lane;

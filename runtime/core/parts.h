@@ -11,7 +11,11 @@
  *   route.c    address to queue or link, and the way back to an origin
  *   submit.c   where a message begins: refused, put here, or into an outbox
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
- *   owner.c    the mailbox: accept, dedup, deliver, settle
+ *   owner.c    the mailbox: what comes into it, agents that come and go
+ *   receive.c  what comes for a mailbox over a link
+ *   dedup.c    duplicates: who holds a key, who waits for it
+ *   deliver.c  from the mailbox to its handler
+ *   settle.c   the end of a delivery
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
@@ -34,6 +38,7 @@
 #include "core/heap.h"
 #include "core/lane.h"
 #include "core/map.h"
+#include "core/plant.h"
 #include "core/queue.h"
 #include "core/random.h"
 #include "core/record.h"
@@ -575,39 +580,106 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
 
 /* ---- owner.c ---- */
 
-/* An entry that came back from the store: it waits for its handler, if it is not worthless or a
- * duplicate by now. It is in no list. */
-void owner_restore(struct engine *engine, struct entry *entry);
+/* What a sender is told when it is refused for a lack of room. */
+enum { BUSY_RETRY_AFTER_MS = 1000 };
 
-/* A message for a mailbox here, over a link. */
-void owner_receive(struct engine *engine, struct link *from, const struct message *message,
-                   struct queue *mailbox);
+/* The mailbox of an address with an agent behind it, or NULL. */
+struct queue *owner_mailbox(struct engine *engine, struct span address);
+
+bool owner_is_full(const struct engine *engine, const struct queue *mailbox);
+
+/* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
+enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+                        const struct message *message, const char **reason);
+
+/* The agent asks more of its senders than this message gives: refused when strict, told once
+ * otherwise. */
+bool owner_is_too_weak(struct engine *engine, struct queue *mailbox, const struct message *message);
 
 /* A message of this engine for a mailbox here. `forced`: room was promised, so it is taken even
  * when the mailbox is full. */
 void owner_put(struct engine *engine, struct queue *mailbox, const struct submit *submit,
                const struct message *message, bool forced);
 
-/* The mailbox of an address with an agent behind it, or NULL. */
-struct queue *owner_mailbox(struct engine *engine, struct span address);
+/* The block of the message as the store hook leaves it (given), or NULL when it drops it. `from`:
+ * NULL when it is of this engine. */
+struct block *owner_through_hook(struct engine *engine, const struct message *message,
+                                 const struct link *from);
 
-/* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
-enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
-                        const struct message *message, const char **reason);
+/* Facts of a new entry from its message. */
+void owner_describe(struct engine *engine, struct entry *entry, const struct message *message);
+
+/* A described entry, in no list yet, into the mailbox; `place` also into the store. */
+void owner_enter(struct engine *engine, struct queue *mailbox, struct entry *entry);
+void owner_place(struct engine *engine, struct queue *mailbox, struct entry *entry);
+
+/* An entry that came back from the store: it waits for its handler, if it is not worthless or a
+ * duplicate by now. It is in no list. */
+void owner_restore(struct engine *engine, struct entry *entry);
+
+/* It waits for its handler, or until it is due. */
+void owner_start_waiting(struct engine *engine, struct entry *entry);
+
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
 void owner_agent_down(struct engine *engine, struct span address);
-void owner_pump(struct engine *engine, struct queue *mailbox);
+void owner_stop(struct engine *engine);
+
+/* ---- receive.c ---- */
+
+/* A message for a mailbox here, over a link. */
+void receive_message(struct engine *engine, struct link *from, const struct message *message,
+                     struct queue *mailbox);
+
+/* ---- dedup.c ---- */
+
+enum { NO_RESULT = ENCODING_JSON }; /* without bytes; an empty string has none either, but is raw */
+
+/* The key under which the policy remembers the message; empty: it is never a duplicate. */
+struct span dedup_key(struct engine *engine, const struct queue *mailbox,
+                      const struct message *message);
+
+/* The message holds its dedup key from now on (ENTRY_WAITING), or waits for its holder
+ * (ENTRY_BLOCKED). */
+enum entry_state dedup_claim(struct engine *engine, struct queue *mailbox, struct entry *entry);
+
+/* How the first message of a key ended; it was handled. */
+struct end dedup_end(const struct seen *seen);
+
+/* A blocked entry whose first was handled is acknowledged like it and dropped: true. */
+bool dedup_settle(struct engine *engine, struct entry *entry);
+
+/* The holder was handled: those who waited for it are duplicates. It ended otherwise: the next one
+ * takes its place. */
+void dedup_handled(struct engine *engine, struct queue *mailbox, struct seen *seen,
+                   const struct outcome *outcome);
+void dedup_released(struct engine *engine, struct queue *mailbox, struct seen *seen);
+
+/* ---- deliver.c ---- */
+
+/* Begin what may begin now. */
+void deliver_pump(struct engine *engine, struct queue *mailbox);
 
 /* Whether a delivery to the mailbox may begin now; begin one. */
-bool owner_takes(const struct engine *engine, const struct queue *mailbox);
-void owner_deliver(struct engine *engine, struct entry *entry);
+bool deliver_takes(const struct engine *engine, const struct queue *mailbox);
+void deliver_entry(struct engine *engine, struct entry *entry);
+
+/* What its handler had to wait for is durable. */
+void deliver_committed(struct engine *engine, uint64_t handle);
+
+/* ---- settle.c ---- */
+
+void settle_outcome(struct engine *engine, const struct outcome *outcome);
+void settle_deadline(struct engine *engine, struct entry *entry);
 
 /* A failed attempt has been noted: another one by the policy, or a dead letter. */
-void owner_judge(struct engine *engine, struct entry *entry, const struct outcome *outcome);
-void owner_outcome(struct engine *engine, const struct outcome *outcome);
-void owner_deadline(struct engine *engine, struct entry *entry);
-void owner_run_committed(struct engine *engine, uint64_t handle);
-void owner_stop(struct engine *engine);
+void settle_judge(struct engine *engine, struct entry *entry, const struct outcome *outcome);
+void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                struct span reason);
+void settle_expire(struct engine *engine, struct entry *entry);
+
+/* Take a delivery back: its handler ends with the code; the entry's lease is over. */
+void settle_interrupt(struct engine *engine, const struct entry *entry, enum code code);
+void settle_end_lease(struct engine *engine, struct entry *entry);
 
 /* ---- drain.c ---- */
 

@@ -143,7 +143,7 @@ static struct transmission next_transmission(const struct engine *engine, const 
     bool forever = message.remaining_ms == REMAINING_FOREVER;
     return (struct transmission){
         .number = entry->transmissions,
-        .base = entry->queue->base,
+        .base = planted(PLANT_BASE_MOVED_TOO_EARLY) ? entry->number : entry->queue->base,
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
                                 : left_of(message.remaining_ms, entry->first_ms, engine->now_ms),
@@ -440,7 +440,7 @@ static void ask(struct engine *engine, struct entry *entry)
     ask_later(engine, entry);
     if (!link || !forward_has_credit(link)) return;
     struct transmission transmission = next_transmission(engine, entry);
-    transmission.flags = MESSAGE_ASK;
+    if (!planted(PLANT_AWAITING_RESENT)) transmission.flags = MESSAGE_ASK;
     message_transmit(entry->block, &transmission, &link->out);
     link->sent++;
 }
@@ -557,7 +557,9 @@ static void refused(struct engine *engine, struct entry *entry, const struct rec
 
 static void take_receipt(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
-    if (receipt->level == LEVEL_UNKNOWN)
+    if (receipt->level == LEVEL_UNKNOWN && planted(PLANT_UNKNOWN_IS_HANDLED))
+        finish_and_drop(engine, entry, &(struct end){.level = LEVEL_HANDLED}, receipt);
+    else if (receipt->level == LEVEL_UNKNOWN)
         unknown_to_owner(engine, entry);
     else if (!(receipt->flags & RECEIPT_NACK))
         acknowledged(engine, entry, receipt);
@@ -623,14 +625,22 @@ static void count_death(struct engine *engine, struct entry *head)
         in_doubt(engine, head, "the link died each time it was sent");
 }
 
+static void take_back(struct engine *engine, struct entry *entry)
+{
+    entry->unanswered = true;
+    if (planted(PLANT_LEASE_NOT_RETURNED))
+        heap_clear(&engine->deadlines, &entry->deadline);
+    else
+        make_waiting(engine, entry);
+}
+
 static void give_back(struct engine *engine, struct queue *outbox, struct link *link)
 {
     struct entry *previous, *head = NULL;
     for (struct entry *at = outbox->lists[ENTRY_LEASED].tail; at; at = previous) {
         previous = at->previous;
         if (at->link != link) continue;
-        at->unanswered = true;
-        make_waiting(engine, at);
+        take_back(engine, at);
         head = at;
     }
     if (head) count_death(engine, head);

@@ -34,6 +34,11 @@ void *slots_get(const struct slots *slots, uint64_t handle)
     return slot ? slot->item : NULL;
 }
 
+void *slots_at(const struct slots *slots, uint32_t index)
+{
+    return index < slots->count ? slots->items[index].item : NULL;
+}
+
 void slots_remove(struct slots *slots, uint64_t handle)
 {
     struct slot *slot = slots_find(slots, handle);

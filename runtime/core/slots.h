@@ -23,6 +23,9 @@ uint64_t slots_add(struct slots *slots, void *item);
 /* The item, or NULL for a stale handle. */
 void *slots_get(const struct slots *slots, uint64_t handle);
 
+/* What is there now, whatever the generation, or NULL. */
+void *slots_at(const struct slots *slots, uint32_t index);
+
 /* Make the handle stale; nothing happens when it is already. */
 void slots_remove(struct slots *slots, uint64_t handle);
 

@@ -197,7 +197,7 @@ void sender_submit_effect(struct engine *engine, const struct submit *submit)
     struct queue *mailbox = owner_mailbox(engine, message.to);
     engine->counts.sent++;
     if (mailbox)
-        owner_put(engine, mailbox, submit, &message, true);
+        owner_put(engine, mailbox, submit, &message, !planted(PLANT_ROOM_NOT_RESERVED));
     else
         submit_remote(engine, submit, &message);
 }
@@ -272,6 +272,7 @@ enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct 
     struct queue_total *total = room_for(engine, &message, &code, reason);
     if (message.profile == AT_MOST_ONCE) /* for which there need not be any room */
         return code == CODE_PROFILE_MISMATCH ? code : CODE_NONE;
-    if (total) reserve(lease, total, message.body.size + message.headers.size);
+    if (total && !planted(PLANT_ROOM_NOT_RESERVED))
+        reserve(lease, total, message.body.size + message.headers.size);
     return code;
 }

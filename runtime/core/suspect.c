@@ -29,7 +29,9 @@ bool suspect_take(struct engine *engine, uint64_t sequence)
 {
     struct suspects *suspects = &engine->suspects;
     for (size_t i = 0; i < suspects->named_count; i++) {
-        if (suspects->named[i] != sequence) continue;
+        uint64_t named = suspects->named[i];
+        if (planted(PLANT_POISON_CHARGED_TO_NEIGHBOUR)) named++;
+        if (named != sequence) continue;
         suspects->named[i] = suspects->named[--suspects->named_count];
         return true;
     }
@@ -68,7 +70,7 @@ static void judge(struct engine *engine, struct entry *entry)
                               .reason = span_text(DIED_TEXT)};
     entry->suspect = SUSPECT_JUDGED;
     engine->suspects.unjudged--;
-    if (entry->state == ENTRY_DEFERRED) owner_judge(engine, entry, &outcome);
+    if (entry->state == ENTRY_DEFERRED) settle_judge(engine, entry, &outcome);
 }
 
 void suspect_committed(struct engine *engine, uint64_t handle)
@@ -145,8 +147,8 @@ static bool try_first(struct engine *engine)
     forget_first(engine);
     if (!entry) return true;
     engine_entry_deadline(engine, entry, INT64_MAX);
-    if (!owner_takes(engine, entry->queue)) return true;
-    owner_deliver(engine, entry);
+    if (!deliver_takes(engine, entry->queue)) return true;
+    deliver_entry(engine, entry);
     return false;
 }
 

@@ -3,11 +3,14 @@
  *
  *     build/sim FILE [ARG...]
  *
+ * In a build with planted bugs (core/plant.h) MOONPOST_PLANT names the one at work.
+ *
  * It links without libuv, which is what keeps the folder rule honest. Exit code 0; 1 when the file
  * raised; 2 for wrong usage. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include "core/plant.h"
 #include "core/random.h"
 #include "sim/world.h"
 
@@ -73,9 +76,21 @@ static int sim_run(struct sim *sim, const char *path, int argc, char *const *arg
     return sim->exit_code;
 }
 
+/* Without MOONPOST_PLANT there is nothing to choose. A wrong name, such as "?", lists the right
+ * ones. */
+static bool choose_plant(void)
+{
+    const char *name = getenv("MOONPOST_PLANT");
+    if (!name || plant_choose(name)) return true;
+    for (int plant = PLANT_NONE + 1; plant < PLANT_COUNT; plant++)
+        puts(plant_name((enum plant)plant));
+    return false;
+}
+
 int main(int argc, char **argv)
 {
     struct sim sim = {.random = 1, .exit_code = 1};
+    if (!choose_plant()) return 2;
     if (argc >= 2) return sim_run(&sim, argv[1], argc - 2, argv + 2);
     fprintf(stderr, "usage: sim FILE [ARG...]\n");
     return 2;

@@ -191,13 +191,23 @@ describe("the command line", function()
   end)
 
   it("has a help for each command that fits a screen and has an example", function()
-    for _, command in ipairs { "new", "run", "sentinel", "send", "exec", "test", "example", "bench", "status", "dlq", "queue",
-      "version" } do
+    local all, seen = node.run({ "help" }, folder), 0
+    for command in all:match("Commands\n(.-)\n\n"):gmatch("%f[^\n%z]  (%l+)") do
       local output, code = node.run({ "help", command }, folder)
       local _, lines = output:gsub("\n", "\n")
+      seen = seen + 1
       assert.equal(0, code)
-      assert.is_true(lines <= 40, command .. " has " .. lines .. " lines")
+      assert.is_true(lines <= 36, command .. " has " .. lines .. " lines")
       assert.truthy(output:find("moonpost " .. command, 1, true), output)
+      assert.truthy(output:find("\nExamples\n  moonpost " .. command, 1, true), output)
+      for line in output:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
     end
+    assert.is_true(seen >= 15)
+    for line in all:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+  end)
+
+  it("names our word for a verb of other programs", function()
+    says({ "dlq", "list" }, '"list" is none of', 2)
+    says({ "dlq", "list" }, 'did you mean "ls"?', 2)
   end)
 end)

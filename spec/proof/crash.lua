@@ -26,6 +26,9 @@ local FAULTS = {
 
 local PATIENT_ONCE_IN = 8
 
+-- How a supervisor's child ends.
+local CRASHES = { "KILL", "ABRT", "SEGV" }
+
 local crash = {}
 
 -- ---- faults ----
@@ -51,21 +54,42 @@ local function look_at_receiver(run)
   run.note "looked receiver"
 end
 
--- All at once: first every signal, then every wait.
-local function kill(run, list)
-  count_victims(run, list)
-  local names = names_of(run, list)
-  for _, name in ipairs(names) do run.stage:signal(name, "KILL") end
+-- The supervisor sees to the rest.
+local function crash_children(run, names, random)
   for _, name in ipairs(names) do
-    run.stage:kill(name)
+    run.stage:crash_child(name, random:one_of(CRASHES), function()
+      run.note("killed " .. name)
+      if name == "receiver" then look_at_receiver(run) end
+    end)
+    run.respawns[name] = (run.respawns[name] or 0) + 1
+    run.respawned = run.respawned + 1
+  end
+end
+
+-- All at once: first every signal, then every wait. A supervisor takes its child with it.
+local function kill_alone(run, names)
+  for _, name in ipairs(names) do run.stage:strike(name) end
+  for _, name in ipairs(names) do
+    run.stage:bury(name)
     run.note("killed " .. name)
     run.programs[name] = nil
   end
-  run.kills = run.kills + #names
   if not run.stage.pids.receiver then look_at_receiver(run) end
   for _, name in ipairs(stage.NAMES) do
     if not run.stage.pids[name] then run.stage:start(name) end
   end
+end
+
+local function kill(run, list, random)
+  count_victims(run, list)
+  local supervised, alone = {}, {}
+  for _, name in ipairs(names_of(run, list)) do
+    local children = run.stage:is_supervised(name) and random:once_in(2)
+    table.insert(children and supervised or alone, name)
+  end
+  run.kills = run.kills + #supervised + #alone
+  crash_children(run, supervised, random)
+  if #alone > 0 then kill_alone(run, alone) end
 end
 
 local function stop(run, name, random)
@@ -73,7 +97,7 @@ local function stop(run, name, random)
   run.stage:signal(name, "STOP")
   run:go_on(random:upto(60) / 1000)
   if random:once_in(4) then
-    kill(run, { name })
+    kill(run, { name }, random)
   else
     run.stage:signal(name, "CONT")
   end
@@ -90,6 +114,17 @@ end
 
 -- ---- a round ----
 
+-- A node that crashes by itself does so behind the back of its supervisor.
+local function look_for_respawns(run)
+  for _, name in ipairs(stage.NAMES) do
+    local own = run.respawns[name] or 0
+    if run.stage:count_respawns(name) > own then
+      run.ledger:violation(name, "crashed by itself: " .. run.stage:log(name):sub(-400))
+    end
+    run.respawns[name] = nil
+  end
+end
+
 local function one_round(run, round)
   local random = draw.new(run.seed + round - 1)
   run.stage.random = random
@@ -102,9 +137,10 @@ local function one_round(run, round)
   run:start_programs(round, random)
   for _, fault in ipairs(faults) do
     run:go_on(random:upto(80) / 1000)
-    if fault.stop then stop(run, fault.stop, random) else kill(run, fault.kill) end
+    if fault.stop then stop(run, fault.stop, random) else kill(run, fault.kill, random) end
   end
   run:drain(random:once_in(PATIENT_ONCE_IN))
+  look_for_respawns(run)
 end
 
 local function sorted_text(counts)
@@ -118,6 +154,7 @@ local function rows_of(run, rounds, seconds)
   local counts = run.ledger.counts
   return {
     { "rounds", rounds }, { "seconds", ("%.1f"):format(seconds) }, { "processes killed", run.kills },
+    { "started again by supervisor", run.respawned },
     { "faults", sorted_text(run.victims) }, { "messages", counts.messages }, { "confirmed", counts.confirmed },
     { "handled", counts.handled }, { "dead letters", counts.dead }, { "nacks", counts.refused },
     { "in doubt", run.in_doubt }, { "handled, not yet told", run.unheard },
@@ -131,7 +168,7 @@ function crash.run(options)
   posix.die_when_interrupted()
   print(("seed %d"):format(options.seed))
   local run, began, round = runs.new(options), posix.now(), 0
-  run.victims, run.kills = {}, 0
+  run.victims, run.kills, run.respawns, run.respawned = {}, 0, {}, 0
   repeat
     round = round + 1
     one_round(run, round)

@@ -48,7 +48,7 @@ local PDEATHSIG, SIGKILL, CLOCK_MONOTONIC, DONTWAIT_NOSIGNAL = 1, 9, 1, 0x4040
 local EAGAIN, EINTR, EINPROGRESS = 11, 4, 115
 local SOL_SOCKET, SO_REUSEADDR, IPPROTO_TCP, TCP_NODELAY = 1, 2, 6, 1
 local MODIFIED = 2 -- IN_MODIFY
-local SIGNALS = { KILL = 9, TERM = 15, STOP = 19, CONT = 18, INT = 2 }
+local SIGNALS = { HUP = 1, INT = 2, ABRT = 6, KILL = 9, SEGV = 11, TERM = 15, CONT = 18, STOP = 19 }
 
 --- Ctrl-C ends this process, and with it its children.
 function posix.die_when_interrupted()
@@ -126,6 +126,27 @@ function posix.fork(kept, run)
 end
 
 function posix.signal(pid, name) C.kill(pid, SIGNALS[name]) end
+
+local function first_line(path, pattern)
+  local file = io.open(path)
+  local line = file and file:read "*l"
+  if file then file:close() end
+  return line and line:match(pattern)
+end
+
+--- The process that another one has started, or nil.
+function posix.child_of(pid)
+  return tonumber(first_line(("/proc/%d/task/%d/children"):format(pid, pid), "^%d+") or nil)
+end
+
+--- Wait until somebody else's child is dead, its parent told or not.
+function posix.await_death(pid)
+  local deadline = posix.now() + 10
+  repeat
+    local state = first_line(("/proc/%d/stat"):format(pid), "%) (%a)")
+    assert(posix.now() < deadline, "a process does not die")
+  until state == nil or state == "Z"
+end
 
 --- Wait until it has ended. Answers its exit code, or nil and the signal.
 function posix.reap(pid)

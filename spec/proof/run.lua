@@ -168,7 +168,8 @@ local function end_waiting(self)
   self.idle_since = self.idle_since or posix.now()
   if posix.now() - self.idle_since < UNHEARD_AFTER then return false end
   for prefix in pairs(self.programs) do
-    self.stage:kill(prefix)
+    self.stage:strike(prefix)
+    self.stage:bury(prefix)
     self.programs[prefix] = nil
     self.unheard = self.unheard + 1
   end
@@ -221,7 +222,7 @@ end
 ---@return integer exit code
 function Run:finish(rows, replay)
   if posix.is_terminal() then io.stderr:write "\r\27[K" end
-  for _, row in ipairs(rows) do print(("%-26s %s"):format(row[1], row[2])) end
+  for _, row in ipairs(rows) do print(("%-28s %s"):format(row[1], row[2])) end
   for index, text in ipairs(self.ledger.violations) do
     if index <= 20 then print(text) end
   end

@@ -10,6 +10,7 @@ local Stage = {}
 Stage.__index = Stage
 
 local NODES = "spec/proof/nodes/"
+local RESPAWNS_MAX = 4 -- a supervisor gives up after five within a minute
 
 --- The socket that a node's client connects to.
 function Stage:socket(name) return self:path(name) .. "/data/moonpost.sock" end
@@ -17,8 +18,8 @@ function Stage:socket(name) return self:path(name) .. "/data/moonpost.sock" end
 --- Where everything is; nothing runs yet. `options`: executable (the path of moonpost) and seed.
 function stage.new(options)
   local folder = posix.temporary_folder()
-  local self = setmetatable({ folder = folder, executable = options.executable, pids = {},
-    random = draw.new(options.seed) }, Stage)
+  local self = setmetatable({ folder = folder, executable = options.executable, pids = {}, respawns = {}, heard = {},
+    orphans = {}, random = draw.new(options.seed) }, Stage)
   self.ledger = folder .. "/ledger"
   posix.write_file(self.ledger, "")
   assert(os.execute(("cd %s && mkdir '%s/hub' && cp -R receiver '%s/' && cp -R sender '%s/durable' && cp -R sender '%s/memory'")
@@ -32,24 +33,30 @@ function Stage:path(name) return self.folder .. "/" .. name end
 -- Drawn anew at each start.
 local CONCURRENCIES, WINDOWS = { 8, 16, 64, 512 }, { 2, 16, 64, 1024 }
 
+-- Half of the nodes have a supervisor, drawn anew at each start; `respawns` counts how often that had to start its child.
+local function start_node(self, name, words, env)
+  local args = { self.executable, unpack(words) }
+  self.respawns[name] = self.random:once_in(2) and 0 or nil
+  if not self.respawns[name] then args[#args + 1] = "--no-respawn" end
+  return posix.start { args = args, cwd = self:path(name == "sentinel" and "hub" or name), env = env,
+    output = self:path(name .. ".log") }
+end
+
 local function node(self, name, relay_name, store)
   local env = {
     PROOF_LINK = "unix://" .. self:path(relay_name), PROOF_LEDGER = self.ledger, PROOF_NAME = name,
     PROOF_CONCURRENCY = tostring(self.random:one_of(CONCURRENCIES)),
     PROOF_WINDOW = tostring(self.random:one_of(WINDOWS)), MOONPOST_STORE = store, MOONPOST_LOG = "warn",
   }
-  return posix.start { args = { self.executable, "run", "--no-respawn" }, cwd = self:path(name), env = env,
-    output = self:path(name .. ".log") }
+  return start_node(self, name, { "run" }, env)
 end
 
 local STARTS = {
   near = function(self) return relay.start(self:path "near.sock", self:path "hub.sock") end,
   far = function(self) return relay.start(self:path "far.sock", self:path "hub.sock") end,
   sentinel = function(self)
-    return posix.start {
-      args = { self.executable, "sentinel", "--no-respawn", "--name", "sentinel", "--listen", "unix:" .. self:path "hub.sock" },
-      cwd = self:path "hub", env = { MOONPOST_LOG = "warn" }, output = self:path "sentinel.log",
-    }
+    return start_node(self, "sentinel",
+      { "sentinel", "--name", "sentinel", "--listen", "unix:" .. self:path "hub.sock" }, { MOONPOST_LOG = "warn" })
   end,
   receiver = function(self) return node(self, "receiver", "far.sock") end,
   durable = function(self) return node(self, "durable", "near.sock") end,
@@ -74,17 +81,58 @@ function Stage:program(prefix, count, to, size)
   }
 end
 
+--- A signal for the process that does the work: a supervisor's child, if it has one.
 function Stage:signal(name, signal)
-  if self.pids[name] then posix.signal(self.pids[name], signal) end
+  local pid = self.pids[name]
+  if pid then posix.signal(self.respawns[name] and posix.child_of(pid) or pid, signal) end
 end
 
---- End it without warning, and wait until it is gone.
-function Stage:kill(name)
+--- Whether the supervisor of this node would start it again if it crashed now.
+function Stage:is_supervised(name)
+  local respawns = self.respawns[name]
+  return self.pids[name] ~= nil and respawns ~= nil and respawns < RESPAWNS_MAX and posix.child_of(self.pids[name]) ~= nil
+end
+
+--- Crash the child of a supervisor. Its next life begins when `meanwhile` has returned.
+function Stage:crash_child(name, signal, meanwhile)
+  local supervisor = self.pids[name]
+  local child = posix.child_of(supervisor)
+  posix.signal(supervisor, "STOP")
+  posix.signal(child, signal)
+  posix.signal(child, "CONT") -- it may be stopped, and only SIGKILL ends it then
+  posix.await_death(child)
+  self.respawns[name] = self.respawns[name] + 1
+  meanwhile()
+  posix.signal(supervisor, "CONT")
+end
+
+--- How often the supervisor of a node started it again since the last question.
+function Stage:count_respawns(name)
+  local file = io.open(self:path(name .. ".log"))
+  if not file then return 0 end
+  file:seek("set", self.heard[name] or 0)
+  local text, count = file:read "*a", 0
+  self.heard[name] = file:seek()
+  file:close()
+  for _ in text:gmatch "it is started again" do count = count + 1 end
+  return count
+end
+
+--- End it without warning. A supervisor's child has to die with it.
+function Stage:strike(name)
   local pid = self.pids[name]
   if not pid then return end
+  self.orphans[name] = self.respawns[name] and posix.child_of(pid)
   posix.signal(pid, "KILL")
+end
+
+--- Wait until what was struck is gone.
+function Stage:bury(name)
+  local pid = self.pids[name]
+  if not pid then return end
   posix.reap(pid)
-  self.pids[name] = nil
+  if self.orphans[name] then posix.await_death(self.orphans[name]) end
+  self.pids[name], self.orphans[name] = nil, nil
 end
 
 --- Those that have ended by themselves: name to exit status. They are forgotten.
@@ -121,7 +169,8 @@ end
 function Stage:close(keep)
   local names = {}
   for name in pairs(self.pids) do names[#names + 1] = name end
-  for _, name in ipairs(names) do self:kill(name) end
+  for _, name in ipairs(names) do self:strike(name) end
+  for _, name in ipairs(names) do self:bury(name) end
   if not keep then os.execute(("rm -rf '%s'"):format(self.folder)) end
 end
 

@@ -10,12 +10,32 @@ local nearest = require "moonpost.nearest"
 
 local args = {}
 
+---@class moonpost.cli.Command
+---@field name string
+---@field usage string what follows "moonpost"
+---@field summary string half a line
+---@field details string|nil lines that begin with two spaces; those with a gap of two spaces in them are not wrapped
+---@field flags moonpost.cli.Flag[]|nil
+---@field verbs string[]|nil what the first argument can be
+---@field later_verbs string[]|nil verbs that the command itself refuses as not there yet
+---@field takes moonpost.cli.Takes|nil what its arguments are, for completion
+---@field choices string[]|nil instead of `takes`: the words that they can be
+---@field at_least integer|nil how many arguments it needs
+---@field at_most integer|nil and how many it takes; nil: any number
+---@field open boolean|nil ends flags at the first other argument
+---@field examples string[][]|nil pairs: a command line, and what it does
+---@field run fun(options: table): integer answers the exit code
+
+---@alias moonpost.cli.Takes "file"|"folder"|"command"
+
 ---@class moonpost.cli.Flag
 ---@field name string
----@field value string|nil
+---@field value string|nil what stands for its value in the help; nil: it takes none
 ---@field help string
 ---@field many boolean|nil
 ---@field not_yet boolean|nil
+---@field takes moonpost.cli.Takes|nil what its value is, for completion
+---@field choices string[]|nil instead of `takes`: the words that it can be
 
 local HELP = { name = "help", help = "this text" }
 
@@ -78,13 +98,33 @@ local function check_count(command, options)
   return true
 end
 
+-- Words that other programs use for our verbs.
+local SYNONYMS = { list = "ls", delete = "rm", remove = "rm", retry = "requeue", redrive = "requeue", cat = "show",
+  get = "show", stop = "pause", start = "resume", info = "stat", verify = "check" }
+
+local function set_of(list)
+  local set = {}
+  for _, word in ipairs(list or {}) do set[word] = true end
+  return set
+end
+
+local function check_verb(command, options)
+  local verb = options[1]
+  if options.help or not command.verbs or not verb then return true end
+  local verbs = set_of(command.verbs)
+  if verbs[verb] or set_of(command.later_verbs)[verb] then return true end
+  local synonym = verbs[SYNONYMS[verb]] and ('; did you mean "%s"?'):format(SYNONYMS[verb])
+  return nil, ("%q is none of %s%s"):format(verb, table.concat(command.verbs, ", "),
+    synonym or nearest.hint(verb, verbs))
+end
+
 local function take_rest(options, words, index)
   for at = index, #words do options[#options + 1] = words[at] end
   return #words + 1
 end
 
 --- Take a command line apart: other arguments by number, flags by name (`--a-b` is `a_b`).
----@param command table
+---@param command moonpost.cli.Command
 ---@param words string[]
 ---@return table|nil options
 ---@return string|nil reason
@@ -106,11 +146,12 @@ function args.parse(command, words)
     end
   end
   local ok, reason = check_count(command, options)
+  if ok then ok, reason = check_verb(command, options) end
   return ok and options, reason
 end
 
 --- The rows of a command's help about its flags.
----@param command table
+---@param command moonpost.cli.Command
 ---@return string[][]
 function args.flag_rows(command)
   local rows = {}

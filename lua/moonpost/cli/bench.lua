@@ -155,7 +155,7 @@ end
 return {
   name = "bench",
   usage = "bench",
-  summary = "how fast this machine does it: a client, a node, and an agent that reads each body",
+  summary = "how fast this machine does it, with real processes",
   details = [[
   Starts real processes in a temporary folder (of TMPDIR) and ends them. messages/s counts until the last
   message is handled; p50 ... max are from a send to the receipt of the level awaited; fsyncs (and fdatasync,
@@ -175,7 +175,7 @@ return {
   at_most = 2,
   examples = {
     { "moonpost bench", "at least once, 1,000 in flight" },
-    { "moonpost bench --window 1 --count 20000", "one after the other" },
+    { "moonpost bench --window 1 --count 2000", "one after the other" },
     { "moonpost bench --compare-profiles --verify", "and whether all arrived" },
   },
   run = run,

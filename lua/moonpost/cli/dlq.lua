@@ -237,6 +237,8 @@ end
 return {
   name = "dlq",
   usage = "dlq ls|show|requeue [ID...]",
+  verbs = { "ls", "show", "requeue" },
+  later_verbs = { "rm" },
   summary = "dead letters: which there are, why they died, and back with them",
   details = [[
   A requeued message keeps its id and gets all its attempts anew. The filters choose what ls lists and, without

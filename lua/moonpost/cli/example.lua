@@ -15,6 +15,8 @@ end
 return {
   name = "example",
   usage = "example ls|run|show|start|stop|logs|clean [NAME]",
+  verbs = { "ls", "run", "show", "start", "stop", "logs", "clean" },
+  later_verbs = { "copy", "explain", "serve" },
   summary = "scenarios that run as processes and check themselves",
   details = [[
   NAME is a name that ls prints, or a scenario's folder with a slash in it. run starts the processes, waits

@@ -1,10 +1,14 @@
---- Help texts, made of the commands' own tables.
+--- Help texts, made of the table of commands. They fit 80 columns.
 local args = require "moonpost.cli.args"
 local term = require "moonpost.cli.term"
 
 local help = {}
 
-local EXIT_CODES = {
+-- What an example's meaning needs beside it; where there is less room it stands below.
+local LEAST = 28
+
+--- What an exit code means, for help and manual page.
+help.EXIT_CODES = {
   { "0", "done" },
   { "1", "failed: specs, checks, a node that could not start" },
   { "2", "usage" },
@@ -19,28 +23,71 @@ local function section(title, text)
   return term.styled("bold", title) .. "\n" .. text .. "\n"
 end
 
+-- A line with a gap in it belongs to a table, and stays as it is.
+local function is_prose(line)
+  return line:find("^  %S") ~= nil and not line:find("%S  +%S")
+end
+
+--- The paragraphs of a command's details: { prose = "…" } or { line = "…" }.
+---@param details string
+---@return { prose: string|nil, line: string|nil }[]
+function help.paragraphs(details)
+  local parts = {}
+  for line in (details .. "\n"):gmatch("(.-)\n") do
+    local last = parts[#parts]
+    if not is_prose(line) then
+      parts[#parts + 1] = { line = line }
+    elseif last and last.prose then
+      last.prose = last.prose .. " " .. line:sub(3)
+    else
+      parts[#parts + 1] = { prose = line:sub(3) }
+    end
+  end
+  return parts
+end
+
+local function details_of(command)
+  local lines = {}
+  for _, part in ipairs(help.paragraphs(command.details)) do
+    if part.line then lines[#lines + 1] = part.line end
+    for _, line in ipairs(part.prose and term.wrap(part.prose, term.WIDTH - 2) or {}) do
+      lines[#lines + 1] = "  " .. line
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
+local function examples_of(command)
+  local widest = 0
+  for _, example in ipairs(command.examples) do widest = math.max(widest, #example[1]) end
+  if widest <= term.WIDTH - LEAST then return term.columns(command.examples, "  ", term.WIDTH) end
+  local lines = {}
+  for index, example in ipairs(command.examples) do lines[index] = ("  %s\n      %s"):format(example[1], example[2]) end
+  return table.concat(lines, "\n")
+end
+
 --- The help of one command.
----@param command table
+---@param command moonpost.cli.Command
 ---@return string
 function help.command(command)
-  local parts = { ("moonpost %s\n\n  %s\n"):format(command.usage, command.summary) }
-  if command.details then parts[#parts + 1] = command.details .. "\n" end
-  parts[#parts + 1] = section("Flags", term.columns(args.flag_rows(command)))
-  if command.examples then parts[#parts + 1] = section("Examples", term.columns(command.examples)) end
+  local parts = { ("moonpost %s\n  %s\n"):format(command.usage, command.summary) }
+  if command.details then parts[#parts + 1] = details_of(command) .. "\n" end
+  parts[#parts + 1] = section("Flags", term.columns(args.flag_rows(command), "  ", term.WIDTH))
+  if command.examples then parts[#parts + 1] = section("Examples", examples_of(command)) end
   return table.concat(parts, "\n")
 end
 
 --- The help of the whole.
----@param commands table[] in order
+---@param commands moonpost.cli.Command[] in order
 ---@return string
 function help.all(commands)
   local rows = {}
-  for index, command in ipairs(commands) do rows[index] = { command.usage, command.summary } end
+  for index, command in ipairs(commands) do rows[index] = { command.name, command.summary } end
   return table.concat({
     "moonpost COMMAND: messages between agents written in Lua\n",
-    section("Commands", term.columns(rows)),
-    section("Exit codes", term.columns(EXIT_CODES)),
-    "moonpost help COMMAND tells more; data goes to standard output, notes and logs to standard error.\n",
+    section("Commands", term.columns(rows, "  ", term.WIDTH)),
+    section("Exit codes", term.columns(help.EXIT_CODES, "  ", term.WIDTH)),
+    "moonpost help COMMAND tells more. Data goes to standard output, notes and logs\nto standard error.\n",
   }, "\n")
 end
 

@@ -78,6 +78,8 @@ end
 return {
   name = "queue",
   usage = "queue ls|pause|resume [ADDR]",
+  verbs = { "ls", "pause", "resume" },
+  later_verbs = { "peek", "drain", "purge" },
   summary = "mailboxes and outboxes: list them, stop one, let it go on",
   details = [[
   A paused mailbox accepts and stores what comes, and hands nothing to its agent, also after a restart; handlers

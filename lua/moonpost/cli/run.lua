@@ -7,7 +7,7 @@ for _, flag in ipairs(node.FLAGS) do flags[#flags + 1] = flag end
 return {
   name = "run",
   usage = "run [FILE...]",
-  summary = "a node from node.lua, a settings file, or agent files without settings",
+  summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
   Without FILE: node.lua of this folder, else the agents in agents/*.lua. The node keeps
   what it has in data/ beside its settings file and serves data/moonpost.sock, so that `moonpost send` finds

@@ -116,10 +116,12 @@ end
 return {
   name = "store",
   usage = "store stat|check|compact|backup [TO]",
+  verbs = { "stat", "check", "compact", "backup" },
+  takes = "folder",
   summary = "look after a store on disk",
   details = [[
   stat     how much is in it, and who has it
-  check    read every record: checksums, forms, and whether records agree; exit code 1 if something is wrong
+  check    read every record; exit code 1 if something is wrong with them
   compact  write it anew without free pages; the node must be stopped
   backup   copy it to the folder TO, which is made; also beside a running node
   The store is in data/, or where --store or MOONPOST_STORE say.]],

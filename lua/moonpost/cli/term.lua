@@ -44,16 +44,47 @@ function term.complain(command, text)
   term.note(term.styled("red", who .. ":", "stderr") .. " " .. text)
 end
 
+--- The width of help and of manual pages.
+term.WIDTH = 80
+
+local function letters(text)
+  return select(2, text:gsub("[^\128-\191]", ""))
+end
+
+--- The lines of a text that is broken between words; a word that is longer than a line stays whole.
+---@param text string
+---@param width integer
+---@return string[]
+function term.wrap(text, width)
+  local lines, line = {}, nil
+  for word in text:gmatch("%S+") do
+    if line and letters(line) + 1 + letters(word) > width then
+      lines[#lines + 1] = line
+      line = word
+    else
+      line = line and line .. " " .. word or word
+    end
+  end
+  lines[#lines + 1] = line or ""
+  return lines
+end
+
 --- Rows of two columns, the second aligned.
 ---@param rows string[][]
 ---@param indent string|nil
+---@param room integer|nil how wide the whole may be: the second column is wrapped; nil: as wide as it is
 ---@return string
-function term.columns(rows, indent)
+function term.columns(rows, indent, room)
   local width, lines = 0, {}
-  for _, row in ipairs(rows) do width = math.max(width, #row[1]) end
-  for index, row in ipairs(rows) do
-    local line = (indent or "  ") .. row[1] .. (" "):rep(width - #row[1] + 2) .. row[2]
-    lines[index] = (line:gsub("%s+$", ""))
+  indent = indent or "  "
+  for _, row in ipairs(rows) do width = math.max(width, letters(row[1])) end
+  local column = #indent + width + 2
+  for _, row in ipairs(rows) do
+    local first = indent .. row[1] .. (" "):rep(width - letters(row[1]) + 2)
+    for index, text in ipairs(room and term.wrap(row[2], room - column) or { row[2] }) do
+      local line = (index == 1 and first or (" "):rep(column)) .. text
+      lines[#lines + 1] = (line:gsub("%s+$", ""))
+    end
   end
   return table.concat(lines, "\n")
 end

@@ -9,6 +9,7 @@ return {
   summary = "which moonpost this is, and of what it is made",
   flags = { { name = "json", help = "one JSON object" } },
   at_most = 0,
+  examples = { { "moonpost version --json", "for programs" } },
   run = function(options)
     local versions = shell.versions()
     versions.moonpost = moonpost.VERSION

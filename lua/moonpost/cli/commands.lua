@@ -1,0 +1,67 @@
+--- The one table of commands. Help, "did you mean", shell completion and the manual page are made of it.
+---
+--- To add a command:
+---
+---   1. lua/moonpost/cli/NAME.lua returns its table; moonpost.cli.args says what it may hold. Say `verbs` if its first
+---      argument is a verb, and `takes` or `choices` where arguments and flags can be completed. Its help has an
+---      example and fits a screen of 80 columns and 24 lines; texts that are too wide are wrapped.
+---   2. Put NAME into ORDER, where the help is to show it, and take it out of LATER.
+local commands = {}
+
+-- As the help shows them, one a line.
+local ORDER = [[
+  new
+  run
+  sentinel
+  send
+  status
+  dlq
+  queue
+  reload
+  generations
+  exec
+  test
+  example
+  bench
+  store
+  version
+]]
+
+-- Names of the API that this version refuses.
+local LATER = [[
+  sim
+  check
+  doctor
+  publish
+  call
+  stream
+  metrics
+  trace
+  tail
+  policy
+  config
+  choose
+  completion
+]]
+
+--- All commands, in order.
+---@type moonpost.cli.Command[]
+commands.list = {}
+
+--- The same by their names.
+---@type table<string, moonpost.cli.Command>
+commands.by_name = {}
+
+--- Is this the name of a command that this version refuses?
+---@type table<string, boolean>
+commands.later = {}
+
+for name in LATER:gmatch("%S+") do commands.later[name] = true end
+
+for name in ORDER:gmatch("%S+") do
+  local command = require("moonpost.cli." .. name)
+  commands.list[#commands.list + 1] = command
+  commands.by_name[name] = command
+end
+
+return commands

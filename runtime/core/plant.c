@@ -1,0 +1,50 @@
+/* Names of planted bugs, and which one is at work. */
+#include "core/plant.h"
+
+#include <string.h>
+
+static const char *const names[PLANT_COUNT] = {
+    [PLANT_NONE] = "none",
+    [PLANT_ACK_BEFORE_COMMIT] = "ack-before-commit",
+    [PLANT_ATTEMPT_NOT_COUNTED] = "attempt-not-counted",
+    [PLANT_DEDUP_KEY_TRUNCATED] = "dedup-key-truncated",
+    [PLANT_LEASE_NOT_RETURNED] = "lease-not-returned",
+    [PLANT_STALE_LEASE_ACCEPTED] = "stale-lease-accepted",
+    [PLANT_DUE_OUTSIDE_COMMIT] = "due-outside-commit",
+    [PLANT_BASE_MOVED_TOO_EARLY] = "base-moved-too-early",
+    [PLANT_UNKNOWN_IS_HANDLED] = "unknown-is-handled",
+    [PLANT_AWAITING_RESENT] = "awaiting-resent",
+    [PLANT_DEAD_WITHOUT_CAUSE] = "dead-without-cause",
+    [PLANT_ROOM_NOT_RESERVED] = "room-not-reserved",
+    [PLANT_POISON_CHARGED_TO_NEIGHBOUR] = "poison-charged-to-neighbour",
+    [PLANT_RESEND_TAKEN_ANEW] = "resend-taken-anew",
+    [PLANT_EXPIRED_DELIVERED] = "expired-delivered",
+    [PLANT_LANE_NOT_WRITTEN] = "lane-not-written",
+    [PLANT_SETTLED_NOT_DELETED] = "settled-not-deleted",
+    [PLANT_PAUSE_NOT_KEPT] = "pause-not-kept",
+};
+
+const char *plant_name(enum plant plant)
+{
+    return plant < PLANT_COUNT ? names[plant] : NULL;
+}
+
+#ifdef MOONPOST_PLANTS
+enum plant plant_chosen;
+
+bool plant_choose(const char *name)
+{
+    for (int plant = 0; plant < PLANT_COUNT; plant++)
+        if (strcmp(names[plant], name) == 0) {
+            plant_chosen = (enum plant)plant;
+            return true;
+        }
+    return false;
+}
+#else
+bool plant_choose(const char *name)
+{
+    (void)name;
+    return false;
+}
+#endif
