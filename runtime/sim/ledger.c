@@ -18,6 +18,7 @@
 struct tally {
     uint32_t accepted, settled;
     uint32_t failures; /* attempts that failed, of the one copy there was */
+    uint32_t times_handled;
     int64_t due_ms;
     bool handled, dead, expired, dropped, duplicate;
 };
@@ -29,6 +30,8 @@ struct account {
     struct page *page;
     struct book *book;
     struct tally now, durable;
+    bool recognised;    /* its agent recognises duplicates by their id */
+    int64_t expires_ms; /* the last copy; 0: never */
     uint32_t in_hand;
     uint32_t deliveries;  /* ever */
     bool sent;            /* by this node, stored first */
@@ -76,6 +79,8 @@ struct book {
     struct note *notes;
     size_t note_count, note_capacity, sealed;
     struct peer *peers;
+    bool (*recognises)(void *user, struct span address);
+    void *user;
     struct span nacked; /* the message whose sender was just told no, as its page has it */
 };
 
@@ -148,6 +153,12 @@ struct book *ledger_book(struct ledger *ledger, const char *name)
     return ledger->books = book;
 }
 
+void ledger_ask(struct book *book, bool (*recognises)(void *user, struct span address), void *user)
+{
+    book->recognises = recognises;
+    book->user = user;
+}
+
 void ledger_begins(struct book *book, bool durable)
 {
     book->durable = durable;
@@ -217,6 +228,7 @@ static void settle(struct tally *tally, enum fact_kind fact)
     if (fact == FACT_DUPLICATE) return;
     tally->settled++;
     tally->handled |= fact == FACT_HANDLED;
+    tally->times_handled += fact == FACT_HANDLED;
     tally->dead |= fact == FACT_DEAD;
     tally->expired |= fact == FACT_EXPIRED;
     tally->dropped |= fact == FACT_DROPPED;
@@ -247,6 +259,10 @@ static void apply_durably(const struct note *note)
     struct account *account = note->account;
     struct page *page = account->page;
     apply(&account->durable, note);
+    if (account->recognised && account->durable.times_handled > 1 && !page->excused)
+        ledger_break(account->book->ledger, 0,
+                     "%s was handled twice on %s, which has a dedup policy", page->id,
+                     account->book->name);
     page->stored |= account->durable.accepted > 0;
     page->handled |= account->durable.handled;
     page->dead |= account->durable.dead;
@@ -325,6 +341,8 @@ static void check_attempt(struct account *account, int64_t now_ms, const struct 
     if (fact->attempt != account->now.failures + 1)
         ledger_break(ledger, now_ms, "%s on %s is handed over as attempt %u, and %u had failed", id,
                      node, fact->attempt, account->now.failures);
+    if (account->expires_ms > 0 && now_ms >= account->expires_ms && !ledger->jumped)
+        ledger_break(ledger, now_ms, "%s on %s is handed over after it expired", id, node);
     if (now_ms < account->now.due_ms && !ledger->jumped)
         ledger_break(ledger, now_ms, "%s on %s is handed over %lld ms before it is due", id, node,
                      (long long)(account->now.due_ms - now_ms));
@@ -350,6 +368,21 @@ static void delivered(struct account *account, int64_t now_ms, const struct fact
         ledger_break(ledger, now_ms, "%s is in two hands at once on %s", page->id,
                      account->book->name);
     check_attempt(account, now_ms, fact);
+}
+
+static bool recognises(struct book *book, struct span address)
+{
+    return book->recognises && book->recognises(book->user, address);
+}
+
+static void accepted(struct account *account, int64_t now_ms, const struct fact *fact)
+{
+    struct message message = message_of(fact->block);
+    bool forever = message.remaining_ms == REMAINING_FOREVER;
+    bool by_id = recognises(account->book, message.to);
+    account->recognised = by_id && (account->recognised || account->now.accepted == 0);
+    account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);
+    take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0});
 }
 
 static void ended_in_hand(struct account *account)
@@ -390,14 +423,10 @@ static struct peer *peer_of(struct book *book, struct span name)
     return book->peers = peer;
 }
 
-static void sent(struct account *account, int64_t now_ms, const struct fact *fact)
+static void sent(struct account *account, const struct fact *fact)
 {
     struct page *page = account->page;
     if (page->profile == AT_MOST_ONCE) return;
-    if (account->told_stored)
-        ledger_break(account->book->ledger, now_ms,
-                     "%s is sent again by %s, which knows that it is stored", page->id,
-                     account->book->name);
     account->sent = true;
     account->sent_to = peer_of(account->book, fact->link);
     account->sent_over = account->sent_to->deaths;
@@ -441,7 +470,7 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
     bool open = account->now.accepted > account->now.settled;
     bool nacked = account->book->nacked.bytes == account->page->id;
     switch (fact->kind) {
-    case FACT_STORED: take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0}); break;
+    case FACT_STORED: accepted(account, now_ms, fact); break;
     case FACT_DELIVERED: delivered(account, now_ms, fact); break;
     case FACT_HANDLED:
     case FACT_DROPPED: settled(account, fact); break;
@@ -462,7 +491,7 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
         if (account->now.dead) take_note(&(struct note){account, NOTE_REQUEUED, fact->kind, 0, 0});
         break;
     case FACT_DUPLICATE: take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0}); break;
-    case FACT_SENT: sent(account, now_ms, fact); break;
+    case FACT_SENT: sent(account, fact); break;
     case FACT_TIMED_OUT: timed_out(account, now_ms); break;
     case FACT_ACKED:
     case FACT_NACKED:
@@ -502,17 +531,40 @@ static void receipt_arrives(struct book *book, const struct receipt *receipt)
     if (account->sent) account->told_stored = stored && page->level > LEVEL_STORED && !page->ended;
 }
 
-void ledger_frames(struct book *book, int64_t now_ms, struct span bytes)
+/* What it knows to be stored and waits for, it only asks about. */
+static void data_leaves(struct book *book, int64_t now_ms, const struct message *message)
 {
-    (void)now_ms;
+    if (message->flags & (MESSAGE_ASK | MESSAGE_FAREWELL)) return;
+    struct page *page = map_find(&book->ledger->pages, message->id);
+    struct account *account = page ? account_of(book, page) : NULL;
+    if (account && account->told_stored)
+        ledger_break(book->ledger, now_ms, "%s is sent again by %s, which knows that it is stored",
+                     page->id, book->name);
+}
+
+static void take_frames(struct book *book, int64_t now_ms, struct span bytes, uint8_t type)
+{
     struct span whole;
     struct frame frame;
     while (frame_split(bytes, SIZE_MAX, &whole) == STATUS_OK) {
-        bool receipt = whole.bytes[FRAME_LENGTH_BYTES] == FRAME_RECEIPT;
-        if (receipt && frame_decode(whole, &frame) == STATUS_OK)
-            receipt_arrives(book, &frame.receipt);
+        bool wanted = (uint8_t)whole.bytes[FRAME_LENGTH_BYTES] == type;
         bytes = span_of(bytes.bytes + whole.size, bytes.size - whole.size);
+        if (!wanted || frame_decode(whole, &frame) != STATUS_OK) continue;
+        if (type == FRAME_RECEIPT)
+            receipt_arrives(book, &frame.receipt);
+        else
+            data_leaves(book, now_ms, &frame.message);
     }
+}
+
+void ledger_arrives(struct book *book, int64_t now_ms, struct span bytes)
+{
+    take_frames(book, now_ms, bytes, FRAME_RECEIPT);
+}
+
+void ledger_leaves(struct book *book, int64_t now_ms, struct span bytes)
+{
+    take_frames(book, now_ms, bytes, FRAME_DATA);
 }
 
 /* ---- the end ---- */

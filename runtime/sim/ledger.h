@@ -18,6 +18,9 @@ void ledger_free(struct ledger *ledger);
 /* A node's own part; `name` is borrowed for the ledger's life. */
 struct book *ledger_book(struct ledger *ledger, const char *name);
 
+/* Whether the agent of an address recognises duplicates by their id, it answers when asked. */
+void ledger_ask(struct book *book, bool (*recognises)(void *user, struct span address), void *user);
+
 /* A life of the node begins; `durable`: on a store that survives it. */
 void ledger_begins(struct book *book, bool durable);
 
@@ -27,8 +30,9 @@ void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact);
 /* A receipt for somebody who waits in the world. */
 void ledger_answer(struct ledger *ledger, int64_t now_ms, const struct answer *answer);
 
-/* A frame arrives at the node. */
-void ledger_frames(struct book *book, int64_t now_ms, struct span bytes);
+/* Frames arrive at the node, and leave it. */
+void ledger_arrives(struct book *book, int64_t now_ms, struct span bytes);
+void ledger_leaves(struct book *book, int64_t now_ms, struct span bytes);
 
 /* All that it said so far is in the batch that goes to its disk; ... that batch is durable. */
 void ledger_sealed(struct book *book);

@@ -141,6 +141,7 @@ void pipe_write(struct world_node *node, uint32_t connection, struct block *bloc
         block_release(block);
         return;
     }
+    ledger_leaves(node->book, world->now_ms, block_span(block));
     if (is_lost(world, pipe, 1 - end)) {
         lose(pipe, end, block);
         return;
@@ -185,7 +186,7 @@ void pipe_take_bytes(const struct happening *happening)
     struct pipe *pipe = happening->pipe;
     struct world_node *node = pipe->ends[happening->end];
     if (!node) return;
-    ledger_frames(node->book, node->world->now_ms, block_span(happening->block));
+    ledger_arrives(node->book, node->world->now_ms, block_span(happening->block));
     life_step_begin(node);
     node_bytes(node->node, pipe->numbers[happening->end], block_span(happening->block));
     life_step_over(node);

@@ -84,6 +84,26 @@ static bool see_answer(void *user, uint64_t waiter, const struct answer *answer)
     return true;
 }
 
+struct asked {
+    struct span address;
+    bool by_id;
+};
+
+static void look_at(void *user, const struct queue_view *queue)
+{
+    struct asked *asked = user;
+    if (!queue->outbox && queue->served && span_equal(queue->address, asked->address))
+        asked->by_id = queue->agent.dedup != DEDUP_NONE && !queue->agent.asks_dedup;
+}
+
+static bool recognises(void *user, struct span address)
+{
+    struct world_node *node = user;
+    struct asked asked = {address, false};
+    engine_queues(node_engine(node->node), look_at, &asked);
+    return asked.by_id;
+}
+
 /* ---- nodes ---- */
 
 struct world_node *place_new(struct world *world, struct span name)
@@ -93,6 +113,7 @@ struct world_node *place_new(struct world *world, struct span name)
     node->world = world;
     node->name = text_of(name);
     node->book = ledger_book(world->ledger, node->name);
+    ledger_ask(node->book, recognises, node);
     node->io = (struct node_io){
         .user = node,
         .now_ms = io_now_ms,
