@@ -31,4 +31,17 @@ describe("a sender on disk", function()
     assert.equal(0, (world:store_check("sender")))
     world:check()
   end)
+
+  -- Seed 11. Was: the attempt at which a sender gave up was in no record, so that the dead letter had one less
+  -- after a restart.
+  it("knows after a restart how many attempts a message in doubt had spent", function()
+    world:fault(drop_receipts(), { node = "owner" })
+    world:send("mail@x", "hello", { from = "sender", retry = { attempts = 2, first = "1s", jitter = 0 } })
+    world:advance "1m"
+    local attempts = world:dead("mail@x")[1].attempts
+    assert.equal(2, attempts)
+    world:crash("sender")
+    world:restart("sender")
+    assert.equal(attempts, world:dead("mail@x")[1].attempts)
+  end)
 end)
