@@ -6,6 +6,7 @@ local faults = require "moonpost.test.faults"
 local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
+local plan = require "moonpost.test.plan"
 local receipt = require "moonpost.receipt"
 local runtime = require "moonpost.runtime"
 local send = require "moonpost.send"
@@ -91,7 +92,7 @@ function World:load(what, options)
   return type(what) == "table" and what.address or nil
 end
 
--- The next start of the node loads what was there last.
+-- The next start of the node loads what was there last; what waits in on.start is not there yet.
 local function remember_reload(kept, address, what)
   for index, agent_before in ipairs(kept.agents) do
     if type(agent_before) == "table" and agent_before.address == address and type(what) == "table" then
@@ -117,7 +118,9 @@ function World:reload(address, what, options)
   if not result then errors.misuse(("no agent at %q"):format(tostring(address))) end
   worlds.run(self.handle, 0)
   if result == "refused" then return nil, reason end
-  if what ~= nil then remember_reload(made.of(self, options and options.node), address, what) end
+  if what ~= nil and result == "reloaded" then
+    remember_reload(made.of(self, options and options.node), address, what)
+  end
   return true
 end
 
@@ -165,9 +168,9 @@ function World:call(to, body, options)
   worlds.run(self.handle, 0)
   local answer = self:receipt(id)
   while not answer do
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if not wait then return nil, "nothing is due any more, and no answer came", "TIMEOUT" end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
     answer = self:receipt(id)
   end
   return receipt.result(answer)
@@ -177,7 +180,7 @@ end
 ---@param time string|number duration
 function World:advance(time)
   made.first(self)
-  worlds.run(self.handle, duration(time))
+  plan.pass(self, duration(time))
 end
 
 local function list_pending(pending)
@@ -199,11 +202,11 @@ function World:settle()
   local began = worlds.now(self.handle)
   while true do
     if worlds.pending_count(self.handle) == 0 then return end
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
       errors.misuse("after 24 hours this is still pending:\n" .. list_pending(worlds.pending(self.handle)))
     end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
   end
 end
 
@@ -280,10 +283,10 @@ function World:exec(file, options)
   worlds.run(self.handle, 0)
   while true do
     local ended, code, reason = worlds.ended(self.handle, number)
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if ended then return code, reason end
     if not wait then errors.misuse(file .. ": waits for something that will never come") end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
   end
 end
 

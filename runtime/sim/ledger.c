@@ -444,7 +444,7 @@ static void timed_out(struct account *account, int64_t now_ms)
 static void told(struct ledger *ledger, struct page *page, int64_t now_ms, enum level level,
                  enum code code, bool ok)
 {
-    if (level == LEVEL_SENT || page->excused) return;
+    if (!page->known || level == LEVEL_SENT || page->excused) return; /* or it was for $node */
     if (ok && level >= LEVEL_STORED && !page->stored && !page->duplicate)
         ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", page->id);
     if (ok && level == LEVEL_HANDLED && !page->handled && !page->duplicate)

@@ -382,6 +382,17 @@ static int get_facts(lua_State *L)
     return 2;
 }
 
+/* world.delivered(w) -> how many deliveries there were */
+static int count_delivered(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    size_t count = 0;
+    for (size_t i = 0; i < state->fact_count; i++)
+        count += state->facts[i].kind == FACT_DELIVERED;
+    lua_pushnumber(L, (double)count);
+    return 1;
+}
+
 /* world.received(w, address) -> array of messages handed to the handler, in order */
 static int get_received(lua_State *L)
 {
@@ -512,6 +523,7 @@ int luaopen_moonpost_world(lua_State *L)
         {"run", run_world},       {"next", get_next},
         {"pending", get_pending}, {"pending_count", get_pending_count},
         {"facts", get_facts},     {"received", get_received},
+        {"delivered", count_delivered},
         {"dead", get_dead},       {"lines", get_lines},
         {"counts", get_counts},   {"exec", exec_program},
         {"ended", program_ended}, {NULL, NULL},
