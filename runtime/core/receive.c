@@ -77,6 +77,21 @@ static void say_handled(struct engine *engine, const struct lane *lane, struct q
     answer_again(engine, lane, mailbox, message, &end);
 }
 
+/* How far a number got, as its sender may know it. At most once, the lane says `handled` from
+ * before the handler begins, so that it never runs again; what it comes to is not known before its
+ * end. */
+static enum lane_level known_level(const struct queue *mailbox, const struct lane *lane,
+                                   uint64_t number)
+{
+    enum lane_level level = lane_level(lane, number);
+    if (level != LANE_HANDLED) return level;
+    const struct entry *entry = mailbox->lists[ENTRY_LEASED].head;
+    while (entry &&
+           !(entry->settled_first && entry->lane == lane->handle && entry->number == number))
+        entry = entry->next;
+    return entry ? LANE_STORED : level;
+}
+
 static void receive_ask(struct engine *engine, struct link *from, const struct message *message,
                         struct queue *mailbox)
 {
@@ -84,7 +99,7 @@ static void receive_ask(struct engine *engine, struct link *from, const struct m
     bool by_id = mailbox->agent.dedup != DEDUP_NONE && !mailbox->agent.asks_dedup;
     struct lane *lane = lanes_find(engine, message);
     if (lane) lane_advance(lane, message->base);
-    enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
+    enum lane_level level = lane ? known_level(mailbox, lane, message->seq) : LANE_UNKNOWN;
     if (level == LANE_UNKNOWN)
         answer_now(engine, from, message, &unknown);
     else if (level == LANE_HANDLED && by_id)
@@ -134,16 +149,21 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     return true;
 }
 
+/* Whether a number that was accepted before is not handed over once more. */
+static bool knows_resends(const struct queue *mailbox)
+{
+    return mailbox->agent.dedup != DEDUP_NONE || mailbox->agent.profile == AT_MOST_ONCE;
+}
+
 static void receive_stored(struct engine *engine, struct link *from, const struct message *message,
                            struct queue *mailbox)
 {
     struct lane *lane = lanes_of(engine, message);
-    enum lane_level level = lane_level(lane, message->seq);
+    enum lane_level level = known_level(mailbox, lane, message->seq);
     bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
     if (ended)
         say_level(engine, lane, mailbox, message, level);
-    else if (level != LANE_UNKNOWN && mailbox->agent.dedup != DEDUP_NONE &&
-             !planted(PLANT_RESEND_TAKEN_ANEW))
+    else if (level != LANE_UNKNOWN && knows_resends(mailbox) && !planted(PLANT_RESEND_TAKEN_ANEW))
         receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);

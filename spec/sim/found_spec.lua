@@ -45,3 +45,59 @@ describe("a sender on disk", function()
     assert.equal(attempts, world:dead("mail@x")[1].attempts)
   end)
 end)
+
+describe("an agent at most once", function()
+  local world, handled
+
+  local function load(handle)
+    handled = 0
+    world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "2s", jitter = 0 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      profile = "at-most-once",
+      on = {
+        message = function()
+          handled = handled + 1
+          return handle()
+        end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+  end
+  after_each(function() world:close() end)
+
+  -- Seed 13. Was: asked while its handler was at work, the owner said `handled`, and it failed afterwards.
+  it("is not said to have handled a message before its handler has come to an end", function()
+    load(function()
+      moonpost.sleep "3s"
+      error "it does not work"
+    end)
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled" })
+    world:advance "2s"
+    assert.is_nil(world:receipt(id))
+    world:settle()
+    assert.is_false(world:receipt(id).ok)
+  end)
+
+  -- Seed 13. Was: without a dedup policy a resend was accepted once more, and its handler ran twice, while the
+  -- receipt said that there are no duplicates.
+  it("is not handed a stored message again that was sent again", function()
+    load(function() return "done" end)
+    local lost = 0
+    world:fault(moonpost.hook {
+      forward = function(envelope)
+        if envelope.type == "receipt" and lost < 2 then
+          lost = lost + 1
+          return moonpost.drop("lost on the way")
+        end
+      end,
+    }, { node = "owner" })
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled" })
+    world:settle()
+    assert.equal(2, lost)
+    assert.equal(1, handled)
+    assert.equal("none: settled before the handler starts", world:receipt(id).guarantees.duplicates)
+  end)
+end)
