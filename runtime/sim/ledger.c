@@ -447,9 +447,9 @@ static void told(struct ledger *ledger, struct page *page, int64_t now_ms, enum 
     if (!page->known || level == LEVEL_SENT || page->excused) return; /* or it was for $node */
     if (ok && level >= LEVEL_STORED && !page->stored && !page->duplicate)
         ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", page->id);
-    if (ok && level == LEVEL_HANDLED && !page->handled && !page->duplicate)
+    if (ok && level == LEVEL_HANDLED && !page->handled && !page->duplicate && !page->at_most_once)
         ledger_break(ledger, now_ms, "%s is said to be handled, and was not", page->id);
-    if (!ok && level >= LEVEL_STORED && code == CODE_DEAD && !page->dead)
+    if (!ok && level >= LEVEL_STORED && code == CODE_DEAD && !page->dead && !page->expired)
         ledger_break(ledger, now_ms, "%s is said to be dead, and is not", page->id);
     page->confirmed |= ok && level >= LEVEL_STORED;
     page->ended = true;

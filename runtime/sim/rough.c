@@ -18,6 +18,14 @@ static bool may_suffer(struct span frame)
     return type == FRAME_DATA || type == FRAME_RECEIPT;
 }
 
+/* Of what has no number nobody could tell a copy; links make none. */
+static bool has_number(struct span whole)
+{
+    struct frame frame;
+    if (frame_decode(whole, &frame) != STATUS_OK) return false;
+    return frame.type != FRAME_DATA || frame.message.seq > 0;
+}
+
 static void send_late(struct world *world, struct pipe *pipe, int end, struct span frame)
 {
     int64_t delay_ms = 1 + (int64_t)(world_random(world) % LATE_MS_MAX);
@@ -40,7 +48,7 @@ static void pass_on(struct world *world, const struct roughness *rough, struct p
         send_late(world, pipe, end, frame);
     else
         buffer_put(out, frame);
-    if (draw(world, rough->duplicate)) send_late(world, pipe, end, frame);
+    if (draw(world, rough->duplicate) && has_number(frame)) send_late(world, pipe, end, frame);
 }
 
 struct block *rough_pass(struct world *world, struct pipe *pipe, int end, struct block *block)

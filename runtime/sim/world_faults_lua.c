@@ -102,7 +102,10 @@ static int set_disk(lua_State *L)
         [MEDIUM_OK] = "ok", [MEDIUM_FULL] = "full", [MEDIUM_FAILING] = "failing", NULL};
     struct world_state *state = check_state(L);
     struct medium *medium = check_medium(L, state);
-    if (!lua_isnil(L, 3)) medium->state = (enum medium_state)luaL_checkoption(L, 3, NULL, names);
+    if (!lua_isnil(L, 3)) {
+        medium->state = (enum medium_state)luaL_checkoption(L, 3, NULL, names);
+        medium->fails_at = 0;
+    }
     if (!lua_isnoneornil(L, 4)) medium->commit_ms_max = (int64_t)(luaL_checknumber(L, 4) * 1000);
     if (!lua_isnoneornil(L, 5))
         medium->fails_at = medium->commits + (uint64_t)luaL_checkinteger(L, 5);

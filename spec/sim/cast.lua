@@ -51,7 +51,7 @@ local HANDLERS = {
   kills = function(run, _, msg, node)
     run.killers[msg.id] = true
     storm.plan(run.world, run.now() + 2, function()
-      if not run.world:up(node) then run.world:restart(node) end
+      storm.start(run.world, node)
     end)
     run.world:crash(node)
   end,

@@ -96,9 +96,15 @@ function on_pair.delay(world, pair, fault)
   return function() world:delay(pair[1], pair[2], 0) end
 end
 
-local function start(world, node)
-  if not world:up(node) then world:restart(node) end
+--- Start a node that is down; its disk may fail at that, once.
+---@param world moonpost.World
+---@param node string
+function storm.start(world, node)
+  if world:up(node) then return end
+  if not pcall(world.restart, world, node) then world:restart(node) end
 end
+
+local start = storm.start
 
 function on_node.crash(world, node)
   if world:up(node) then world:crash(node) end
