@@ -83,6 +83,11 @@ static void check_ends(struct world *world)
     map_deinit(&all.ids);
 }
 
+bool world_handled(const struct world *world, struct span id)
+{
+    return ledger_handled(world->ledger, id);
+}
+
 const char *world_check(struct world *world)
 {
     for (struct world_node *node = world->nodes; node; node = node->next) {

@@ -33,11 +33,12 @@ struct account {
     bool recognised;    /* its agent recognises duplicates by their id */
     int64_t expires_ms; /* the last copy; 0: never */
     uint32_t in_hand;
-    uint32_t deliveries;  /* ever */
-    bool sent;            /* by this node, stored first */
-    bool told_stored;     /* it heard `stored`, and waits for more */
-    struct peer *sent_to; /* by this node, last ... */
-    uint32_t sent_over;   /* ... when its links had died so often */
+    uint32_t deliveries;         /* ever */
+    uint64_t lane_epoch, number; /* under which it was sent last */
+    bool sent;                   /* by this node, stored first */
+    bool told_stored;            /* it heard `stored`, and waits for more */
+    struct peer *sent_to;        /* by this node, last ... */
+    uint32_t sent_over;          /* ... when its links had died so often */
 };
 
 struct page {
@@ -79,7 +80,7 @@ struct book {
     struct note *notes;
     size_t note_count, note_capacity, sealed;
     struct peer *peers;
-    bool (*recognises)(void *user, struct span address);
+    struct ledger_agent (*look)(void *user, struct span address);
     void *user;
     struct span nacked; /* the message whose sender was just told no, as its page has it */
 };
@@ -153,9 +154,10 @@ struct book *ledger_book(struct ledger *ledger, const char *name)
     return ledger->books = book;
 }
 
-void ledger_ask(struct book *book, bool (*recognises)(void *user, struct span address), void *user)
+void ledger_ask(struct book *book, struct ledger_agent (*look)(void *user, struct span address),
+                void *user)
 {
-    book->recognises = recognises;
+    book->look = look;
     book->user = user;
 }
 
@@ -179,6 +181,12 @@ void ledger_break(struct ledger *ledger, int64_t now_ms, const char *format, ...
 const char *ledger_broken(const struct ledger *ledger)
 {
     return ledger->broken;
+}
+
+bool ledger_handled(const struct ledger *ledger, struct span id)
+{
+    const struct page *page = map_find(&ledger->pages, id);
+    return page && page->handled;
 }
 
 /* ---- pages and accounts ---- */
@@ -370,17 +378,13 @@ static void delivered(struct account *account, int64_t now_ms, const struct fact
     check_attempt(account, now_ms, fact);
 }
 
-static bool recognises(struct book *book, struct span address)
-{
-    return book->recognises && book->recognises(book->user, address);
-}
-
 static void accepted(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     struct message message = message_of(fact->block);
     bool forever = message.remaining_ms == REMAINING_FOREVER;
-    bool by_id = recognises(account->book, message.to);
-    account->recognised = by_id && (account->recognised || account->now.accepted == 0);
+    struct ledger_agent agent = account->book->look(account->book->user, message.to);
+    account->recognised = agent.by_id && (account->recognised || account->now.accepted == 0);
+    account->page->at_most_once |= agent.at_most_once;
     account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);
     take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0});
 }
@@ -520,15 +524,20 @@ void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
 /* ---- frames ---- */
 
 /* The sender learns that it is stored; or that its owner does not know it, or says no. */
+static void learns(struct account *account, const struct receipt *receipt)
+{
+    struct page *page = account->page;
+    bool stored = !(receipt->flags & RECEIPT_NACK) && receipt->level == LEVEL_STORED;
+    page->at_most_once |= (receipt->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
+    account->told_stored = stored && page->level > LEVEL_STORED && !page->ended;
+}
+
 static void receipt_arrives(struct book *book, const struct receipt *receipt)
 {
-    if (receipt->ref.size == 0) return;
-    struct page *page = map_find(&book->ledger->pages, receipt->ref);
-    if (!page) return;
-    page->at_most_once |= (receipt->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
-    struct account *account = account_of(book, page);
-    bool stored = !(receipt->flags & RECEIPT_NACK) && receipt->level == LEVEL_STORED;
-    if (account->sent) account->told_stored = stored && page->level > LEVEL_STORED && !page->ended;
+    for (struct account *at = book->accounts; at; at = at->next_here)
+        if (at->sent && at->lane_epoch == receipt->lane_epoch && at->number >= receipt->first &&
+            at->number <= receipt->last)
+            learns(at, receipt);
 }
 
 /* What it knows to be stored and waits for, it only asks about. */
@@ -537,7 +546,10 @@ static void data_leaves(struct book *book, int64_t now_ms, const struct message 
     if (message->flags & (MESSAGE_ASK | MESSAGE_FAREWELL)) return;
     struct page *page = map_find(&book->ledger->pages, message->id);
     struct account *account = page ? account_of(book, page) : NULL;
-    if (account && account->told_stored)
+    if (!account || !account->sent) return;
+    account->lane_epoch = message->lane_epoch;
+    account->number = message->seq;
+    if (account->told_stored)
         ledger_break(book->ledger, now_ms, "%s is sent again by %s, which knows that it is stored",
                      page->id, book->name);
 }

@@ -18,8 +18,14 @@ void ledger_free(struct ledger *ledger);
 /* A node's own part; `name` is borrowed for the ledger's life. */
 struct book *ledger_book(struct ledger *ledger, const char *name);
 
-/* Whether the agent of an address recognises duplicates by their id, it answers when asked. */
-void ledger_ask(struct book *book, bool (*recognises)(void *user, struct span address), void *user);
+/* What the agent of an address is like, as `look` answers at any time. */
+struct ledger_agent {
+    bool by_id;        /* it recognises duplicates by their id */
+    bool at_most_once; /* it settles messages before its handler begins */
+};
+
+void ledger_ask(struct book *book, struct ledger_agent (*look)(void *user, struct span address),
+                void *user);
 
 /* A life of the node begins; `durable`: on a store that survives it. */
 void ledger_begins(struct book *book, bool durable);
@@ -54,6 +60,9 @@ void ledger_break(struct ledger *ledger, int64_t now_ms, const char *format, ...
  * lost. */
 void ledger_close(struct ledger *ledger, int64_t now_ms,
                   bool (*pending)(void *user, struct span id), void *user);
+
+/* Whether it was handled somewhere, durably. */
+bool ledger_handled(const struct ledger *ledger, struct span id);
 
 /* The first promise that was broken, or NULL. */
 const char *ledger_broken(const struct ledger *ledger);

@@ -84,24 +84,25 @@ static bool see_answer(void *user, uint64_t waiter, const struct answer *answer)
     return true;
 }
 
-struct asked {
+struct looked_for {
     struct span address;
-    bool by_id;
+    struct ledger_agent agent;
 };
 
 static void look_at(void *user, const struct queue_view *queue)
 {
-    struct asked *asked = user;
-    if (!queue->outbox && queue->served && span_equal(queue->address, asked->address))
-        asked->by_id = queue->agent.dedup != DEDUP_NONE && !queue->agent.asks_dedup;
+    struct looked_for *wanted = user;
+    if (queue->outbox || !queue->served || !span_equal(queue->address, wanted->address)) return;
+    wanted->agent.by_id = queue->agent.dedup != DEDUP_NONE && !queue->agent.asks_dedup;
+    wanted->agent.at_most_once = queue->agent.profile == AT_MOST_ONCE;
 }
 
-static bool recognises(void *user, struct span address)
+static struct ledger_agent look(void *user, struct span address)
 {
     struct world_node *node = user;
-    struct asked asked = {address, false};
-    engine_queues(node_engine(node->node), look_at, &asked);
-    return asked.by_id;
+    struct looked_for wanted = {.address = address};
+    engine_queues(node_engine(node->node), look_at, &wanted);
+    return wanted.agent;
 }
 
 /* ---- nodes ---- */
@@ -113,7 +114,7 @@ struct world_node *place_new(struct world *world, struct span name)
     node->world = world;
     node->name = text_of(name);
     node->book = ledger_book(world->ledger, node->name);
-    ledger_ask(node->book, recognises, node);
+    ledger_ask(node->book, look, node);
     node->io = (struct node_io){
         .user = node,
         .now_ms = io_now_ms,

@@ -84,6 +84,9 @@ void world_set_wall(struct world *world, int64_t wall_ms);
  * words, owned by the world, or NULL. What is still on its way is neither kept nor broken. */
 const char *world_check(struct world *world);
 
+/* Whether a message was handled, durably: a fact may be undone by a crash. */
+bool world_handled(const struct world *world, struct span id);
+
 /* One bit of a record of its store flips: of this kind, or 0. Answers the kind, or 0 for none. */
 char world_flip(struct world_node *node, char kind);
 

@@ -175,6 +175,14 @@ static int check_world(lua_State *L)
     return 1;
 }
 
+/* world.handled(w, id) -> whether it was handled, durably */
+static int was_handled(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushboolean(L, world_handled(state->world, check_span(L, 2)));
+    return 1;
+}
+
 void world_faults_register(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -182,8 +190,8 @@ void world_faults_register(lua_State *L)
         {"rough", roughen},     {"crash", crash_node},  {"restart", restart_node},
         {"up", is_up},          {"stop", stop_node},    {"go_on", go_on},
         {"disk", set_disk},     {"flip", flip_bit},     {"store_check", check_store},
-        {"set_time", set_time}, {"check", check_world}, {"trace", get_trace},
-        {NULL, NULL},
+        {"set_time", set_time}, {"check", check_world}, {"handled", was_handled},
+        {"trace", get_trace},   {NULL, NULL},
     };
     luaL_register(L, NULL, functions);
 }

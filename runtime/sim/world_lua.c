@@ -387,8 +387,7 @@ static int count_delivered(lua_State *L)
 {
     struct world_state *state = check_state(L);
     size_t count = 0;
-    for (size_t i = 0; i < state->fact_count; i++)
-        count += state->facts[i].kind == FACT_DELIVERED;
+    for (size_t i = 0; i < state->fact_count; i++) count += state->facts[i].kind == FACT_DELIVERED;
     lua_pushnumber(L, (double)count);
     return 1;
 }
@@ -515,18 +514,29 @@ static int program_ended(lua_State *L)
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", world_make},      {"close", world_close},
-        {"setenv", setenv_},      {"node", add_node},
-        {"load", load_agent},     {"reload", reload_agent},
-        {"hook", add_hook},       {"send", send_message},
-        {"receipt", get_receipt}, {"now", get_now},
-        {"run", run_world},       {"next", get_next},
-        {"pending", get_pending}, {"pending_count", get_pending_count},
-        {"facts", get_facts},     {"received", get_received},
+        {"new", world_make},
+        {"close", world_close},
+        {"setenv", setenv_},
+        {"node", add_node},
+        {"load", load_agent},
+        {"reload", reload_agent},
+        {"hook", add_hook},
+        {"send", send_message},
+        {"receipt", get_receipt},
+        {"now", get_now},
+        {"run", run_world},
+        {"next", get_next},
+        {"pending", get_pending},
+        {"pending_count", get_pending_count},
+        {"facts", get_facts},
+        {"received", get_received},
         {"delivered", count_delivered},
-        {"dead", get_dead},       {"lines", get_lines},
-        {"counts", get_counts},   {"exec", exec_program},
-        {"ended", program_ended}, {NULL, NULL},
+        {"dead", get_dead},
+        {"lines", get_lines},
+        {"counts", get_counts},
+        {"exec", exec_program},
+        {"ended", program_ended},
+        {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {
         lua_pushcfunction(L, world_close);

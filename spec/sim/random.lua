@@ -66,7 +66,7 @@ end
 
 local function check_effects(run)
   for id, sends in pairs(run.effects) do
-    if #run.world:times(id, "handled") > 0 then
+    if storm.handled(run.world, id) then
       for _, sent in ipairs(sends) do
         assert(#run.world:facts(sent) > 0, ("%s was handled, and %s, which it sent, is nowhere"):format(id, sent))
       end

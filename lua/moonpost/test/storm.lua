@@ -37,6 +37,14 @@ function storm.deliveries(world)
   return worlds.delivered(world.handle)
 end
 
+--- Whether a message was handled, durably: the fact may have been undone by a crash.
+---@param world moonpost.World
+---@param id string
+---@return boolean
+function storm.handled(world, id)
+  return worlds.handled(world.handle, id)
+end
+
 --- Do something when so many seconds have passed since a world began.
 ---@param world moonpost.World
 ---@param at number
