@@ -45,7 +45,8 @@ local HANDLERS = {
       sends[n] = ctx:send(msg.body.to, { does = "ack", n = n })
     end
     if msg.body.copies > 2 then moonpost.sleep "1s" end
-    run.effects[msg.id] = sends
+    run.effects[msg.id] = run.effects[msg.id] or {}
+    table.insert(run.effects[msg.id], sends)
     return "done"
   end,
   kills = function(run, _, msg, node)

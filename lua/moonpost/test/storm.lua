@@ -219,7 +219,7 @@ function storm.calm(world)
   for _, name in ipairs(nodes_of(world)) do
     world:disk(name, "ok", { commit = 0 })
     start(world, name)
-    world:resume(name)
+    if world:up(name) then world:resume(name) end
   end
   for _, pair in ipairs(pairs_of(world)) do
     world:heal(pair[1], pair[2])
