@@ -199,7 +199,8 @@ static enum status recover_message(struct engine *engine, struct span key, struc
 {
     struct record_message record;
     uint64_t sequence = record_sequence(key);
-    if (sequence > engine->sequence) engine->sequence = engine->sealed = sequence;
+    if (sequence > engine->sequence) engine->sequence = sequence;
+    if (sequence > engine->sealed) engine->sealed = sequence; /* entries draw sequences, too */
     enum status status = record_message_read(value, &record);
     if (status == STATUS_OK) restore_message(engine, sequence, &record);
     return status;

@@ -101,3 +101,31 @@ describe("an agent at most once", function()
     assert.equal("none: settled before the handler starts", world:receipt(id).guarantees.duplicates)
   end)
 end)
+
+describe("a mailbox after a restart", function()
+  -- Seed 4033. Was: the last message behind one that had a record of its own (deferred, retrying) was taken for one
+  -- that is still being committed, and waited until something else was written.
+  it("hands over its last message although nothing else happens", function()
+    local seen = {}
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(_, msg)
+          seen[#seen + 1] = msg.body
+          if msg.body == "later" then return moonpost.defer("not now", { delay = "1h" }) end
+          moonpost.sleep "10s"
+        end,
+      },
+    })
+    world:send("mail@x", "later")
+    world:send("mail@x", "last")
+    world:advance "1s"
+    world:crash("alone")
+    world:restart("alone")
+    world:advance "1s"
+    assert.same({ "later", "last", "last" }, seen)
+    world:close()
+  end)
+end)
