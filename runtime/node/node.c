@@ -498,6 +498,18 @@ static void carry_out(struct node *node, struct effect *effect)
     }
 }
 
+/* Of a node that is abandoned: the batch and the page are nobody's. Blocks go with the effects. */
+static void drop(struct effect *effect)
+{
+    if (effect->kind == EFFECT_COMMIT) batch_free(effect->batch);
+    if (effect->kind == EFFECT_LOAD) load_free(effect->load);
+}
+
+void node_abandon(struct node *node)
+{
+    node->abandoned = true;
+}
+
 /* ---- turns ---- */
 
 /* One step over what is queued, and one more event that was not copied (or NULL). */
@@ -513,7 +525,13 @@ static void step(struct node *node, const struct event *extra)
     node->stepping = true;
     engine_set_clock(node->engine, host_now_ms(node), host_wall_ms(node));
     engine_step(node->engine, post->events, post->count, host_now_ms(node), &node->effects);
-    for (size_t i = 0; i < node->effects.count; i++) carry_out(node, &node->effects.items[i]);
+    for (size_t i = 0; i < node->effects.count; i++) {
+        struct effect *effect = &node->effects.items[i];
+        if (node->abandoned)
+            drop(effect);
+        else
+            carry_out(node, effect);
+    }
     effects_reset(&node->effects);
     post_reset(post);
     node->stepping = false;
@@ -554,7 +572,7 @@ void node_bytes(struct node *node, uint32_t connection, struct span bytes)
 
 int64_t node_deadline_ms(const struct node *node)
 {
-    if (!node->engine) return INT64_MAX;
+    if (!node->engine || node->abandoned) return INT64_MAX;
     return node->posts[node->filling].count > 0 ? INT64_MIN : engine_deadline_ms(node->engine);
 }
 

@@ -165,6 +165,7 @@ void world_crash(struct world_node *node)
     node->found = node->inhand;
     say(node, LOG_WARN, "the process is gone");
     node->dying = true;
+    node_abandon(node->node);
     if (node->busy == 0) die(node);
 }
 

@@ -129,3 +129,25 @@ describe("a mailbox after a restart", function()
     world:close()
   end)
 end)
+
+describe("two messages whose handlers end the process", function()
+  -- Seed 5139. Was: each next start handed over the other one before the charge of the first was durable, so neither
+  -- was ever charged, and the node could not be started any more.
+  it("are both dead letters after their attempts", function()
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 1 },
+      on = { message = function() world:crash("alone") end },
+    })
+    for n = 1, 2 do world:send("mail@x", n, { delay = "1s" }) end
+    for _ = 1, 6 do
+      if not world:up("alone") then world:restart("alone") end
+      world:advance "5s"
+    end
+    assert.is_true(world:up("alone"))
+    assert.equal(2, #world:dead("mail@x"))
+    world:close()
+  end)
+end)

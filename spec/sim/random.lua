@@ -238,6 +238,7 @@ local function fail(script, reason)
   print(("seed %d: %s"):format(script.seed, tostring(reason)))
   print(("%d of %d faults are needed:\n%s"):format(#faults, #script.faults, storm.tell(faults)))
   print(("replay:  build/sim spec/sim/random.lua --seed %d"):format(script.seed))
+  io.stdout:flush()
   error("a promise was broken", 0)
 end
 
