@@ -8,6 +8,7 @@
  *   medium.c   what stores are kept on
  *   happen.c   what will happen, and to whom
  *   pipe.c     connections between nodes: bytes, dials, ends, and their faults
+ *   hash_seed.c what makes a process of worlds the same in each run
  *   rough.c    what gets lost, doubled and late on a route
  *   program.c  programs with clients
  */

@@ -3,6 +3,7 @@
  * At one moment, nodes take turns in the order in which they were made until none has anything to
  * do; bytes written arrive as events of the same moment, in the order of writing. Then the clock
  * moves to the next event or deadline. */
+#include "sim/hash_seed.h"
 #include "sim/parts.h"
 
 enum { TURNS_AT_ONE_MOMENT_MAX = 200000 };
@@ -227,6 +228,7 @@ struct world *world_new(uint64_t seed, int64_t wall_ms)
     world->now_ms = WORLD_BEGAN_MS;
     world->nodes_tail = &world->nodes;
     world->ledger = ledger_new();
+    hash_seed_world_begins(seed);
     return world;
 }
 
@@ -262,6 +264,7 @@ void world_free(struct world *world)
     while (world->nodes) place_forget(world, world->nodes);
     pipe_free_all(world);
     ledger_free(world->ledger);
+    hash_seed_world_ends();
     free_texts(world);
     free(world);
 }
