@@ -81,6 +81,16 @@ describe("an agent at most once", function()
     assert.is_false(world:receipt(id).ok)
   end)
 
+  -- Seed 1798. Was: a message that expired while its removal was being committed was handed over all the same.
+  it("is not handed a message that expired before its handler could begin", function()
+    load(function() end)
+    world:disk("owner", nil, { commit = "1s" })
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled", expires = "100ms" })
+    world:settle()
+    assert.equal(0, handled)
+    assert.equal("EXPIRED", world:receipt(id).code)
+  end)
+
   -- Seed 13. Was: without a dedup policy a resend was accepted once more, and its handler ran twice, while the
   -- receipt said that there are no duplicates.
   it("is not handed a stored message again that was sent again", function()
