@@ -3,6 +3,7 @@
 local closed = require "moonpost.closed"
 local errors = require "moonpost.errors"
 local faults = require "moonpost.test.faults"
+local fuzz = require "moonpost.test.fuzz"
 local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
@@ -295,4 +296,12 @@ function World:close()
   worlds.close(self.handle)
 end
 
-return closed.close("moonpost.test.", test, closed.words "fuzz")
+--- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come
+--- to its end, and no promise may be broken (`world:check`). Raises with the seed.
+---@param options { runs: integer|nil, seed: integer|nil, faults: table|nil, lasts: any, most: integer|nil }|nil
+---@param body fun(world: moonpost.World)
+function test.fuzz(options, body)
+  fuzz.fuzz(test.world, options, body)
+end
+
+return closed.close("moonpost.test.", test, {})

@@ -604,7 +604,7 @@ void ledger_close(struct ledger *ledger, int64_t now_ms,
                   bool (*pending)(void *user, struct span id), void *user)
 {
     for (struct page *page = ledger->first; page && !ledger->broken; page = page->next) {
-        if (page->at_most_once && deliveries_of(page) > 1)
+        if (page->at_most_once && !page->excused && deliveries_of(page) > 1)
             ledger_break(ledger, now_ms, "%s, for an agent at most once, was handed over %u times",
                          page->id, deliveries_of(page));
         bool weak = page->profile == AT_MOST_ONCE || page->at_most_once;

@@ -21,6 +21,7 @@ local ORDER = [[
   generations
   exec
   test
+  sim
   example
   bench
   store
@@ -29,7 +30,6 @@ local ORDER = [[
 
 -- Names of the API that this version refuses.
 local LATER = [[
-  sim
   check
   doctor
   publish

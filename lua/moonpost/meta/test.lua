@@ -10,6 +10,20 @@ local test = {}
 ---@return moonpost.World world
 function test.world(options) end
 
+--- What a fuzz draws.
+---@class moonpost.FuzzOptions
+---@field runs? integer worlds (100)
+---@field seed? integer of the first (1)
+---@field faults? table kinds, as a list or as a table of flags: `drop`, `duplicate`, `reorder`, `delay`, `cut`, `cut_silently`, `cut_one_way`, `crash`, `pause`, `disk_full`, `disk_fails`, `disk_slow`, `reload`, `clock` (all)
+---@field lasts? moonpost.Duration in which faults begin (30 s)
+---@field most? integer faults in a world (12)
+
+--- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come to its
+--- end, and no promise may be broken (`world:check`). Raises with the seed and the shortest list of faults found.
+---@param options moonpost.FuzzOptions
+---@param body fun(world: moonpost.World)
+function test.fuzz(options, body) end
+
 -- ---- Worlds ----
 
 --- A world.
