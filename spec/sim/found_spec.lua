@@ -161,3 +161,21 @@ describe("two messages whose handlers end the process", function()
     world:close()
   end)
 end)
+
+describe("a node whose disk was full", function()
+  -- Seed 26 of a fuzz. Was: only a commit told that there was room again, and a node that refuses everything and has
+  -- nothing to settle does not commit; it refused until it was started again.
+  it("takes messages again when there is room, although it had nothing to do meanwhile", function()
+    local world = test.world { seed = 1 }
+    world:node("owner")
+    world:load(moonpost.agent { address = "mail@x", on = { message = function() end } })
+    world:disk("owner", "full")
+    world:send("mail@x", "first")
+    world:advance "1m"
+    assert.equal("STORE_FULL", world:receipt(world:send("mail@x", "second")).code)
+    world:disk("owner", "ok")
+    world:advance "2s"
+    assert.is_true(world:receipt(world:send("mail@x", "third")).ok)
+    world:close()
+  end)
+end)
