@@ -69,16 +69,24 @@ void suspect_missing(struct engine *engine)
 
 /* ---- the policy's word ---- */
 
+/* One that waits for another of the same dedup key is judged when it is its turn. */
 static void judge(struct engine *engine, struct entry *entry)
 {
     struct outcome outcome = {.kind = OUTCOME_RETRY,
                               .code = CODE_HANDLER_ERROR,
                               .delay_ms = -1,
                               .reason = span_text(DIED_TEXT)};
+    if (entry->state == ENTRY_BLOCKED) return;
     entry->suspect = SUSPECT_JUDGED;
     engine->suspects.unjudged--;
     hold(engine, entry);
-    if (entry->state == ENTRY_DEFERRED) settle_judge(engine, entry, &outcome);
+    if (entry->state == ENTRY_DEFERRED || entry->state == ENTRY_WAITING)
+        settle_judge(engine, entry, &outcome);
+}
+
+void suspect_turn(struct engine *engine, struct entry *entry)
+{
+    if (entry->suspect == SUSPECT_CHARGED) judge(engine, entry);
 }
 
 static void let_all_go(struct engine *engine)

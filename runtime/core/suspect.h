@@ -50,6 +50,9 @@ void suspect_missing(struct engine *engine);
 void suspect_committed(struct engine *engine, uint64_t handle);
 void suspect_agent_up(struct engine *engine, struct queue *mailbox);
 
+/* It does not wait for another of its dedup key any more. */
+void suspect_turn(struct engine *engine, struct entry *entry);
+
 /* It is due: it waits for quiet. */
 void suspect_waits(struct engine *engine, struct entry *entry);
 

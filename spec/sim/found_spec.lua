@@ -179,3 +179,34 @@ describe("a node whose disk was full", function()
     world:close()
   end)
 end)
+
+describe("a message whose handler ends the process and which has the dedup key of another", function()
+  -- Seed 2285. Was: charged, but never judged, because it waited for the other one; when its turn came it ran again,
+  -- whatever its attempts were, at each start.
+  it("is a dead letter after its attempts", function()
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 2, first = "1s", jitter = 0 },
+      dedup = { ttl = "24h", key = function(msg) return msg.key end },
+      on = {
+        message = function(_, msg)
+          if msg.body == "kills" then world:crash("alone") end
+          error "it does not work"
+        end,
+      },
+    })
+    world:send("mail@x", "fails", { key = "one" })
+    local id = world:send("mail@x", "kills", { key = "one" })
+    for _ = 1, 8 do
+      world:advance "5s"
+      if not world:up("alone") then world:restart("alone") end
+    end
+    world:settle()
+    local letters = world:dead("mail@x")
+    assert.equal(2, #letters)
+    assert.equal(id, letters[2].id)
+    world:close()
+  end)
+end)
