@@ -38,6 +38,8 @@ PREFIX  ?= /usr/local
 BINDIR  ?= $(PREFIX)/bin
 DATADIR ?= $(PREFIX)/share/moonpost
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR  ?= $(PREFIX)/share/man
+SHAREDIR ?= $(PREFIX)/share
 DESTDIR ?=
 SEEDS   ?= 300
 VERSION  = $(shell sed -n 's/.*VERSION = "\(.*\)".*/\1/p' lua/moonpost/init.lua)
@@ -74,7 +76,7 @@ sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
 .PHONY: all found packages run test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
-all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so link
+all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(OUT)/moonpost.1 link
 
 found:
 	@[ "$(FOUND)" = yes ] || sh scripts/build/missing.sh
@@ -87,6 +89,10 @@ link: $(OUT)/bin/moonpost $(OUT)/bin/sim
 $(OUT)/bin/moonpost: $(common) $(disk) $(world) $(call objects,runtime/shell/*.c runtime/main.c)
 	@mkdir -p $(@D)
 	$(CC) $(MODE_$(BUILD)) $(LDFLAGS) -Wl,-E -o $@ $^ $(LUA_LIBS) $(SHELL_LIBS) -lpthread -lm -ldl
+
+# The manual page, made of the table of commands (lua/moonpost/cli/commands.lua).
+$(OUT)/moonpost.1: $(OUT)/bin/moonpost
+	$< completion man >$@.new && mv $@.new $@
 
 # The folder rule, kept by the linker: the simulator has no libuv and no LMDB, the core nothing but
 # libc.
@@ -201,13 +207,20 @@ reloads: all
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost
 
-# UNITDIR= leaves the systemd unit out.
+# UNITDIR= leaves the systemd unit out, MANDIR= the manual page, SHAREDIR= the shells' completions.
 install: all
 	install -D -m 755 $(OUT)/bin/moonpost $(DESTDIR)$(BINDIR)/moonpost
 	mkdir -p $(DESTDIR)$(DATADIR)/scripts $(DESTDIR)$(DATADIR)/meta
 	cp -R examples $(DESTDIR)$(DATADIR)/
 	cp lua/moonpost/meta/moonpost.lua lua/moonpost/meta/test.lua $(DESTDIR)$(DATADIR)/meta/
 	cp -R scripts/node.lua scripts/agents scripts/hooks scripts/policies $(DESTDIR)$(DATADIR)/scripts/
+	[ -z "$(MANDIR)" ] || install -D -m 644 $(OUT)/moonpost.1 $(DESTDIR)$(MANDIR)/man1/moonpost.1
+	[ -z "$(SHAREDIR)" ] || { set -e; mkdir -p $(DESTDIR)$(SHAREDIR); cd $(DESTDIR)$(SHAREDIR); \
+	  mkdir -p bash-completion/completions zsh/site-functions fish/vendor_completions.d; \
+	  moonpost=$(CURDIR)/$(OUT)/bin/moonpost; \
+	  $$moonpost completion bash >bash-completion/completions/moonpost; \
+	  $$moonpost completion zsh >zsh/site-functions/_moonpost; \
+	  $$moonpost completion fish >fish/vendor_completions.d/moonpost.fish; }
 	[ -z "$(UNITDIR)" ] || { mkdir -p $(DESTDIR)$(UNITDIR) && \
 	  sed 's|@BINDIR@|$(BINDIR)|' scripts/systemd/moonpost@.service >$(DESTDIR)$(UNITDIR)/moonpost@.service; }
 

@@ -32,7 +32,9 @@ build = {
     PREFIX = "$(PREFIX)",
     BINDIR = "$(BINDIR)",
     DATADIR = "$(PREFIX)/share/moonpost",
-    UNITDIR = "", -- a unit is of the system, not of a tree of rocks
+    UNITDIR = "", -- a unit is of the system, not of a tree of rocks; so are these
+    MANDIR = "",
+    SHAREDIR = "",
   },
 }
 -- `luarocks test`; needs busted, as a rock or as the system's package.

@@ -17,6 +17,7 @@ local agent = {}
 ---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
 ---@field on_stop fun(ctx: moonpost.Ctx)|nil
 ---@field key (fun(msg: moonpost.Msg): string)|nil
+---@field order "none"|"key"|"strict"
 ---@field concurrency integer
 ---@field timeout number seconds
 ---@field budget number seconds
@@ -33,6 +34,17 @@ local ON = {
   stop = { read = shape.func },
   dead = { not_yet = true },
 }
+
+-- What is not `on` is meant as a method.
+local function on(value)
+  for name, handler in pairs(type(value) == "table" and value or {}) do
+    if not ON[name] and type(name) == "string" and type(handler) == "function" and not nearest.find(name, ON) then
+      return nil, (".%s: unknown key; messages with the method %s go to methods = { %s = ... }")
+        :format(name, show(name), name)
+    end
+  end
+  return shape.read(ON, value)
+end
 
 local method_name = shape.string(128)
 
@@ -62,9 +74,10 @@ end
 
 local FIELDS = {
   address = { read = address.read, required = true },
-  on = { read = shape.table(ON), default = {} },
+  on = { read = on, default = {} },
   methods = { read = methods, default = {} },
   key = { read = shape.func },
+  order = { read = shape.choice { none = true, key = true, strict = true }, default = "none" },
   concurrency = { read = shape.whole(1, 1024), default = 8 },
   timeout = { read = units.timeout, default = 30 },
   budget = { read = units.timeout, default = 0.2 },
@@ -73,7 +86,7 @@ local FIELDS = {
   retry = { read = function(value) return retry.read(value, "handle") end },
   dedup = { read = dedup.read, default = { kind = "none" } },
 }
-for name in ("events batch schedules order schema use version reads migrate check group jit"):gmatch("%S+") do
+for name in ("events batch schedules schema use version reads migrate check group jit"):gmatch("%S+") do
   FIELDS[name] = { not_yet = true }
 end
 
@@ -120,7 +133,8 @@ function agent.new(given)
     on_start = taken.on.start,
     on_stop = taken.on.stop,
     key = taken.key,
-    concurrency = taken.concurrency,
+    order = taken.order,
+    concurrency = taken.order == "strict" and 1 or taken.concurrency,
     timeout = taken.timeout,
     budget = taken.budget,
     memory = taken.memory,

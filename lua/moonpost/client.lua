@@ -1,5 +1,6 @@
 --- `moonpost.client { ... }`: a node's client for programs and specs. Its verbs wait.
 local closed = require "moonpost.closed"
+local environment = require "moonpost.environment"
 local errors = require "moonpost.errors"
 local profile = require "moonpost.profile"
 local receipt = require "moonpost.receipt"
@@ -112,7 +113,7 @@ local ELSEWHERE = {
 
 -- The environment is stronger than the default and weaker than what the program says.
 local function profile_from_environment()
-  local named = runtime.getenv("MOONPOST_PROFILE")
+  local named = environment "PROFILE"
   if not named then return nil end
   local read, reason = profile.read(named)
   if not read then errors.misuse("MOONPOST_PROFILE: " .. reason) end

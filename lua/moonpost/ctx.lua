@@ -39,9 +39,10 @@ function ctx.call(self, to, body, options)
   return result
 end
 
-local FIELDS = closed.words "address node generation key attempt last transmission profile expires requeues"
+local FIELDS = closed.words [[address node generation key attempt last transmission profile expires requeues
+  state kv]]
 local LATER_VERBS = closed.words "publish cancel stream http emit progress extend cancelled id_for"
-local LATER_FIELDS = closed.words "state kv cache"
+local LATER_FIELDS = closed.words "cache"
 
 local names = {}
 for _, set in ipairs { FIELDS, LATER_VERBS, LATER_FIELDS, ctx } do
@@ -55,7 +56,8 @@ return setmetatable(ctx, {
     if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: unknown%s"):format(tostring(name), nearest.hint(name, names)))
   end,
-  __newindex = function(_, name)
+  __newindex = function(self, name, value)
+    if name == "state" then return require("moonpost.state").replace(self, value) end
     if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: cannot be set"):format(tostring(name)))
   end,

@@ -14,6 +14,7 @@
 ---@field owner_relaxed boolean a power cut may undo the owner's last commits
 ---@field owner_dedup boolean
 ---@field owner_at_most_once boolean settled before the handler starts
+---@field owner_paused boolean the mailbox was paused: it stores, and hands over nothing
 ---@field sender_memory boolean
 ---@field sender_relaxed boolean
 ---@field attempts number

@@ -9,6 +9,7 @@ local handler = {}
 
 local traceback = debug.traceback
 local is_outcome = outcome.is
+local touched = runtime.state_touched
 
 -- What xpcall answers for an error other than an outcome.
 local failure = {}
@@ -86,6 +87,14 @@ local function ended(ok, value, reason, code)
   return acked(value)
 end
 
+-- What it changed of its state belongs to an ack; what cannot be kept makes it a failure.
+local function finished(ctx, kind, ...)
+  if kind ~= "ack" or not touched(ctx) then return kind, ... end
+  local ok, fault = pcall(require("moonpost.state").finish, ctx)
+  if not ok then return of_failure(fault) end
+  return kind, ...
+end
+
 --- Run the handler of an agent on a message.
 ---@param agent moonpost.Agent
 ---@param ctx moonpost.Ctx
@@ -99,7 +108,7 @@ end
 ---@return "raw"|"json"|nil encoding of the result
 ---@return string|nil traceback
 function handler.run(agent, ctx, msg, method)
-  return ended(xpcall(agent.handle, on_error, ctx, msg, method))
+  return finished(ctx, ended(xpcall(agent.handle, on_error, ctx, msg, method)))
 end
 
 local function event(ok, value, reason, code)
@@ -113,7 +122,7 @@ end
 ---@param why "boot"|"reload"
 function handler.start(agent, ctx, why)
   if not agent.on_start then return "ack" end
-  return event(xpcall(agent.on_start, on_error, ctx, why))
+  return finished(ctx, event(xpcall(agent.on_start, on_error, ctx, why)))
 end
 
 --- Run on.stop. Answers like run, without a result.
@@ -121,7 +130,7 @@ end
 ---@param ctx moonpost.Ctx
 function handler.stop(agent, ctx)
   if not agent.on_stop then return "ack" end
-  return event(xpcall(agent.on_stop, on_error, ctx))
+  return finished(ctx, event(xpcall(agent.on_stop, on_error, ctx)))
 end
 
 return handler

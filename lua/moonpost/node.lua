@@ -11,12 +11,14 @@ local node = {}
 
 local LIST_MAX, AGENTS_MAX = 64, 4096
 local metatable = { __name = "moonpost.node" }
+local tables = setmetatable({}, { __mode = "k" })
 
 --- "tcp://host:port" or "unix://path".
 local function endpoint(value)
   if type(value) == "string" then
     local port = tonumber(value:match("^tcp://[^%s/]+:(%d+)$"))
     if port and port <= 65535 then return value end
+    if port then return nil, ("%s: there is no port %.0f; ports end at 65535"):format(show(value), port) end
     if value:find("^unix://.") and not value:find("%c") then return value end
   end
   return nil, show(value) .. ' is not a door; write "tcp://127.0.0.1:7071" or "unix:///run/x.sock"'
@@ -193,7 +195,15 @@ function node.new(given)
   settings.handle = settings.handle or retry.default("handle")
   check_doors(settings)
   check_faults(settings)
+  tables[settings] = given
   return setmetatable(settings, metatable)
+end
+
+--- The table that settings were made of.
+---@param settings table
+---@return table
+function node.given(settings)
+  return tables[settings]
 end
 
 --- Are these checked settings?

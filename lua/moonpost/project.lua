@@ -18,7 +18,7 @@ local modules = {} -- by kind, by name
 
 local function path_of(file)
   local root = runtime.root and runtime.root() or "."
-  return root == "." and file or root .. "/" .. file
+  return (root == "." or file:sub(1, 1) == "/") and file or root .. "/" .. file
 end
 
 --- The text of a file of the project, or nil. Whoever asks depends on it, be it there or not.

@@ -57,6 +57,11 @@ local function read_table(value, role)
   policy.attempts = policy.attempts or ATTEMPTS[role]
   policy.cap = policy.cap or (policy.delays and math.huge or 60)
   if policy.deadline == math.huge then policy.deadline = nil end
+  local first = policy.delays and policy.delays[1] or policy.first
+  if value.cap ~= nil and policy.cap < first then
+    return nil, (".cap: %g s is below the first wait, %g s, which could never be (cap-below-first)"):format(policy.cap,
+      first)
+  end
   return setmetatable(policy, metatable)
 end
 

@@ -52,6 +52,25 @@ local function add_loaders(environment, kind)
   end
 end
 
+-- The library is a module, not a global.
+local function hint(name, known)
+  if name == "moonpost" then return '; write local moonpost = require "moonpost"' end
+  return nearest.hint(name, known)
+end
+
+--- What is wrong with a global that scripts of a kind do not have, or nil.
+---@param kind string
+---@param name string
+---@param is_set boolean it is given a value
+---@return string|nil
+function strict.complaint(kind, name, is_set)
+  local environment = strict.environment(kind)
+  if rawget(environment, name) ~= nil then return nil end
+  if is_set then return ('undeclared global "%s": write local'):format(name) end
+  if NOT_HERE[name] then return ('global "%s": not in scripts'):format(name) end
+  return ('undeclared global "%s"%s'):format(name, hint(name, environment))
+end
+
 -- Specs see what the test runner exports: describe, it, and so on.
 local function exported(kind, name)
   if kind == "spec" and not NOT_HERE[name] then return rawget(_G, name) end
@@ -64,7 +83,7 @@ local function undeclared(kind)
       local value = exported(kind, name)
       if value ~= nil then return value end
       if NOT_HERE[name] then errors.at_caller(('global "%s": not in scripts'):format(name)) end
-      errors.at_caller(('undeclared global "%s"%s'):format(tostring(name), nearest.hint(name, self)))
+      errors.at_caller(('undeclared global "%s"%s'):format(tostring(name), hint(name, self)))
     end,
     __newindex = function(_, name)
       errors.at_caller(('undeclared global "%s": write local'):format(tostring(name)))

@@ -1,13 +1,15 @@
 /* `$node`: what this node is asked about itself, and told to do.
  *
  *   a data frame to $node --> EFFECT_ADMIN --> the node looks, and posts what is to change
- *       --> EVENT_REQUEUE, EVENT_PAUSE, EVENT_RESUME --> EVENT_ADMINISTERED
+ *       --> EVENT_REQUEUE, EVENT_REMOVE, EVENT_HOLD --> EVENT_ADMINISTERED
  *       --> the answer, once the open batch, and so the change, is durable
  *
  * Nothing of it is stored, and it stands in no queue. One request is at work at a time, so that
  * each sees what those before it did. Only programs of the node's own user may ask: whoever can say
  * "pause" can stop everything. */
 #include "core/parts.h"
+
+#include <stdlib.h>
 
 static struct span no_text(void)
 {
@@ -51,6 +53,8 @@ static void request_free(struct engine *engine, struct request *request)
     struct block *blocks[] = {request->block, request->why, request->word, request->reason,
                               request->result};
     for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++) block_release(blocks[i]);
+    if (request->work) page_deinit(&request->work->page);
+    free(request->work);
     free(request);
 }
 
@@ -59,13 +63,18 @@ void admin_free(struct engine *engine)
     while (engine->requests) request_free(engine, engine->requests);
 }
 
-static void ask(struct engine *engine, struct request *request)
+static struct effect *hand_out(struct engine *engine, const struct request *request)
 {
-    engine->asked = request;
-    if (!request) return;
     struct effect *effect = effects_add(engine->effects, EFFECT_ADMIN);
     effect->waiter = request->token;
     effect->block = block_retain(request->block);
+    return effect;
+}
+
+static void ask(struct engine *engine, struct request *request)
+{
+    engine->asked = request;
+    if (request) hand_out(engine, request);
 }
 
 /* ---- who asks ---- */
@@ -154,32 +163,92 @@ void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *
     request->refused++;
 }
 
-static void put_pause(struct engine *engine, const struct queue *mailbox)
+static void put_hold(struct engine *engine, const struct queue *mailbox)
 {
     char key[RECORD_KEY_MAX];
     engine_changes(engine, true);
     if (planted(PLANT_PAUSE_NOT_KEPT)) return;
-    if (!mailbox->paused) {
-        batch_delete(engine->open, record_pause_key(key, mailbox->name));
+    if (mailbox->hold == HOLD_NONE) {
+        batch_delete(engine->open, record_hold_key(key, mailbox->name));
         return;
     }
     engine->scratch.used = 0;
-    record_pause(mailbox, engine->wall_ms, &engine->scratch);
-    batch_put(engine->open, record_pause_key(key, mailbox->name), buffer_span(&engine->scratch),
+    record_hold(mailbox, engine->wall_ms, &engine->scratch);
+    batch_put(engine->open, record_hold_key(key, mailbox->name), buffer_span(&engine->scratch),
               NULL);
 }
 
-void admin_pause(struct engine *engine, uint64_t token, struct span address, bool paused)
+void admin_hold(struct engine *engine, uint64_t token, struct span address, enum hold hold)
 {
     struct request *request = at_work(engine, token);
     if (!request) return;
     struct queue *mailbox = engine_queue(engine, QUEUE_MAILBOX, address);
-    if (mailbox->paused == paused) return;
-    mailbox->paused = paused;
-    mailbox->paused_ms = engine->now_ms;
-    put_pause(engine, mailbox);
+    if (mailbox->hold == hold) return;
+    mailbox->hold = (uint8_t)hold;
+    mailbox->held_ms = engine->now_ms;
+    put_hold(engine, mailbox);
     engine_ready(engine, mailbox);
     request->changed = true;
+}
+
+void admin_remove(struct engine *engine, uint64_t token, uint64_t letter)
+{
+    struct request *request = at_work(engine, token);
+    if (request && requeue_remove(engine, letter)) request->changed = true;
+}
+
+/* ---- what takes more than one step ---- */
+
+void admin_show(struct engine *engine, struct request *request)
+{
+    hand_out(engine, request)->page = &request->work->page;
+    request->work->shown = true;
+}
+
+void admin_go_on(struct engine *engine)
+{
+    struct request *request = engine->asked;
+    struct work *work = request ? request->work : NULL;
+    if (!work || work->shown) return;
+    bool done = work->kind == WORK_PEEK ? peek_go_on(engine, work) : purge_go_on(engine, work);
+    request->changed |= work->page.purged > 0;
+    if (done) admin_show(engine, request);
+}
+
+static struct work *begin(struct engine *engine, uint64_t token, struct span address)
+{
+    struct request *request = at_work(engine, token);
+    struct queue *queue = map_find(&engine->mailboxes, address);
+    if (!queue) queue = map_find(&engine->outboxes, address);
+    if (!request || !queue || request->work) return NULL;
+    request->work = calloc(1, sizeof *request->work);
+    ensure(request->work != NULL);
+    request->work->request = token;
+    request->work->queue = queue;
+    return request->work;
+}
+
+void admin_peek(struct engine *engine, uint64_t token, const struct peek *peek)
+{
+    struct work *work = begin(engine, token, peek->address);
+    if (!work) return;
+    work->kind = WORK_PEEK;
+    work->states = peek->states;
+    work->after = peek->after;
+    work->limit = peek->limit < PAGE_MAX ? peek->limit : PAGE_MAX;
+    admin_go_on(engine);
+}
+
+void admin_purge(struct engine *engine, uint64_t token, const struct purge *purge)
+{
+    struct work *work = begin(engine, token, purge->address);
+    if (!work) return;
+    ensure(work->queue->kind == QUEUE_MAILBOX);
+    work->kind = WORK_PURGE;
+    work->last = purge->last ? purge->last : engine->sequence;
+    work->limit = purge->limit;
+    work->page.last = work->last;
+    admin_go_on(engine);
 }
 
 /* ---- the answer ---- */

@@ -6,6 +6,7 @@
 #include "core/retry.h"
 
 enum dedup_kind { DEDUP_NONE, DEDUP_KEY };
+enum order { ORDER_NONE, ORDER_KEY, ORDER_STRICT };
 
 struct agent_declaration {
     uint32_t agent; /* the shell's handle of it, passed back in effects and questions; not 0 */
@@ -14,6 +15,7 @@ struct agent_declaration {
     int64_t timeout_ms;   /* one delivery, waiting included */
     uint8_t profile;      /* enum profile: the least it asks of senders */
     bool asks_key;        /* has a key function: ask policies.key */
+    uint8_t order;        /* enum order */
     uint8_t dedup;        /* enum dedup_kind */
     bool asks_dedup;      /* has a dedup key function: ask policies.dedup; else the id is the key */
     int64_t dedup_ttl_ms; /* DURATION_FOREVER */

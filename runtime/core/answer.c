@@ -177,6 +177,7 @@ static uint32_t owner_facts(const struct engine *engine, const struct queue *mai
 {
     uint32_t facts = engine->settings.store_facts;
     if (mailbox->agent.dedup != DEDUP_NONE) facts |= FACT_OWNER_DEDUP;
+    if (mailbox->hold == HOLD_PAUSED) facts |= FACT_OWNER_PAUSED;
     if (profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
         facts |= FACT_OWNER_AT_MOST_ONCE;
     return facts;

@@ -62,7 +62,7 @@ void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequ
 
 /* ---- back into memory ---- */
 
-static struct load *next_page(struct engine *engine, struct queue *mailbox)
+struct load *backlog_page(struct engine *engine, struct queue *mailbox)
 {
     struct load *load = load_new(mailbox);
     while (load->count < LOAD_MAX && mailbox->tail.count > 0 &&
@@ -71,6 +71,9 @@ static struct load *next_page(struct engine *engine, struct queue *mailbox)
         item->sequence = sequences_take(&mailbox->tail);
         record_key(item->key, RECORD_MESSAGE, item->sequence);
     }
+    mailbox->load = load;
+    mailbox->loading = load->count;
+    effects_add(engine->effects, EFFECT_LOAD)->load = load;
     return load;
 }
 
@@ -85,9 +88,7 @@ void backlog_pump(struct engine *engine, struct queue *mailbox)
         engine->unsealed = true; /* to be looked at again when the open batch is handed out */
         return;
     }
-    struct load *load = next_page(engine, mailbox);
-    mailbox->loading = load->count;
-    effects_add(engine->effects, EFFECT_LOAD)->load = load;
+    backlog_page(engine, mailbox);
 }
 
 void backlog_sealed(struct engine *engine, uint64_t sequence)
@@ -110,28 +111,46 @@ static void set_aside(struct engine *engine, struct queue *mailbox, const struct
         (unsigned long long)item->sequence, item->value ? "damaged" : "missing");
 }
 
-static void take_item(struct engine *engine, struct queue *mailbox, const struct load_item *item)
+struct entry *backlog_take(struct engine *engine, struct queue *mailbox,
+                           const struct load_item *item)
 {
     struct record_message record;
     bool good = item->value && !item->damaged &&
                 record_message_read(block_span(item->value), &record) == STATUS_OK;
     if (!good) {
         set_aside(engine, mailbox, item);
-        return;
+        return NULL;
     }
     struct entry *entry = entry_restore(engine, mailbox, item->sequence, &record);
     queue_count(mailbox, -1, -(ptrdiff_t)entry->block->size);
     mailbox->tail_bytes -= entry->block->size;
     engine->tail_bytes -= entry->block->size;
     waiter_join(engine, entry);
-    owner_restore(engine, entry);
+    return entry;
+}
+
+static void take_page(struct engine *engine, const struct load *load)
+{
+    for (size_t i = 0; i < load->count; i++) {
+        struct entry *entry = backlog_take(engine, load->queue, &load->items[i]);
+        if (entry) owner_restore(engine, entry);
+    }
 }
 
 void backlog_loaded(struct engine *engine, struct load *load)
 {
     struct queue *mailbox = load->queue;
+    if (load->use == LOAD_TO_PEEK) {
+        peek_loaded(engine, load);
+        return;
+    }
+    mailbox->load = NULL;
     mailbox->loading = 0;
-    for (size_t i = 0; i < load->count; i++) take_item(engine, mailbox, &load->items[i]);
+    if (load->use == LOAD_TO_PURGE)
+        purge_page(engine, load);
+    else
+        take_page(engine, load);
     load_free(load);
     engine_ready(engine, mailbox);
+    admin_go_on(engine);
 }

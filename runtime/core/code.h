@@ -44,6 +44,7 @@ enum code_class {
     X(BAD_FRAME, 48, CODE_FINAL)                                                                   \
     X(BAD_VERSION, 49, CODE_FINAL)                                                                 \
     X(STOPPING, 50, CODE_WAITING)                                                                  \
+    X(PURGED, 51, CODE_FINAL)                                                                      \
     X(OTHER, 255, CODE_FINAL) /* a script's own word; the text is in the reason */
 
 enum code {

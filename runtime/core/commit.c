@@ -128,6 +128,7 @@ void commit_flush(struct engine *engine)
     backlog_sealed(engine, batch->sequence);
     effects_add(engine->effects, EFFECT_COMMIT)->batch = batch;
     engine->committing = true;
+    admin_go_on(engine); /* behind the commit, which a page may need */
 }
 
 bool engine_settled(const struct engine *engine)

@@ -86,12 +86,26 @@ void deliver_entry(struct engine *engine, struct entry *entry)
 
 bool deliver_takes(const struct engine *engine, const struct queue *mailbox)
 {
-    return mailbox->agent.agent && !mailbox->paused && !engine->draining && !engine->stopping &&
-           mailbox->running < mailbox->agent.concurrency;
+    return mailbox->agent.agent && mailbox->hold != HOLD_PAUSED && !engine->draining &&
+           !engine->stopping && mailbox->running < mailbox->agent.concurrency;
+}
+
+/* One that ran into others too often has the mailbox for itself. Answers whether it does. */
+static bool pump_alone(struct engine *engine, struct queue *mailbox)
+{
+    struct entry *entry = slots_get(&engine->entries, mailbox->alone);
+    if (!entry || (entry->state != ENTRY_WAITING && entry->state != ENTRY_LEASED)) {
+        mailbox->alone = 0;
+        return false;
+    }
+    if (entry->state == ENTRY_WAITING && mailbox->running == 0 && deliver_takes(engine, mailbox))
+        deliver_entry(engine, entry);
+    return true;
 }
 
 void deliver_pump(struct engine *engine, struct queue *mailbox)
 {
+    if (mailbox->alone && pump_alone(engine, mailbox)) return;
     while (deliver_takes(engine, mailbox) && !suspect_holds(engine) &&
            mailbox->lists[ENTRY_WAITING].head)
         deliver_entry(engine, mailbox->lists[ENTRY_WAITING].head);

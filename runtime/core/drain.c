@@ -18,7 +18,8 @@ static struct left left_in(const struct queue *queue)
         .address = queue->name,
         .outbox = queue->kind == QUEUE_OUTBOX,
         .waiting = lists[ENTRY_COMMITTING].count + lists[ENTRY_WAITING].count +
-                   lists[ENTRY_BLOCKED].count + queue->tail.count + queue->loading,
+                   lists[ENTRY_BLOCKED].count + lists[ENTRY_PARKED].count + queue->tail.count +
+                   queue->loading,
         .leased = lists[ENTRY_LEASED].count,
         .deferred = lists[ENTRY_DEFERRED].count,
         .awaiting = lists[ENTRY_AWAITING].count,

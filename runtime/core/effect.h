@@ -7,6 +7,7 @@
 #include "core/batch.h"
 #include "core/frame.h"
 #include "core/load.h"
+#include "core/page.h"
 
 enum effect_kind {
     EFFECT_WRITE,     /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
@@ -22,7 +23,8 @@ enum effect_kind {
     EFFECT_RECEIPT,   /* `waiter`, `answer` */
     EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
     EFFECT_ADMIN,     /* `waiter`: a request of $node, the message `block`; look, post what is to
-                       * change, then EVENT_ADMINISTERED */
+                       * change, then EVENT_ADMINISTERED, or EVENT_PEEK or EVENT_PURGE alone: then
+                       * it comes once more, with their `page` */
 };
 
 /* One delivery to a handler. */
@@ -58,8 +60,8 @@ struct answer {
     struct span ref, word, reason, result;
 };
 
-/* Names as in API.md section 6, and four more of our own: `sent` (each transmission), `attached`
- * and `refused` (of an address), `requeued`. */
+/* Names as in API.md section 6, and six more of our own: `sent` (each transmission), `attached`
+ * and `refused` (of an address), `requeued` and `removed` (of a dead letter), `purged`. */
 #define FACT_MAP(X)                                                                                \
     X(SENT, "sent")                                                                                \
     X(STORED, "stored")                                                                            \
@@ -84,7 +86,9 @@ struct answer {
     X(RELOADED, "reloaded")                                                                        \
     X(ATTACHED, "attached")                                                                        \
     X(REFUSED, "refused")                                                                          \
-    X(REQUEUED, "requeued")
+    X(REQUEUED, "requeued")                                                                        \
+    X(REMOVED, "removed")                                                                          \
+    X(PURGED, "purged")
 
 enum fact_kind {
 #define X(name, text) FACT_##name,
@@ -121,6 +125,7 @@ struct effect {
     struct block *block;
     struct batch *batch;
     struct load *load;
+    const struct page *page; /* until its request is answered */
     union {
         struct run run;
         struct answer answer;

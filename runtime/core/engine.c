@@ -70,7 +70,7 @@ static void engine_seed(struct engine *engine)
     engine->random = engine->settings.seed;
     struct map *maps[] = {&engine->mailboxes, &engine->outboxes, &engine->lanes,
                           &engine->waiters,   &engine->absent,   &engine->attachments,
-                          &engine->origins,   &engine->epochs};
+                          &engine->origins,   &engine->epochs,   &engine->states.records};
     for (size_t i = 0; i < sizeof maps / sizeof maps[0]; i++)
         maps[i]->seed = random_next(&engine->random);
 }
@@ -147,6 +147,7 @@ void engine_free(struct engine *engine)
     free_spares(engine);
     free_waiters(engine);
     free_lanes(engine);
+    states_deinit(&engine->states);
     route_free(engine);
     session_free(engine);
     epoch_free(engine);
@@ -232,6 +233,7 @@ struct entry *engine_entry(struct engine *engine, struct block *block)
 void engine_drop(struct engine *engine, struct entry *entry)
 {
     failure_clear(entry);
+    order_leave(engine, entry);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);
@@ -321,6 +323,7 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->leases, entry->delivery);
     failure_add(entry, 0, engine->now_ms, code, word, reason, span_of(NULL, 0));
+    order_leave(engine, entry);
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;
@@ -413,11 +416,14 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
     case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
+    case EVENT_STATE: state_apply(engine, event->address, event->outcome); return;
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
     case EVENT_REQUEUE: admin_requeue(engine, event->waiter, event->requeue); return;
-    case EVENT_PAUSE: admin_pause(engine, event->waiter, event->address, true); return;
-    case EVENT_RESUME: admin_pause(engine, event->waiter, event->address, false); return;
+    case EVENT_REMOVE: admin_remove(engine, event->waiter, event->letter); return;
+    case EVENT_HOLD: admin_hold(engine, event->waiter, event->address, event->hold); return;
+    case EVENT_PEEK: admin_peek(engine, event->waiter, event->peek); return;
+    case EVENT_PURGE: admin_purge(engine, event->waiter, event->purge); return;
     case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;

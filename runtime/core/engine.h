@@ -118,7 +118,7 @@ struct dead_failure {
 };
 
 struct dead_letter {
-    uint64_t handle;   /* for EVENT_REQUEUE */
+    uint64_t handle;   /* for EVENT_REQUEUE, EVENT_REMOVE */
     uint64_t sequence; /* node-wide, grows with age: where a page goes on */
     bool outbox;       /* this node could not send it, or cannot know */
     struct block *block;
@@ -153,8 +153,9 @@ uint64_t engine_letters(const struct engine *engine, const struct dead_query *qu
 /* A mailbox, or an outbox: an address that this node sends to. */
 struct queue_view {
     struct span address;
-    bool outbox, served, paused;
-    int64_t paused_ms, oldest_ms; /* since when; when its oldest waiting message came; INT64_MAX */
+    bool outbox, served;
+    uint8_t hold;               /* enum hold */
+    int64_t held_ms, oldest_ms; /* since when; when its oldest waiting message came; INT64_MAX */
     size_t waiting, leased, deferred, awaiting, dead, bytes;
     struct agent_declaration agent; /* when served */
 };
@@ -167,7 +168,9 @@ struct link_view {
     struct span name, address; /* of the peer; where it was dialled, or empty */
     const char *state;         /* "up", "down", "dialing", "greeting", "closing", "failed" */
     uint8_t role;              /* enum role of the peer, as it says */
-    int64_t up_ms, next_ms;    /* since when it is up, or 0; the next dial, or INT64_MAX */
+    struct span why;           /* it went down last, or could not be dialled; empty: it never was */
+    int64_t up_ms, down_ms;    /* since when it is up, or not; else 0 */
+    int64_t next_ms;           /* the next dial, or INT64_MAX */
     uint32_t dials;            /* since it was last up */
     size_t unwritten;          /* bytes */
 };
@@ -180,9 +183,20 @@ void engine_links(const struct engine *engine, void (*each)(void *, const struct
 size_t engine_attached(const struct engine *engine, size_t limit,
                        void (*each)(void *, struct span address, struct span link), void *user);
 
+/* A record of an agent as it is now, durable or not. */
+struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
+                                struct span key);
+
+/* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
+ * by key, at most `limit` of them; answers how many. */
+size_t engine_state_list(struct engine *engine, struct span address, struct span prefix,
+                         struct span after, size_t limit,
+                         void (*each)(void *user, struct span key, struct span value), void *user);
+
 struct engine_counts {
+    uint64_t conflicts; /* deliveries that ran again: their state had changed meanwhile */
     uint64_t sent, transmissions, stored, handled, duplicates, retried, dead, expired, dropped,
-        lost, damaged, requeued;
+        lost, damaged, requeued, removed, purged;
     bool store_full; /* nothing new is accepted */
     size_t links_up, lanes, waiting, leased, deferred, awaiting, dead_now;
 };

@@ -7,6 +7,7 @@
 #include "core/batch.h"
 #include "core/frame.h"
 #include "core/load.h"
+#include "core/state.h"
 
 enum event_kind {
     EVENT_START,       /* once, first: dial the links */
@@ -22,11 +23,14 @@ enum event_kind {
     EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
-    EVENT_WAIT,        /* `waiter` wants EFFECT_RESUME after `delay_ms` */
-    EVENT_FORGET,      /* `waiter` is gone: no effect for it any more */
-    EVENT_REQUEUE,     /* `requeue`: a dead letter goes back, as asked by the request `waiter` */
-    EVENT_PAUSE,  /* the mailbox `address` delivers nothing, as asked by the request `waiter` */
-    EVENT_RESUME, /* ... and delivers again */
+    EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */
+    EVENT_WAIT,    /* `waiter` wants EFFECT_RESUME after `delay_ms` */
+    EVENT_FORGET,  /* `waiter` is gone: no effect for it any more */
+    EVENT_REQUEUE, /* `requeue`: a dead letter goes back, as asked by the request `waiter` */
+    EVENT_REMOVE,  /* `letter`: a dead letter goes for ever, as asked by the request `waiter` */
+    EVENT_HOLD,    /* `hold` of the mailbox `address`, as asked by the request `waiter` */
+    EVENT_PEEK,    /* `peek`: what the request `waiter` wants to see; EFFECT_ADMIN shows it */
+    EVENT_PURGE,   /* `purge`: what the request `waiter` has removed; EFFECT_ADMIN tells */
     EVENT_ADMINISTERED, /* `administered`: what the request `waiter` of EFFECT_ADMIN comes to */
     EVENT_DRAIN,        /* no new deliveries; those in hand may end */
     EVENT_STOP,         /* those in hand end from outside; say bye on every link */
@@ -62,15 +66,35 @@ struct outcome {
     int64_t delay_ms;           /* of a retry or defer; -1: the policy decides */
     const struct submit *sends; /* buffered effects: done only with an ack */
     size_t send_count;
+    const struct state_read *reads; /* an ack holds only while these are what they were */
+    size_t read_count;
+    const struct state_write *writes; /* done only with an ack */
+    size_t write_count;
 };
 
 /* A dead letter that goes back to where it died, or elsewhere. */
 struct requeue {
     uint64_t letter;  /* dead_letter.handle */
+    int64_t delay_ms; /* not before so long from now */
     bool has_body;    /* `body` instead of its own */
     uint8_t encoding; /* enum encoding, of that body */
     struct span body;
     struct span to; /* another address; empty: its own */
+};
+
+/* A page of what a queue holds, by age. */
+struct peek {
+    struct span address; /* of a mailbox, or else of an outbox */
+    uint32_t states;     /* bits 1 << enum entry_state */
+    uint64_t after;      /* only those with a later sequence */
+    size_t limit;
+};
+
+/* Some of what waits in a mailbox, or is deferred there: the first `limit`. */
+struct purge {
+    struct span address;
+    uint64_t last; /* only messages up to this sequence; 0: all that are there now */
+    size_t limit;
 };
 
 /* The answer to a request of $node. */
@@ -88,6 +112,8 @@ struct event {
     struct span bytes, reason, address;
     size_t size;
     uint64_t waiter;
+    uint64_t letter; /* dead_letter.handle */
+    uint8_t hold;    /* enum hold */
     int64_t delay_ms;
     struct batch *batch;
     struct load *load;
@@ -96,6 +122,8 @@ struct event {
     const struct submit *submit;
     const struct outcome *outcome;
     const struct requeue *requeue;
+    const struct peek *peek;
+    const struct purge *purge;
     const struct administered *administered;
 };
 

@@ -59,6 +59,7 @@ enum receipt_facts {
     FACT_OWNER_RELAXED = 2,      /* a power cut may undo the owner's last commits */
     FACT_OWNER_DEDUP = 4,        /* the agent's policy recognises duplicates */
     FACT_OWNER_AT_MOST_ONCE = 8, /* settled before the handler */
+    FACT_OWNER_PAUSED = 16,      /* the mailbox is paused: it stores, and hands over nothing */
 };
 
 enum {

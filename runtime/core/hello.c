@@ -38,6 +38,7 @@ static void link_up(struct engine *engine, struct link *link, const struct hello
     link->credit = hello->credit;
     link->state = LINK_UP;
     link->up_ms = engine->now_ms ? engine->now_ms : 1;
+    link->down_ms = 0;
     link_beat(engine, link);
     struct fact *fact = engine_fact_of(engine, FACT_LINK_UP, link->name);
     if (fact) {

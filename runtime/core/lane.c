@@ -127,6 +127,14 @@ enum lane_level lane_level(const struct lane *lane, uint64_t number)
     return (enum lane_level)lane->runs[run_find(lane, number)].level;
 }
 
+bool lane_is_whole(const struct lane *lane, uint64_t number)
+{
+    if (number > lane->end) return false;
+    for (size_t i = 0; i < lane->run_count && lane->runs[i].first < number; i++)
+        if (lane->runs[i].level == LANE_UNKNOWN) return false;
+    return true;
+}
+
 bool lane_has_room(const struct lane *lane)
 {
     return lane->run_count + 2 < LANE_RUNS_MAX;

@@ -2,7 +2,7 @@
  * far they got.
  *
  *   number:  (unknown) --> accepted --> stored --> handled
- *                                          |-----> dead | expired
+ *                                          |-----> dead | expired | purged
  *
  * Numbers below `base` are closed: the sender has their final receipt. Gaps are normal. Neighbours
  * of one level are kept as one run, so a lane costs memory by what is open in it, not by how far
@@ -21,6 +21,7 @@ enum lane_level {
     LANE_HANDLED,
     LANE_DEAD,
     LANE_EXPIRED,
+    LANE_PURGED,
 };
 
 enum { LANE_RUNS_MAX = 65536 /* runs that a lane remembers; beyond, it takes no new number */ };
@@ -66,6 +67,9 @@ void lane_advance(struct lane *lane, uint64_t base);
 
 /* How far the number got; numbers below base answer LANE_HANDLED. */
 enum lane_level lane_level(const struct lane *lane, uint64_t number);
+
+/* Every number from base up to this one, itself not included, is known. */
+bool lane_is_whole(const struct lane *lane, uint64_t number);
 
 /* Whether the lane can remember one more number. */
 bool lane_has_room(const struct lane *lane);

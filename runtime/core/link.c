@@ -64,6 +64,7 @@ void link_free(struct engine *engine, struct link *link)
     buffer_deinit(&link->out);
     free((char *)link->name.bytes);
     free((char *)link->parting.bytes);
+    free((char *)link->why.bytes);
     free(link);
 }
 
@@ -141,9 +142,17 @@ void link_beat(struct engine *engine, struct link *link)
 
 /* ---- down, and dialling again ---- */
 
+static void note_down(struct engine *engine, struct link *link, struct span why)
+{
+    free((char *)link->why.bytes);
+    link->why = text_copy(why);
+    if (link->down_ms == 0) link->down_ms = engine->now_ms;
+}
+
 void link_failed(struct engine *engine, struct link *link, enum code code, struct span reason)
 {
     link->state = LINK_FAILED;
+    note_down(engine, link, reason);
     heap_clear(&engine->deadlines, &link->deadline);
     struct fact *fact = engine_fact_of(engine, FACT_LINK_FAILED, link->name);
     if (!fact) return;
@@ -161,6 +170,7 @@ void link_wait(struct engine *engine, struct link *link, struct span reason)
     int64_t delay_ms;
     struct span why = reason;
     link->state = LINK_DOWN;
+    note_down(engine, link, reason);
     if (engine->stopping) return;
     if (!engine_retry(engine, &link->settings->retry, &failure, &delay_ms, &why)) {
         link_failed(engine, link, CODE_UNREACHABLE, why);

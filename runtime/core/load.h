@@ -17,8 +17,12 @@ struct load_item {
     bool damaged;        /* answer: the value is not what was put */
 };
 
+enum load_use { LOAD_TO_WAIT, LOAD_TO_PURGE, LOAD_TO_PEEK };
+
 struct load {
-    struct queue *queue; /* the engine's business */
+    struct queue *queue; /* the engine's business, like `use` */
+    enum load_use use;
+    uint64_t request; /* to peek: whose */
     size_t count;
     struct load_item items[LOAD_MAX];
 };

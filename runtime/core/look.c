@@ -159,7 +159,8 @@ uint64_t engine_letters(const struct engine *engine, const struct dead_query *qu
 static size_t waiting_in(const struct queue *queue)
 {
     return queue->lists[ENTRY_COMMITTING].count + queue->lists[ENTRY_WAITING].count +
-           queue->lists[ENTRY_BLOCKED].count + queue->tail.count + queue->loading;
+           queue->lists[ENTRY_BLOCKED].count + queue->lists[ENTRY_PARKED].count +
+           queue->tail.count + queue->loading;
 }
 
 static struct queue_view view_of(const struct queue *queue)
@@ -169,8 +170,8 @@ static struct queue_view view_of(const struct queue *queue)
         .address = queue->name,
         .outbox = queue->kind == QUEUE_OUTBOX,
         .served = queue->agent.agent != 0,
-        .paused = queue->paused,
-        .paused_ms = queue->paused_ms,
+        .hold = queue->hold,
+        .held_ms = queue->held_ms,
         .oldest_ms = oldest ? oldest->first_ms : INT64_MAX,
         .waiting = waiting_in(queue),
         .leased = queue->lists[ENTRY_LEASED].count,
@@ -217,7 +218,9 @@ void engine_links(const struct engine *engine, void (*each)(void *, const struct
             .address = link->settings ? link->settings->address : span_of(NULL, 0),
             .state = state_of(link),
             .role = link->role,
+            .why = link->why,
             .up_ms = link->state == LINK_UP ? link->up_ms : 0,
+            .down_ms = link->down_ms,
             .next_ms = waits ? link->deadline.at_ms : INT64_MAX,
             .dials = link->dials,
             .unwritten = link->unwritten,

@@ -94,7 +94,8 @@ void owner_start_waiting(struct engine *engine, struct entry *entry)
     uint64_t due_ms = message_due_ms(entry->block);
     int64_t due = after_ms(entry->first_ms, due_ms);
     bool later = due_ms > 0 && due > engine->now_ms;
-    queue_move(entry, later ? ENTRY_DEFERRED : ENTRY_WAITING);
+    bool parked = !later && !order_is_first(engine, entry);
+    queue_move(entry, later ? ENTRY_DEFERRED : parked ? ENTRY_PARKED : ENTRY_WAITING);
     engine_entry_deadline(engine, entry, later ? due : INT64_MAX);
     engine_ready(engine, entry->queue);
     suspect_turn(engine, entry);
@@ -102,7 +103,7 @@ void owner_start_waiting(struct engine *engine, struct entry *entry)
 
 /* ---- from this engine ---- */
 
-enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+enum code owner_refusal(struct engine *engine, const struct queue *mailbox,
                         const struct message *message, const char **reason)
 {
     if (engine->settings.strict && message->profile < mailbox->agent.profile) {
@@ -113,9 +114,17 @@ enum code owner_refusal(const struct engine *engine, const struct queue *mailbox
         *reason = STORE_FULL_TEXT;
         return CODE_STORE_FULL;
     }
-    if (!owner_is_full(engine, mailbox)) return CODE_NONE;
-    *reason = "the mailbox is at its limit";
-    return CODE_BUSY;
+    if (mailbox->hold == HOLD_DRAINING) {
+        *reason = DRAINING_TEXT;
+        return CODE_STOPPING;
+    }
+    if (owner_is_full(engine, mailbox)) {
+        *reason = "the mailbox is at its limit";
+        return CODE_BUSY;
+    }
+    if (!order_lacks_key(engine, mailbox, message)) return CODE_NONE;
+    *reason = NO_KEY_TEXT;
+    return CODE_NO_KEY;
 }
 
 static void put_here(struct engine *engine, struct queue *mailbox, const struct submit *submit,
@@ -169,7 +178,7 @@ void owner_put(struct engine *engine, struct queue *mailbox, const struct submit
     completed.message = *message;
     const char *reason = NULL;
     enum code code = owner_refusal(engine, mailbox, message, &reason);
-    if (forced && code == CODE_BUSY) code = CODE_NONE;
+    if (forced && (code == CODE_BUSY || code == CODE_STOPPING)) code = CODE_NONE;
     if (code == CODE_NONE)
         owner_is_too_weak(engine, mailbox, message); /* not strict: only told once */
     struct block *block = code == CODE_NONE ? owner_through_hook(engine, message, NULL) : NULL;
@@ -240,6 +249,7 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     if (agent->dedup == DEDUP_NONE) unblock_all(engine, mailbox);
     claim_all(engine, mailbox, ENTRY_WAITING);
     claim_all(engine, mailbox, ENTRY_DEFERRED);
+    order_agent_up(engine, mailbox);
     suspect_agent_up(engine, mailbox);
     engine_ready(engine, mailbox);
     if (outbox) engine_ready(engine, outbox);

@@ -13,9 +13,11 @@
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: what comes into it, agents that come and go
  *   receive.c  what comes for a mailbox over a link
+ *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
  *   settle.c   the end of a delivery
+ *   state.c    what handlers keep
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
@@ -25,7 +27,9 @@
  *   waiter.c   those who wait here
  *   policy.c   retry policies: kept while they are used, and asked
  *   admin.c    $node: requests of this node's user, and their answers
- *   requeue.c  dead letters that go back
+ *   requeue.c  dead letters that go back, or for ever
+ *   peek.c     a page of what a queue holds
+ *   purge.c    messages that are removed from their mailbox
  *   look.c     what a person may want to know of all this
  */
 #ifndef MOONPOST_PARTS_H
@@ -38,12 +42,14 @@
 #include "core/heap.h"
 #include "core/lane.h"
 #include "core/map.h"
+#include "core/page.h"
 #include "core/plant.h"
 #include "core/queue.h"
 #include "core/random.h"
 #include "core/record.h"
 #include "core/seen.h"
 #include "core/slots.h"
+#include "core/state.h"
 #include "core/suspect.h"
 
 enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
@@ -75,6 +81,8 @@ struct link {
     uint64_t session;                      /* grows with every connection, over all links */
     struct span name;    /* of the peer; owned; before the hello its address or "?" */
     struct span parting; /* its reason for its bye; owned */
+    struct span why;     /* it is down, or was at last; owned */
+    int64_t down_ms;     /* of a dialled link: since when; 0: it was never down, or is up */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     bool successor;        /* of an older link of the same start, see hello.c */
@@ -139,6 +147,8 @@ struct policy_node {
 };
 
 #define STORE_FULL_TEXT "the store is full: what room is left is for settling what is there"
+#define PURGED_TEXT     "purged from its mailbox, as the user of its node asked"
+#define DRAINING_TEXT   "the mailbox is being drained: it takes nothing new until it is resumed"
 
 /* What a program of this node's user asked of $node; it lives until it is answered. */
 struct request {
@@ -148,6 +158,7 @@ struct request {
     uint64_t waiter;     /* who asked in this engine; or 0, and ... */
     uint32_t connection; /* ... the link that it came over */
     uint64_t session;
+    struct work *work;       /* what goes on for it over several steps, or NULL */
     bool changed;            /* it changed something in the store */
     uint32_t taken, refused; /* dead letters that went back, and that could not */
     uint8_t refusal;         /* enum code of the last of these */
@@ -222,6 +233,7 @@ struct engine {
     struct policy_node *policies_kept;
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
+    struct states states;
     struct engine_counts counts;
 };
 
@@ -540,6 +552,13 @@ void backlog_admit(struct engine *engine, struct entry *entry);
 /* The same for a message that is in the store only. */
 void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes);
 
+/* Ask for the page that comes first; there must be one, it must be sealed, and no other be out. */
+struct load *backlog_page(struct engine *engine, struct queue *mailbox);
+
+/* A message of a page is in memory again, in no list yet. NULL: it is damaged, and was left. */
+struct entry *backlog_take(struct engine *engine, struct queue *mailbox,
+                           const struct load_item *item);
+
 /* Ask for the next page when the window has room. */
 void backlog_pump(struct engine *engine, struct queue *mailbox);
 
@@ -558,8 +577,17 @@ bool admin_submit(struct engine *engine, const struct submit *submit,
 
 /* What the request comes to; tokens that are not at work are ignored. */
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);
-void admin_pause(struct engine *engine, uint64_t token, struct span address, bool paused);
+void admin_hold(struct engine *engine, uint64_t token, struct span address, enum hold hold);
+void admin_remove(struct engine *engine, uint64_t token, uint64_t letter);
+void admin_peek(struct engine *engine, uint64_t token, const struct peek *peek);
+void admin_purge(struct engine *engine, uint64_t token, const struct purge *purge);
 void admin_answer(struct engine *engine, uint64_t token, const struct administered *answer);
+
+/* The page of the request is complete: show it. */
+void admin_show(struct engine *engine, struct request *request);
+
+/* Something that the request at work may have waited for has happened. */
+void admin_go_on(struct engine *engine);
 
 /* Its changes are durable. */
 void admin_committed(struct engine *engine, uint64_t token);
@@ -573,6 +601,32 @@ void admin_free(struct engine *engine);
  * BAD_VALUE: it is no dead letter. */
 enum code requeue_letter(struct engine *engine, const struct requeue *requeue, const char **reason);
 
+/* A dead letter goes for ever. False: it is none any more. */
+bool requeue_remove(struct engine *engine, uint64_t letter);
+
+/* ---- peek.c, purge.c ---- */
+
+/* What a request has to wait for. */
+struct work {
+    enum { WORK_PEEK, WORK_PURGE } kind;
+    uint64_t request; /* its token */
+    struct queue *queue;
+    uint32_t states;      /* peek: bits 1 << enum entry_state */
+    uint64_t after, last; /* only messages with a sequence in (after, last] */
+    size_t limit;
+    bool loading; /* a page of its own is out */
+    bool shown;   /* the request was asked again, with the page */
+    struct page page;
+};
+
+/* Go on with it. True: its page is complete. */
+bool peek_go_on(struct engine *engine, struct work *work);
+bool purge_go_on(struct engine *engine, struct work *work);
+
+/* What a page of theirs held has come. */
+void peek_loaded(struct engine *engine, struct load *load);
+void purge_page(struct engine *engine, const struct load *load);
+
 /* ---- recover.c ---- */
 
 /* An entry of its record, in no list yet; `queue` and the facts of its frame are set. */
@@ -584,13 +638,15 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
 /* What a sender is told when it is refused for a lack of room. */
 enum { BUSY_RETRY_AFTER_MS = 1000 };
 
+#define NO_KEY_TEXT "the agent orders by key, and this message has none"
+
 /* The mailbox of an address with an agent behind it, or NULL. */
 struct queue *owner_mailbox(struct engine *engine, struct span address);
 
 bool owner_is_full(const struct engine *engine, const struct queue *mailbox);
 
 /* Why the mailbox takes no such message of this engine now; CODE_NONE: it does. */
-enum code owner_refusal(const struct engine *engine, const struct queue *mailbox,
+enum code owner_refusal(struct engine *engine, const struct queue *mailbox,
                         const struct message *message, const char **reason);
 
 /* The agent asks more of its senders than this message gives: refused when strict, told once
@@ -625,11 +681,45 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
 void owner_agent_down(struct engine *engine, struct span address);
 void owner_stop(struct engine *engine);
 
+/* ---- state.c ---- */
+
+/* Whether an agent's records are still what the outcome's reads saw, and its writes possible. */
+bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome);
+
+/* Its writes, with the open batch. */
+void state_apply(struct engine *engine, struct span address, const struct outcome *outcome);
+void states_deinit(struct states *states);
+
 /* ---- receive.c ---- */
 
 /* A message for a mailbox here, over a link. */
 void receive_message(struct engine *engine, struct link *from, const struct message *message,
                      struct queue *mailbox);
+
+/* ---- order.c ---- */
+
+/* The agent orders by key, and the message has none. */
+bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
+                     const struct message *message);
+
+/* Whether an entry of a mailbox may be delivered; it joins the chain of its key for that. */
+bool order_is_first(struct engine *engine, struct entry *entry);
+
+/* It is not there any more for the others of its key: the next one may be delivered. */
+void order_leave(struct engine *engine, struct entry *entry);
+
+/* The mailbox has another agent: its order is in force for what is there. */
+void order_agent_up(struct engine *engine, struct queue *mailbox);
+
+/* An entry of an outbox, with its number, joins those of its key. */
+void order_of_outbox(struct entry *entry);
+
+/* The number of the one before it that is still open, or 0. */
+uint64_t order_after(const struct entry *entry);
+
+/* The message has come before one that its agent must be handed first. */
+bool order_is_overtaking(const struct queue *mailbox, const struct lane *lane,
+                         const struct message *message);
 
 /* ---- dedup.c ---- */
 

@@ -64,6 +64,16 @@ struct policies {
     enum policy_answer (*hook)(void *user, enum hook_step step, const struct envelope *envelope,
                                const struct hop *hop, struct hook_answer *answer);
 
+    /* The value of a record of the store (given), or false. What a batch under way holds is not
+     * asked for. NULL: there is no store. */
+    void *store_user;
+    bool (*fetch)(void *store_user, struct span key, struct block **value);
+
+    /* Records whose key begins with `prefix`, from the key `from` on, in order, as long as `each`
+     * answers true. */
+    void (*list)(void *store_user, struct span prefix, struct span from,
+                 bool (*each)(void *, struct span key, struct span value), void *each_user);
+
     /* For people who watch: every frame as it is sent or received. Not a decision; may be NULL. */
     void *watch_user;
     void (*watch)(void *watch_user, bool outgoing, struct span peer, const struct frame *frame,

@@ -24,7 +24,7 @@ struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
     memcpy(copy, name.bytes, name.size);
     queue->name = span_of(copy, name.size);
     queue->kind = (uint8_t)kind;
-    queue->seen.seed = seed;
+    queue->seen.seed = queue->chains.seed = seed;
     queue->base = queue->next_number = 1;
     return queue;
 }
@@ -32,6 +32,7 @@ struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
 void queue_free(struct queue *queue)
 {
     map_deinit(&queue->seen);
+    map_deinit(&queue->chains);
     sequences_deinit(&queue->tail);
     free(queue->numbers);
     free((char *)queue->name.bytes);

@@ -8,8 +8,9 @@
  *       +------------------------------+----------+
  *                                given back       +----------> awaiting   (outbox only: stored at
  *                                                                          the owner, not handled)
- * An entry of a mailbox whose key is in another entry's hands stands as `blocked`; an entry whose
- * put is not durable yet and may not leave before stands as `committing`. */
+ * An entry of a mailbox whose dedup key is in another entry's hands stands as `blocked`, one whose
+ * order key is, as `parked`; an entry whose put is not durable yet and may not leave before stands
+ * as `committing`. */
 #ifndef MOONPOST_QUEUE_H
 #define MOONPOST_QUEUE_H
 
@@ -25,6 +26,7 @@
     X(DEFERRED, "deferred")                                                                        \
     X(AWAITING, "awaiting")                                                                        \
     X(BLOCKED, "blocked")                                                                          \
+    X(PARKED, "parked")                                                                            \
     X(DEAD, "dead")
 
 enum entry_state {
@@ -34,11 +36,13 @@ enum entry_state {
         ENTRY_STATE_COUNT
 };
 
+struct chain;
 struct failure_note;
 struct reservation;
 struct waiter;
 struct seen;
 struct link;
+struct load;
 struct queue;
 
 /* One message in a queue. */
@@ -65,8 +69,10 @@ struct entry {
     uint8_t profile;               /* enum profile */
     uint8_t level;                 /* enum level the sender waits for */
     uint8_t last_code;             /* enum code of the last failure */
-    bool stored;                   /* has a record in the store, or in a batch on its way there */
-    bool facts_stored;             /* and one of its delivery facts */
+    struct chain *chain;           /* of its order key; NULL: it has none, or has not joined yet */
+    struct entry *chain_previous, *chain_next;
+    bool stored;       /* has a record in the store, or in a batch on its way there */
+    bool facts_stored; /* and one of its delivery facts */
     bool fail_fast;
     uint8_t failure_count; /* notes kept */
 
@@ -75,6 +81,7 @@ struct entry {
     uint16_t transmission;            /* of the frame that brought it */
     bool settled_first;               /* at-most-once: removed before the handler */
     uint8_t suspect;                  /* enum suspect_stage */
+    uint8_t conflicts;                /* times its state had changed when it was done */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
     uint64_t delivery;                /* handle of its lease */
     struct reservation *reservations; /* room kept for what its handler sends, or NULL */
@@ -88,6 +95,7 @@ struct entry {
     uint8_t link_deaths;               /* links that died while it was the head of its lane */
     bool unanswered;                   /* the owner may have it */
     bool last_try;                     /* the policy gave no further attempt */
+    bool owner_paused;                 /* as its owner said when it was last heard of it */
     struct link *link;                 /* where it was transmitted */
     const struct retry_policy *policy; /* kept in the engine */
 };
@@ -104,6 +112,13 @@ struct queue_total {
 
 enum queue_kind { QUEUE_MAILBOX, QUEUE_OUTBOX };
 
+/* What a person has told a mailbox; it lasts over restarts. */
+enum hold {
+    HOLD_NONE,
+    HOLD_PAUSED,   /* accepts and stores, delivers nothing */
+    HOLD_DRAINING, /* delivers, accepts nothing new */
+};
+
 struct queue {
     struct queue *next;       /* all queues, in the order in which they were made */
     struct queue *ready_next; /* queues to look at before the step ends */
@@ -113,17 +128,20 @@ struct queue {
     struct entry_list lists[ENTRY_STATE_COUNT];
     struct queue_total own;      /* of this queue's messages, dead letters and their notes too */
     struct queue_total *shared;  /* of all queues that are bounded together, or NULL */
+    struct map chains;           /* order key to struct chain */
     struct queue_total reserved; /* a mailbox's: kept for the sends of handlers at work */
 
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    bool paused;           /* accepts and stores, delivers nothing */
-    int64_t paused_ms;     /* since when */
+    uint8_t hold;          /* enum hold */
+    int64_t held_ms;       /* since when */
     uint32_t running;      /* deliveries in handlers' hands */
+    uint64_t alone;        /* handle of an entry beside which no other is delivered; 0: none */
     struct sequences tail; /* waiting ones that are not in memory, behind the list */
     size_t tail_bytes;     /* of all that are not in memory */
-    size_t loading;        /* on their way into memory */
+    struct load *load;     /* a page of them on its way into memory, or NULL */
+    size_t loading;        /* ... and how many it has */
     struct map seen;       /* dedup key to struct seen */
     struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
 

@@ -48,12 +48,14 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
                           .result_encoding = NO_RESULT},
         [LANE_DEAD] = {.level = LEVEL_STORED, .code = CODE_DEAD, .flags = RECEIPT_NACK},
         [LANE_EXPIRED] = {.level = LEVEL_STORED, .code = CODE_EXPIRED, .flags = RECEIPT_NACK},
+        [LANE_PURGED] = {.level = LEVEL_STORED, .code = CODE_PURGED, .flags = RECEIPT_NACK},
     };
     if (level == LANE_ACCEPTED) return; /* the commit will say it */
     if (message->level < LEVEL_HANDLED) level = LANE_STORED;
     struct end end = ends[level];
     if (level == LANE_DEAD) end.reason = span_text("a dead letter at its owner");
     if (level == LANE_EXPIRED) end.reason = span_text("expired before it was handled");
+    if (level == LANE_PURGED) end.reason = span_text(PURGED_TEXT);
     answer_again(engine, lane, mailbox, message, &end);
 }
 
@@ -140,19 +142,28 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
                span_text("too many numbers of this lane are open"));
     else if (engine->draining)
         refuse(engine, from, message, CODE_STOPPING, span_text("the node is stopping"));
+    else if (mailbox->hold == HOLD_DRAINING)
+        refuse(engine, from, message, CODE_STOPPING, span_text(DRAINING_TEXT));
     else if (engine->store_full)
         refuse(engine, from, message, CODE_STORE_FULL, span_text(STORE_FULL_TEXT));
     else if (owner_is_full(engine, mailbox))
         refuse(engine, from, message, CODE_BUSY, full_reason(engine, mailbox));
+    else if (order_lacks_key(engine, mailbox, message))
+        refuse(engine, from, message, CODE_NO_KEY, span_text(NO_KEY_TEXT));
+    else if (order_is_overtaking(mailbox, lane, message))
+        refuse(engine, from, message, CODE_OUT_OF_ORDER,
+               span_text("one that was sent before it is not here yet"));
     else
         return false;
     return true;
 }
 
-/* Whether a number that was accepted before is not handed over once more. */
-static bool knows_resends(const struct queue *mailbox)
+/* Whether a number that was accepted before is not handed over once more. One that takes nothing
+ * new need not refuse what it has. */
+static bool recognises(const struct queue *mailbox)
 {
-    return mailbox->agent.dedup != DEDUP_NONE || mailbox->agent.profile == AT_MOST_ONCE;
+    return mailbox->agent.dedup != DEDUP_NONE || mailbox->agent.profile == AT_MOST_ONCE ||
+           mailbox->hold == HOLD_DRAINING;
 }
 
 static void receive_stored(struct engine *engine, struct link *from, const struct message *message,
@@ -160,10 +171,10 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
 {
     struct lane *lane = lanes_of(engine, message);
     enum lane_level level = known_level(mailbox, lane, message->seq);
-    bool ended = message->seq < lane->base || level == LANE_DEAD || level == LANE_EXPIRED;
+    bool ended = message->seq < lane->base || level >= LANE_DEAD;
     if (ended)
         say_level(engine, lane, mailbox, message, level);
-    else if (level != LANE_UNKNOWN && knows_resends(mailbox) && !planted(PLANT_RESEND_TAKEN_ANEW))
+    else if (level != LANE_UNKNOWN && recognises(mailbox) && !planted(PLANT_RESEND_TAKEN_ANEW))
         receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);
@@ -172,7 +183,8 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
 static void receive_at_most_once(struct engine *engine, struct link *from,
                                  const struct message *message, struct queue *mailbox)
 {
-    if (owner_is_full(engine, mailbox) || message->remaining_ms == 0) {
+    if (owner_is_full(engine, mailbox) || mailbox->hold == HOLD_DRAINING ||
+        message->remaining_ms == 0) {
         engine->counts.lost++;
         return;
     }

@@ -32,14 +32,26 @@ struct span record_outbox_key(char *buffer, struct span address)
     return record_long_key(buffer, RECORD_OUTBOX, address);
 }
 
-struct span record_pause_key(char *buffer, struct span address)
+struct span record_hold_key(char *buffer, struct span address)
 {
-    return record_long_key(buffer, RECORD_PAUSE, address);
+    return record_long_key(buffer, RECORD_HOLD, address);
 }
 
 struct span record_epoch_key(char *buffer, struct span store_id)
 {
     return record_long_key(buffer, RECORD_EPOCH, store_id);
+}
+
+struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key)
+{
+    char *at = buffer;
+    *at++ = RECORD_STATE;
+    *at++ = (char)address.size;
+    memcpy(at, address.bytes, address.size);
+    at += address.size;
+    *at++ = (char)scope;
+    if (key.size > 0) memcpy(at, key.bytes, key.size);
+    return span_of(buffer, (size_t)(at - buffer) + key.size);
 }
 
 uint64_t record_sequence(struct span key)
@@ -251,7 +263,7 @@ static bool read_runs(struct reader *reader, struct lane *lane, uint64_t end)
         if (next > first) lane_fill(lane, first, next, level);
         first = next;
         level = (enum lane_level)read_u8(reader);
-        if (level > LANE_EXPIRED || level == LANE_ACCEPTED) return false;
+        if (level > LANE_PURGED || level == LANE_ACCEPTED) return false;
     }
     if (end > first) lane_fill(lane, first, end, level);
     return !reader->failed;
@@ -290,16 +302,38 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
 }
 
-/* ---- paused mailboxes ---- */
+/* ---- state ---- */
 
-void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out)
+void record_state_head(const struct record_state *state, struct buffer *out)
 {
-    put_i64(out, mailbox->paused_ms + wall_ms);
+    put_u64(buffer_extend(out, 8), state->version);
+    put_u32(buffer_extend(out, 4), state->writer);
+    put_i64(out, state->expires_wall_ms);
 }
 
-enum status record_pause_read(struct span value, int64_t *since_wall_ms)
+enum status record_state_read(struct span value, struct record_state *state)
+{
+    struct reader reader = reader_of(value);
+    state->version = read_u64(&reader);
+    state->writer = read_u32(&reader);
+    state->expires_wall_ms = (int64_t)read_u64(&reader);
+    state->value = read_rest(&reader);
+    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
+}
+
+/* ---- held mailboxes ---- */
+
+/* A paused one has no more than the moment. */
+void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *out)
+{
+    put_i64(out, mailbox->held_ms + wall_ms);
+    if (mailbox->hold != HOLD_PAUSED) buffer_extend(out, 1)[0] = (char)mailbox->hold;
+}
+
+enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms)
 {
     struct reader reader = reader_of(value);
     *since_wall_ms = (int64_t)read_u64(&reader);
-    return reader.failed ? STATUS_DAMAGED : STATUS_OK;
+    *hold = reader.at < reader.end ? (enum hold)read_u8(&reader) : HOLD_PAUSED;
+    return reader.failed || *hold > HOLD_DRAINING ? STATUS_DAMAGED : STATUS_OK;
 }

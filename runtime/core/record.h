@@ -6,8 +6,9 @@
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
  *   'b' address                   an outbox: its lane's epoch, and numbers that may have been used
- *   'h' address                   a mailbox that is held, which is paused: since when
+ *   'h' address                   a mailbox that is held: since when, and whether it is drained
  *   'e' store id                  the highest epoch seen of it
+ *   'a' address scope key         a record of an agent's state (core/state.h)
  *   'i'                           who this node is (store/identity.h)
  *
  * Messages have the last letter: a store on disk fills its pages when keys are behind all others.
@@ -18,6 +19,7 @@
 #include "core/buffer.h"
 #include "core/lane.h"
 #include "core/queue.h"
+#include "core/state.h"
 #include "core/status.h"
 
 enum record_kind {
@@ -26,19 +28,23 @@ enum record_kind {
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
     RECORD_OUTBOX = 'b',
-    RECORD_PAUSE = 'h',
+    RECORD_HOLD = 'h',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
+    RECORD_STATE = 'a',
 };
 
-enum { RECORD_KEY_MAX = 1 + LANE_KEY_MAX };
+/* The longest is that of a state: kind, size and bytes of the address, scope, key. */
+enum { RECORD_KEY_MAX = 3 + ADDRESS_BYTES_MAX + STATE_KEY_BYTES_MAX };
 
 /* Compose a key into `buffer` (RECORD_KEY_MAX bytes). */
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence);
 struct span record_lane_key(char *buffer, const struct lane *lane);
 struct span record_outbox_key(char *buffer, struct span address);
-struct span record_pause_key(char *buffer, struct span address);
+struct span record_hold_key(char *buffer, struct span address);
 struct span record_epoch_key(char *buffer, struct span store_id);
+
+struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key);
 
 /* The sequence in a key of a message, facts or dead letter; 0: it is none. */
 uint64_t record_sequence(struct span key);
@@ -99,7 +105,18 @@ struct record_outbox {
 void record_outbox(const struct queue *outbox, struct buffer *out);
 enum status record_outbox_read(struct span value, struct record_outbox *record);
 
-void record_pause(const struct queue *mailbox, int64_t wall_ms, struct buffer *out);
-enum status record_pause_read(struct span value, int64_t *since_wall_ms);
+struct record_state {
+    uint64_t version;
+    uint32_t writer;         /* version of the script that wrote it */
+    int64_t expires_wall_ms; /* 0: never */
+    struct span value;
+};
+
+/* All but the value, which follows. */
+void record_state_head(const struct record_state *state, struct buffer *out);
+enum status record_state_read(struct span value, struct record_state *state);
+
+void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *out);
+enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms);
 
 #endif

@@ -7,7 +7,7 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX, RECORD_PAUSE,   RECORD_LANE,
+    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,    RECORD_LANE,
                                  RECORD_DEAD,  RECORD_FACTS,  RECORD_MESSAGE, 0};
     return order;
 }
@@ -143,6 +143,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->policy = policy_keep(engine, record->has_policy ? &record->policy : NULL);
     entry->give_up_ms = submit_ends_ms(engine, entry->policy, entry->first_ms);
     entry->unanswered = true;
+    order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
@@ -219,15 +220,17 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
     return STATUS_OK;
 }
 
-static enum status recover_pause(struct engine *engine, struct span key, struct span value)
+static enum status recover_hold(struct engine *engine, struct span key, struct span value)
 {
+    enum hold hold;
     int64_t since_wall_ms;
     struct span address = span_of(key.bytes + 1, key.size - 1);
-    if (address.size > ADDRESS_BYTES_MAX || record_pause_read(value, &since_wall_ms) != STATUS_OK)
+    if (address.size > ADDRESS_BYTES_MAX ||
+        record_hold_read(value, &hold, &since_wall_ms) != STATUS_OK)
         return STATUS_DAMAGED;
     struct queue *mailbox = engine_queue(engine, QUEUE_MAILBOX, address);
-    mailbox->paused = true;
-    mailbox->paused_ms = since_wall_ms - engine->wall_ms;
+    mailbox->hold = (uint8_t)hold;
+    mailbox->held_ms = since_wall_ms - engine->wall_ms;
     return STATUS_OK;
 }
 
@@ -249,7 +252,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     switch (key.bytes[0]) {
     case RECORD_EPOCH: return epoch_recover(engine, key, value);
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
-    case RECORD_PAUSE: return recover_pause(engine, key, value);
+    case RECORD_HOLD: return recover_hold(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;

@@ -1,4 +1,4 @@
-/* Dead letters that go back.
+/* Dead letters that go back, or for ever.
  *
  * A letter of a mailbox is handed to its agent again; one of an outbox is sent again. It keeps its
  * id and its place by age; what it went through is forgotten, and its attempts count anew. A letter
@@ -20,6 +20,7 @@ static struct message revised(const struct engine *engine, const struct entry *e
     struct message message = message_of(entry->block);
     if (message.requeues < UINT16_MAX) message.requeues++;
     message.due_ms = left_of(engine, entry, message.due_ms);
+    if (message.due_ms < (uint64_t)requeue->delay_ms) message.due_ms = (uint64_t)requeue->delay_ms;
     if (message.remaining_ms != REMAINING_FOREVER)
         message.remaining_ms = left_of(engine, entry, message.remaining_ms);
     if (requeue->has_body) {
@@ -106,6 +107,16 @@ static void back_to_outbox(struct engine *engine, struct entry *entry, struct me
     note_requeued(engine, entry);
 }
 
+static void end_letter(struct engine *engine, struct entry *entry)
+{
+    forget_death(engine, entry);
+    if (entry->number && entry->queue->kind == QUEUE_OUTBOX &&
+        queue_numbered(entry->queue, entry->number) == entry)
+        queue_close_number(entry->queue, entry->number);
+    engine_delete(engine, entry);
+    engine_drop(engine, entry);
+}
+
 /* A new message under the old id: the letter ends in the same batch. */
 static void to_another(struct engine *engine, struct entry *entry, struct message *message)
 {
@@ -114,12 +125,7 @@ static void to_another(struct engine *engine, struct entry *entry, struct messag
     if (submit.message.level > LEVEL_STORED) submit.message.level = LEVEL_STORED;
     note_requeued(engine, entry);
     sender_submit_effect(engine, &submit);
-    forget_death(engine, entry);
-    if (entry->number && entry->queue->kind == QUEUE_OUTBOX &&
-        queue_numbered(entry->queue, entry->number) == entry)
-        queue_close_number(entry->queue, entry->number);
-    engine_delete(engine, entry);
-    engine_drop(engine, entry);
+    end_letter(engine, entry);
 }
 
 static enum code refusal(struct engine *engine, const struct entry *entry,
@@ -137,6 +143,16 @@ static enum code refusal(struct engine *engine, const struct entry *entry,
     if (message->body.size <= engine->settings.body_max) return CODE_NONE;
     *reason = "the body is larger than body_max";
     return CODE_TOO_LARGE;
+}
+
+bool requeue_remove(struct engine *engine, uint64_t letter)
+{
+    struct entry *entry = slots_get(&engine->entries, letter);
+    if (!entry || entry->state != ENTRY_DEAD) return false;
+    engine->counts.removed++;
+    engine_fact(engine, FACT_REMOVED, entry);
+    end_letter(engine, entry);
+    return true;
 }
 
 enum code requeue_letter(struct engine *engine, const struct requeue *requeue, const char **reason)

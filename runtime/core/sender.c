@@ -143,6 +143,7 @@ static struct transmission next_transmission(const struct engine *engine, const 
     bool forever = message.remaining_ms == REMAINING_FOREVER;
     return (struct transmission){
         .number = entry->transmissions,
+        .after = order_after(entry),
         .base = planted(PLANT_BASE_MOVED_TOO_EARLY) ? entry->number : entry->queue->base,
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
@@ -157,6 +158,7 @@ static void write_altered(const struct entry *entry, const struct block *altered
     message.lane_epoch = original.lane_epoch;
     message.seq = original.seq;
     message.base = transmission->base;
+    message.after = transmission->after;
     message.transmission = transmission->number;
     message.due_ms = transmission->due_ms;
     message.remaining_ms = transmission->remaining_ms;
@@ -472,6 +474,7 @@ void sender_deadline(struct engine *engine, struct entry *entry)
     case ENTRY_WAITING: is_over(engine, entry); return;
     case ENTRY_COMMITTING:
     case ENTRY_BLOCKED:
+    case ENTRY_PARKED:
     case ENTRY_DEAD:
     case ENTRY_STATE_COUNT: return; /* over when its commit is here; the others have no timer */
     }
@@ -503,6 +506,7 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     }
     if (receipt->level < LEVEL_STORED) return;
     entry->sent_ms = engine->now_ms;
+    entry->owner_paused = receipt->facts & FACT_OWNER_PAUSED;
     if (entry->state == ENTRY_AWAITING) return;
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;

@@ -52,6 +52,35 @@ uint64_t sequences_take(struct sequences *sequences)
     return sequence;
 }
 
+/* Where the numbers of a chunk end. */
+static size_t chunk_end(const struct sequences *sequences, const struct sequence_chunk *chunk)
+{
+    return chunk == sequences->last ? sequences->filled : CHUNK_NUMBERS;
+}
+
+struct sequence_cursor sequences_behind(const struct sequences *sequences, uint64_t sequence)
+{
+    struct sequence_cursor cursor = {sequences->first, sequences->taken};
+    while (cursor.chunk && cursor.chunk != sequences->last &&
+           cursor.chunk->numbers[CHUNK_NUMBERS - 1] <= sequence)
+        cursor = (struct sequence_cursor){cursor.chunk->next, 0};
+    for (uint64_t at; (at = sequences_at(sequences, cursor)) && at <= sequence;)
+        sequences_next(&cursor);
+    return cursor;
+}
+
+uint64_t sequences_at(const struct sequences *sequences, struct sequence_cursor cursor)
+{
+    if (!cursor.chunk || cursor.at >= chunk_end(sequences, cursor.chunk)) return 0;
+    return cursor.chunk->numbers[cursor.at];
+}
+
+void sequences_next(struct sequence_cursor *cursor)
+{
+    if (++cursor->at < CHUNK_NUMBERS) return;
+    *cursor = (struct sequence_cursor){cursor->chunk->next, 0};
+}
+
 void sequences_deinit(struct sequences *sequences)
 {
     while (sequences->first) drop_first(sequences);

@@ -23,6 +23,19 @@ uint64_t sequences_first(const struct sequences *sequences);
 /* Take the first number; there must be one. */
 uint64_t sequences_take(struct sequences *sequences);
 
+/* A place among the numbers; it holds until one of them is taken. */
+struct sequence_cursor {
+    const struct sequence_chunk *chunk;
+    size_t at;
+};
+
+/* The place of the first number that is larger than `sequence`. */
+struct sequence_cursor sequences_behind(const struct sequences *sequences, uint64_t sequence);
+
+/* The number at this place, 0: there is none; move on. */
+uint64_t sequences_at(const struct sequences *sequences, struct sequence_cursor cursor);
+void sequences_next(struct sequence_cursor *cursor);
+
 void sequences_deinit(struct sequences *sequences);
 
 #endif

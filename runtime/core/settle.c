@@ -40,6 +40,7 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
     struct end end = {
         .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
     if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
+    if (outcome->kind == OUTCOME_ACK) state_apply(engine, entry->queue->name, outcome);
     note_handled(engine, entry, outcome);
     lanes_entry_level(engine, entry, LANE_HANDLED);
     answer_later(engine, entry, &end);
@@ -160,6 +161,16 @@ static void settle_reject(struct engine *engine, struct entry *entry, const stru
                outcome->reason);
 }
 
+/* Another delivery has changed what this one had read: it never happened. */
+static void settle_conflict(struct engine *engine, struct entry *entry)
+{
+    engine->counts.conflicts++;
+    entry->attempt--;
+    if (++entry->conflicts >= CONFLICTS_MAX) entry->queue->alone = entry->handle;
+    queue_move(entry, ENTRY_WAITING);
+    engine_entry_deadline(engine, entry, INT64_MAX);
+}
+
 static void settle(struct engine *engine, struct entry *entry, const struct outcome *outcome)
 {
     if (entry->settled_first && outcome->kind != OUTCOME_ACK && outcome->kind != OUTCOME_SKIP) {
@@ -186,7 +197,10 @@ void settle_outcome(struct engine *engine, const struct outcome *outcome)
     struct entry *entry = leased(engine, outcome->delivery);
     if (!entry) return; /* its lease ended before: a late result is void */
     settle_end_lease(engine, entry);
-    settle(engine, entry, outcome);
+    if (outcome->kind == OUTCOME_ACK && !state_is_current(engine, entry->queue->name, outcome))
+        settle_conflict(engine, entry);
+    else
+        settle(engine, entry, outcome);
 }
 
 /* ---- time ---- */
@@ -236,7 +250,7 @@ void settle_deadline(struct engine *engine, struct entry *entry)
     else if (engine->now_ms >= entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED))
         settle_expire(engine, entry);
     else {
-        queue_move(entry, ENTRY_WAITING);
+        queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
         engine_entry_deadline(engine, entry, INT64_MAX);
         if (entry->suspect) suspect_waits(engine, entry);
         engine_ready(engine, entry->queue);

@@ -150,6 +150,7 @@ static struct entry *outbox_entry(struct engine *engine, const struct submit *su
         entry->expires_ms = after_ms(engine->now_ms, message->remaining_ms);
     queue_insert(outbox, entry, ENTRY_COMMITTING);
     if (stored) queue_number(outbox, entry);
+    if (stored) order_of_outbox(entry);
     return entry;
 }
 

@@ -120,6 +120,12 @@ void suspect_agent_up(struct engine *engine, struct queue *mailbox)
     }
 }
 
+void suspect_purged(struct engine *engine, const struct entry *entry)
+{
+    if (entry->suspect == SUSPECT_CHARGING || entry->suspect == SUSPECT_CHARGED)
+        engine->suspects.unjudged--;
+}
+
 /* ---- alone ---- */
 
 /* The first that waits is delivered then; its deadline wakes the engine. */

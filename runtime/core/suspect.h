@@ -56,6 +56,9 @@ void suspect_turn(struct engine *engine, struct entry *entry);
 /* It is due: it waits for quiet. */
 void suspect_waits(struct engine *engine, struct entry *entry);
 
+/* It is purged: nobody need judge it. */
+void suspect_purged(struct engine *engine, const struct entry *entry);
+
 /* Deliver the first that waits for quiet, if it is time. */
 void suspect_pump(struct engine *engine);
 

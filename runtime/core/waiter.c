@@ -65,6 +65,20 @@ void waiter_free(struct engine *engine, struct waiter *waiter)
     free(waiter);
 }
 
+/* Whether nothing can come of it before somebody resumes its mailbox, as far as is known here. */
+static bool is_held_up(const struct entry *entry)
+{
+    if (entry->queue->kind == QUEUE_MAILBOX) return entry->queue->hold == HOLD_PAUSED;
+    return entry->state == ENTRY_AWAITING && entry->owner_paused;
+}
+
+static const char *late_text(const struct waiter *waiter)
+{
+    if (waiter->entry && is_held_up(waiter->entry))
+        return "no answer in time; the message is stored, and its mailbox is paused";
+    return "no answer in time; the message is still on its way";
+}
+
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
 {
     if (!waiter->block) {
@@ -72,8 +86,7 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {.code = CODE_TIMEOUT,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text("no answer in time; the message is still on its way")};
+    struct end end = {
+        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = span_text(late_text(waiter))};
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

@@ -139,6 +139,8 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
     case FACT_REPLIED:
     case FACT_START:
     case FACT_RELOADED:
+    case FACT_REMOVED:
+    case FACT_PURGED:
     case FACT_COUNT: return false;
     }
     return false;

@@ -236,6 +236,55 @@ static void watch_facts(struct node *node)
     engine_watch(node->engine, facts, node->hook_steps);
 }
 
+/* ---- records that the engine asks for ---- */
+
+static void say_unread(struct node *node, struct span key)
+{
+    char text[128];
+    snprintf(
+        text, sizeof text,
+        "a record of an agent's state (kind %c) cannot be read; look with: moonpost store check",
+        key.bytes[0]);
+    host_log(node, &(struct log_record){.level = LOG_ERROR, .text = span_text(text)});
+}
+
+static bool fetch_record(void *user, struct span key, struct block **value)
+{
+    struct node *node = user;
+    enum status status = store_peek(node->store, key, value);
+    if (status == STATUS_OK) return true;
+    if (status == STATUS_DAMAGED) block_release(*value);
+    if (status != STATUS_NOT_FOUND) say_unread(node, key);
+    *value = NULL;
+    return false;
+}
+
+static bool give_page(const struct store_page *page, bool (*each)(void *, struct span, struct span),
+                      void *user)
+{
+    bool more = true;
+    for (size_t i = 0; i < page->count && more; i++)
+        if (!page->records[i].damaged)
+            more = each(user, page->records[i].key, block_span(page->records[i].value));
+    return more;
+}
+
+static void list_records(void *user, struct span prefix, struct span from,
+                         bool (*each)(void *, struct span, struct span), void *each_user)
+{
+    struct node *node = user;
+    char buffer[STORE_KEY_MAX + 1];
+    struct store_page *page = calloc(1, sizeof *page);
+    ensure(page != NULL);
+    bool more = true;
+    while (more && store_peek_page(node->store, prefix, from, page) == STATUS_OK) {
+        more = give_page(page, each, each_user) && page->more;
+        if (page->count) from = store_key_behind(page->records[page->count - 1].key, buffer);
+        store_page_release(page);
+    }
+    free(page);
+}
+
 void node_configure(struct node *node, const struct settings *settings, struct span name)
 {
     ensure(!node->engine);
@@ -244,6 +293,9 @@ void node_configure(struct node *node, const struct settings *settings, struct s
     struct policies policies = script_policies(node->host);
     policies.watch = node->options.show_envelopes ? see_frame : NULL;
     policies.watch_user = node;
+    policies.store_user = node;
+    policies.fetch = fetch_record;
+    policies.list = list_records;
     node->engine = engine_new(&made, &policies);
     node->settings = *settings;
     watch_facts(node);
@@ -494,7 +546,9 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_RESUME: script_resume(node->host, effect->waiter); return;
     case EFFECT_RECEIPT: take_receipt(node, effect->waiter, &effect->answer); return;
     case EFFECT_FACT: take_fact(node, &effect->fact); return;
-    case EFFECT_ADMIN: script_admin(node->host, effect->waiter, effect->block); return;
+    case EFFECT_ADMIN:
+        script_admin(node->host, effect->waiter, effect->block, effect->page);
+        return;
     }
 }
 

@@ -35,6 +35,21 @@ static const struct submit *copy_sends(struct arena *arena, const struct outcome
     return sends;
 }
 
+static void copy_state(struct arena *arena, struct outcome *outcome)
+{
+    struct state_read *reads =
+        copy_struct(arena, outcome->reads, outcome->read_count * sizeof *reads);
+    struct state_write *writes =
+        copy_struct(arena, outcome->writes, outcome->write_count * sizeof *writes);
+    for (size_t i = 0; i < outcome->read_count; i++) reads[i].key = arena_copy(arena, reads[i].key);
+    for (size_t i = 0; i < outcome->write_count; i++) {
+        writes[i].key = arena_copy(arena, writes[i].key);
+        writes[i].value = arena_copy(arena, writes[i].value);
+    }
+    outcome->reads = reads;
+    outcome->writes = writes;
+}
+
 static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
 {
     struct outcome *outcome = copy_struct(arena, from, sizeof *from);
@@ -44,6 +59,7 @@ static const struct outcome *copy_outcome(struct arena *arena, const struct outc
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
         *spans[i] = arena_copy(arena, *spans[i]);
     outcome->sends = copy_sends(arena, outcome);
+    if (outcome->read_count + outcome->write_count > 0) copy_state(arena, outcome);
     return outcome;
 }
 

@@ -4,9 +4,10 @@
 struct admin_request {
     uint64_t token;
     const struct block *block;
+    const struct page *page;
 };
 
-/* Push moonpost.admin.answer and its arguments: the request, method, body, who asks. */
+/* Push moonpost.admin.answer and its arguments: the request, method, body, who asks, the page. */
 static void push_question(lua_State *L, const struct admin_request *request)
 {
     struct message message = message_of(request->block);
@@ -18,13 +19,14 @@ static void push_question(lua_State *L, const struct admin_request *request)
     push_span(L, message.method);
     push_body(L, script_of(L), message.encoding, message.body);
     push_span(L, message.from);
+    inside_push_page(L, script_of(L), request->page);
 }
 
-/* Leaves code or nil, reason, result, its encoding. */
+/* Leaves code or nil, reason, result, its encoding; false: it is asked once more. */
 static int ask(lua_State *L, void *user)
 {
     push_question(L, user);
-    lua_call(L, 4, 4);
+    lua_call(L, 5, 4);
     return 4;
 }
 
@@ -51,10 +53,16 @@ static void read_failure(struct script_host *host, lua_State *L, const struct tu
     answer->reason = text;
 }
 
-void script_admin(struct script_host *host, uint64_t request, const struct block *block)
+static bool comes_again(lua_State *L, bool ok)
+{
+    return ok && lua_isboolean(L, -4) && !lua_toboolean(L, -4);
+}
+
+void script_admin(struct script_host *host, uint64_t request, const struct block *block,
+                  const struct page *page)
 {
     struct script *script = host_node_state(host);
-    struct admin_request question = {request, block};
+    struct admin_request question = {request, block, page};
     struct administered answer = {.encoding = ENCODING_JSON};
     struct turn turn;
     int top = lua_gettop(script->L);
@@ -65,9 +73,10 @@ void script_admin(struct script_host *host, uint64_t request, const struct block
         read_answer(script->L, &answer);
     else
         read_failure(host, script->L, &turn, &answer);
-    host->env.post(
-        host->env.user,
-        &(struct event){.kind = EVENT_ADMINISTERED, .waiter = request, .administered = &answer});
+    if (!comes_again(script->L, ok))
+        host->env.post(host->env.user, &(struct event){.kind = EVENT_ADMINISTERED,
+                                                       .waiter = request,
+                                                       .administered = &answer});
     turn_forget(&turn);
     lua_settop(script->L, top);
 }

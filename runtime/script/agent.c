@@ -56,6 +56,17 @@ static void read_dedup(lua_State *L, struct agent *agent)
     agent->declaration.asks_dedup = agent->dedup_ref != LUA_NOREF;
 }
 
+static uint8_t field_order(lua_State *L, int index)
+{
+    lua_getfield(L, index, "order");
+    struct span name = lua_isstring(L, -1) ? span_at(L, -1) : span_text("none");
+    uint8_t order = span_equal(name, span_text("key"))      ? ORDER_KEY
+                    : span_equal(name, span_text("strict")) ? ORDER_STRICT
+                                                            : ORDER_NONE;
+    lua_pop(L, 1);
+    return order;
+}
+
 static void read_retry(lua_State *L, struct agent *agent)
 {
     struct script_host *host = agent->host;
@@ -77,6 +88,7 @@ static int agent_read(lua_State *L, void *user)
     declaration->concurrency = field_count(L, 1, "concurrency", CONCURRENCY_DEFAULT);
     declaration->timeout_ms = field_ms(L, 1, "timeout", TIMEOUT_DEFAULT_MS);
     declaration->profile = field_profile(L, 1);
+    declaration->order = field_order(L, 1);
     agent->budget_ms = field_ms(L, 1, "budget", BUDGET_DEFAULT_MS);
     if (agent->budget_ms == DURATION_FOREVER)
         agent->budget_ms = 0;
@@ -159,6 +171,19 @@ static struct agent *agent_take(struct script_host *host, struct script *script,
     return NULL;
 }
 
+/* It may be one that only sends, from on.start. */
+static void warn_if_deaf(struct script_host *host, const struct agent *agent, lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, agent->ref);
+    bool deaf = !field_true(L, -1, "has_handler");
+    lua_pop(L, 1);
+    if (deaf && !agent->has_start)
+        host_log(host, LOG_WARN, span_text(agent->address),
+                 "%s: %s has no handler, so every message to it is rejected; add on = { message = "
+                 "function(ctx, msg) ... end }, or methods = { ... }",
+                 agent->origin, agent->address);
+}
+
 static struct span not_an_agent(struct script_host *host, lua_State *L, int index,
                                 const char *origin)
 {
@@ -178,6 +203,7 @@ uint32_t script_agent_new(struct script_host *host, lua_State *L, int index, con
     lua_pushvalue(L, index);
     if (L != script->L) lua_xmove(L, script->L, 1);
     struct agent *agent = agent_take(host, script, origin, error);
+    if (agent) warn_if_deaf(host, agent, script->L);
     return agent ? agent_register(host, agent) : 0;
 }
 

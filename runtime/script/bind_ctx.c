@@ -24,15 +24,24 @@ enum field {
     FIELD_EXPIRES,
     FIELD_REQUEUES,
     FIELD_ID,
+    FIELD_STATE,
+    FIELD_KV,
     FIELD_COUNT,
 };
 
 static const char *const field_names[FIELD_COUNT] = {
-    [FIELD_ADDRESS] = "address",           [FIELD_NODE] = "node",
-    [FIELD_GENERATION] = "generation",     [FIELD_KEY] = "key",
-    [FIELD_ATTEMPT] = "attempt",           [FIELD_LAST] = "last",
-    [FIELD_TRANSMISSION] = "transmission", [FIELD_PROFILE] = "profile",
-    [FIELD_EXPIRES] = "expires",           [FIELD_REQUEUES] = "requeues",
+    [FIELD_ADDRESS] = "address",
+    [FIELD_NODE] = "node",
+    [FIELD_GENERATION] = "generation",
+    [FIELD_KEY] = "key",
+    [FIELD_ATTEMPT] = "attempt",
+    [FIELD_LAST] = "last",
+    [FIELD_TRANSMISSION] = "transmission",
+    [FIELD_PROFILE] = "profile",
+    [FIELD_EXPIRES] = "expires",
+    [FIELD_REQUEUES] = "requeues",
+    [FIELD_STATE] = "state",
+    [FIELD_KV] = "kv",
 };
 
 struct task *ctx_check(lua_State *L, struct script *script, int index)
@@ -84,6 +93,18 @@ static void push_field(lua_State *L, const struct task *task, enum field field)
     }
 }
 
+/* The function of a module of the library, called with the ctx. It is loaded when it is wanted. */
+static int push_of_module(lua_State *L, const char *module, const char *name)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, name);
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
 /* Upvalues: script, table from names to fields, moonpost.ctx. */
 static int ctx_index(lua_State *L)
 {
@@ -91,7 +112,10 @@ static int ctx_index(lua_State *L)
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(2));
     if (lua_type(L, -1) == LUA_TNUMBER) {
-        push_field(L, task, (enum field)lua_tointeger(L, -1));
+        enum field field = (enum field)lua_tointeger(L, -1);
+        if (field == FIELD_STATE) return push_of_module(L, "moonpost.state", "get");
+        if (field == FIELD_KV) return push_of_module(L, "moonpost.kv", "of");
+        push_field(L, task, field);
         return 1;
     }
     lua_pushvalue(L, 2);
@@ -99,14 +123,14 @@ static int ctx_index(lua_State *L)
     return 1;
 }
 
-/* Nothing can be set: the library says why. */
+/* The library knows what can be set, and says why the rest cannot. */
 static int ctx_newindex(lua_State *L)
 {
-    if (luaL_getmetafield(L, lua_upvalueindex(3), "__newindex")) {
-        lua_insert(L, 1);
-        lua_call(L, 3, 0);
-    }
-    return luaL_error(L, "a ctx cannot be changed");
+    if (!luaL_getmetafield(L, lua_upvalueindex(3), "__newindex"))
+        return luaL_error(L, "a ctx cannot be changed");
+    lua_insert(L, 1);
+    lua_call(L, 3, 0);
+    return 0;
 }
 
 static int ctx_tostring(lua_State *L)
@@ -160,7 +184,8 @@ void ctx_push(lua_State *L, struct task *task)
 static void push_names(lua_State *L)
 {
     lua_newtable(L);
-    for (int i = FIELD_NONE + 1; i < FIELD_ID; i++) {
+    for (int i = FIELD_NONE + 1; i < FIELD_COUNT; i++) {
+        if (!field_names[i]) continue;
         lua_pushinteger(L, i);
         lua_setfield(L, -2, field_names[i]);
     }

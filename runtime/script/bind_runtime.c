@@ -145,15 +145,14 @@ static int runtime_getenv(lua_State *L)
 
 enum { EFFECTS_BYTES_MAX = 16 << 20 };
 
-static void check_room(lua_State *L, struct task *task, const struct submit *submit)
+void check_effect_room(lua_State *L, struct task *task, size_t bytes)
 {
-    size_t bytes = submit->message.body.size + submit->message.headers.size;
-    if (task->send_count >= EFFECTS_PER_DELIVERY_MAX)
+    if (task->send_count + task->write_count >= EFFECTS_PER_DELIVERY_MAX)
         error_raise(L, task->script, "TOO_LARGE", "more than %d effects in one delivery",
                     EFFECTS_PER_DELIVERY_MAX);
-    if (task->send_bytes + bytes > EFFECTS_BYTES_MAX)
+    if (task->effect_bytes + bytes > EFFECTS_BYTES_MAX)
         error_raise(L, task->script, "TOO_LARGE", "more than 16 MiB of effects in one delivery");
-    task->send_bytes += bytes;
+    task->effect_bytes += bytes;
 }
 
 /* What the node would not take when the handler is acked, it refuses here. */
@@ -172,7 +171,7 @@ static int runtime_ctx_send(lua_State *L)
     lua_settop(L, 2);
     struct submit *submit = task_send_room(task);
     send_read(L, task->host, 2, &task->arena, submit);
-    check_room(L, task, submit);
+    check_effect_room(L, task, submit->message.body.size + submit->message.headers.size);
     submit->message.from = span_text(task->agent->address);
     reserve_room(L, task, submit);
     task->send_count++;
@@ -208,6 +207,7 @@ int open_runtime(lua_State *L)
         lua_pushcclosure(L, entry->func, 1);
         lua_setfield(L, -2, entry->name);
     }
+    state_register(L, script);
     wait_push_marker(L);
     lua_setfield(L, -2, "WAIT");
     lua_pushlightuserdata(L, NULL);

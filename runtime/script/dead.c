@@ -34,7 +34,7 @@ static void set_failures(lua_State *L, const struct script *script,
     lua_setfield(L, -2, "failures");
 }
 
-static void set_facts(lua_State *L, const struct message *message)
+void set_message_facts(lua_State *L, const struct message *message)
 {
     set_span(L, "id", message->id);
     set_span(L, "address", message->to);
@@ -51,7 +51,7 @@ void dead_push(lua_State *L, struct script *script, const struct dead_letter *le
 {
     struct message message = message_of(letter->block);
     lua_createtable(L, 0, 16);
-    set_facts(L, &message);
+    set_message_facts(L, &message);
     set_span(L, "reason", letter->reason);
     set_span(L, "code", word_or_code(letter->word, letter->code));
     set_number(L, "attempts", letter->attempts);

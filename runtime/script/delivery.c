@@ -127,11 +127,16 @@ static void read_error(struct task *task, lua_State *co, struct turn *turn, stru
     fail_outcome(outcome, CODE_HANDLER_ERROR, reason, block_span(turn->traceback));
 }
 
-static void add_sends(const struct task *task, struct outcome *outcome)
+/* What was read counts even when nothing is written: the answer may rest on it. */
+static void add_effects(const struct task *task, struct outcome *outcome)
 {
     if (outcome->kind != OUTCOME_ACK) return;
     outcome->sends = task->sends;
     outcome->send_count = task->send_count;
+    outcome->reads = task->reads;
+    outcome->read_count = task->read_count;
+    outcome->writes = task->writes;
+    outcome->write_count = task->write_count;
 }
 
 static void read_end(struct task *task, int status, struct turn *turn, struct outcome *outcome)
@@ -146,12 +151,16 @@ static void read_end(struct task *task, int status, struct turn *turn, struct ou
         read_outcome(co, outcome);
     if (task->script->memory.denied && outcome->kind == OUTCOME_RETRY)
         fail_outcome(outcome, CODE_HANDLER_ERROR, memory_reason(task), outcome->traceback);
-    add_sends(task, outcome);
+    add_effects(task, outcome);
 }
 
-static void submit_sends(const struct task *task, const struct outcome *outcome)
+static void commit_effects(const struct task *task, const struct outcome *outcome)
 {
     struct script_env *env = &task->host->env;
+    if (outcome->write_count > 0)
+        env->post(env->user, &(struct event){.kind = EVENT_STATE,
+                                             .address = span_text(task->agent->address),
+                                             .outcome = outcome});
     for (size_t i = 0; i < outcome->send_count; i++)
         env->post(env->user, &(struct event){.kind = EVENT_SUBMIT, .submit = &outcome->sends[i]});
 }
@@ -174,7 +183,7 @@ static void event_end(struct task *task, const struct outcome *outcome)
     struct agent *agent = task->agent;
     bool ok = outcome->kind == OUTCOME_ACK || outcome->kind == OUTCOME_SKIP;
     const char *what = task->kind == TASK_START ? "on.start" : "on.stop";
-    submit_sends(task, outcome);
+    commit_effects(task, outcome);
     struct span text = ok ? span_text("")
                           : error_format(task->host, "%s: %s: %.*s", agent->origin, what,
                                          SPAN_ARGS(outcome->reason));

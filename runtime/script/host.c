@@ -36,6 +36,8 @@ static void spare_tasks_free(struct script_host *host)
         host->spare_tasks = task->next;
         arena_deinit(&task->arena);
         free(task->sends);
+        free(task->reads);
+        free(task->writes);
         free(task);
     }
 }

@@ -177,7 +177,13 @@ struct task {
     const struct program_source *source;
     struct arena arena;
     struct submit *sends; /* spans in the arena */
-    size_t send_count, send_capacity, send_bytes;
+    size_t send_count, send_capacity;
+    size_t effect_bytes;      /* of all that it buffers */
+    int memo;                 /* ref of moonpost.state's table for it, 0: it touched no state */
+    struct state_read *reads; /* keys in the arena */
+    size_t read_count, read_capacity;
+    struct state_write *writes; /* keys and values in the arena */
+    size_t write_count, write_capacity;
 };
 
 struct hook {
@@ -377,6 +383,12 @@ void ctx_register(lua_State *L, struct script *script);
 void message_register(lua_State *L, struct script *script);
 void envelope_register(lua_State *L, struct script *script);
 
+/* Functions of moonpost.runtime for state, into the table on top of the stack. */
+void state_register(lua_State *L, struct script *script);
+
+/* The delivery buffers one more effect of so many bytes; raises TOO_LARGE. */
+void check_effect_room(lua_State *L, struct task *task, size_t bytes);
+
 /* runtime.ctx_field, with the script as its upvalue. */
 int ctx_field(lua_State *L);
 
@@ -428,6 +440,13 @@ void envelope_let_go(struct envelope_view *view);
  * wall clock. Whole: with its message and its failures. */
 void dead_push(lua_State *L, struct script *script, const struct dead_letter *letter,
                int64_t wall_ms, bool whole);
+
+/* Facts of a message into the table on top: id, address, from, method, key, bytes, requeues,
+ * profile. */
+void set_message_facts(lua_State *L, const struct message *message);
+
+/* Push what a request of $node gets the second time it is asked; NULL: nil. */
+void inside_push_page(lua_State *L, struct script *script, const struct page *page);
 
 /* ---- inside.c ---- */
 

@@ -2,6 +2,7 @@
  *
  * Moments are epoch seconds. Changes are posted and take place in the next step, before the answer
  * to the request that they belong to. */
+#include "core/queue.h"
 #include "script/host.h"
 
 #include <stdio.h>
@@ -100,12 +101,14 @@ static int inside_counts(lua_State *L)
     const struct {
         const char *name;
         uint64_t count;
-    } all[] = {{"sent", counts.sent},       {"transmissions", counts.transmissions},
-               {"stored", counts.stored},   {"handled", counts.handled},
-               {"retried", counts.retried}, {"duplicates", counts.duplicates},
-               {"dead", counts.dead},       {"requeued", counts.requeued},
-               {"expired", counts.expired}, {"dropped", counts.dropped},
-               {"lost", counts.lost},       {"damaged", counts.damaged}};
+    } all[] = {{"sent", counts.sent},           {"transmissions", counts.transmissions},
+               {"stored", counts.stored},       {"handled", counts.handled},
+               {"retried", counts.retried},     {"duplicates", counts.duplicates},
+               {"dead", counts.dead},           {"requeued", counts.requeued},
+               {"conflicts", counts.conflicts}, {"expired", counts.expired},
+               {"dropped", counts.dropped},     {"lost", counts.lost},
+               {"damaged", counts.damaged},     {"removed", counts.removed},
+               {"purged", counts.purged}};
     lua_createtable(L, 0, sizeof all / sizeof *all);
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         set_number(L, all[i].name, (double)all[i].count);
@@ -128,12 +131,14 @@ static void add_queue(void *user, const struct queue_view *view)
 {
     struct list *list = user;
     lua_State *L = list->L;
-    lua_createtable(L, 0, 16);
+    lua_createtable(L, 0, 20);
     set_span(L, "address", view->address);
     set_span(L, "kind", span_text(view->outbox ? "outbox" : "mailbox"));
     set_boolean(L, "served", view->served);
-    set_boolean(L, "paused", view->paused);
-    if (view->paused) set_moment(list, "paused_at", view->paused_ms);
+    set_boolean(L, "paused", view->hold == HOLD_PAUSED);
+    set_boolean(L, "draining", view->hold == HOLD_DRAINING);
+    if (view->hold == HOLD_PAUSED) set_moment(list, "paused_at", view->held_ms);
+    if (view->hold == HOLD_DRAINING) set_moment(list, "draining_at", view->held_ms);
     set_moment(list, "oldest_at", view->oldest_ms);
     set_number(L, "waiting", (double)view->waiting);
     set_number(L, "leased", (double)view->leased);
@@ -163,6 +168,8 @@ static void add_link(void *user, const struct link_view *view)
     if (view->address.size > 0) set_span(L, "address", view->address);
     if (view->up_ms) set_span(L, "role", span_text(role_name(view->role)));
     if (view->up_ms) set_moment(list, "up_at", view->up_ms);
+    if (view->down_ms) set_moment(list, "down_at", view->down_ms);
+    if (view->why.size > 0) set_span(L, "why", view->why);
     set_moment(list, "next_at", view->next_ms);
     set_number(L, "dials", view->dials);
     set_number(L, "unwritten", (double)view->unwritten);
@@ -349,48 +356,153 @@ static struct span text_or_none(lua_State *L, int index)
     return lua_isnoneornil(L, index) ? span_of(NULL, 0) : span_at(L, index);
 }
 
-/* inside.requeue(request, handle, to or nil, body or nil, its encoding) */
+static uint64_t letter_at(lua_State *L, int index)
+{
+    uint64_t letter;
+    struct span handle = span_at(L, index);
+    luaL_argcheck(L, handle.size == sizeof letter, index, "a handle is wanted");
+    memcpy(&letter, handle.bytes, sizeof letter);
+    return letter;
+}
+
+/* inside.requeue(request, handle, to or nil, body or nil, its encoding, delay in seconds) */
 static int inside_requeue(lua_State *L)
 {
-    struct span handle = span_at(L, 2), encoding = text_or_none(L, 5);
+    struct span encoding = text_or_none(L, 5);
     struct requeue requeue = {
+        .letter = letter_at(L, 2),
+        .delay_ms = (int64_t)(luaL_optnumber(L, 6, 0) * 1000),
         .to = text_or_none(L, 3),
         .has_body = !lua_isnoneornil(L, 4),
         .body = text_or_none(L, 4),
         .encoding = span_equal(encoding, span_text("json")) ? ENCODING_JSON : ENCODING_RAW,
     };
-    luaL_argcheck(L, handle.size == sizeof requeue.letter, 2, "a handle is wanted");
-    memcpy(&requeue.letter, handle.bytes, sizeof requeue.letter);
     post(L, &(struct event){.kind = EVENT_REQUEUE,
                             .waiter = (uint64_t)luaL_checknumber(L, 1),
                             .requeue = &requeue});
     return 0;
 }
 
-/* inside.pause(request, address, paused) */
-static int inside_pause(lua_State *L)
+/* inside.remove(request, handle) */
+static int inside_remove(lua_State *L)
+{
+    post(L, &(struct event){.kind = EVENT_REMOVE,
+                            .waiter = (uint64_t)luaL_checknumber(L, 1),
+                            .letter = letter_at(L, 2)});
+    return 0;
+}
+
+/* inside.hold(request, address, "none" or "paused" or "draining") */
+static int inside_hold(lua_State *L)
+{
+    static const char *const names[] = {"none", "paused", "draining", NULL};
+    luaL_checkstring(L, 2);
+    post(L, &(struct event){.kind = EVENT_HOLD,
+                            .waiter = (uint64_t)luaL_checknumber(L, 1),
+                            .address = span_at(L, 2),
+                            .hold = (uint8_t)luaL_checkoption(L, 3, NULL, names)});
+    return 0;
+}
+
+/* ---- what takes more than one step ---- */
+
+/* What is on its way into the store waits, for those who ask. */
+static const char *state_word(enum entry_state state)
+{
+    return entry_state_name(state == ENTRY_COMMITTING ? ENTRY_WAITING : state);
+}
+
+/* Without a word all but dead letters, which have requests of their own. */
+static uint32_t states_at(lua_State *L, int index)
+{
+    uint32_t states = 0;
+    struct span wanted = text_or_none(L, index);
+    for (int state = 0; state < ENTRY_STATE_COUNT; state++) {
+        struct span word = span_text(state_word((enum entry_state)state));
+        if (wanted.size == 0 ? state != ENTRY_DEAD : span_equal(wanted, word))
+            states |= 1u << state;
+    }
+    return states;
+}
+
+/* inside.peek(request, address, state or nil, after, limit) */
+static int inside_peek(lua_State *L)
 {
     luaL_checkstring(L, 2);
-    post(L, &(struct event){.kind = lua_toboolean(L, 3) ? EVENT_PAUSE : EVENT_RESUME,
-                            .waiter = (uint64_t)luaL_checknumber(L, 1),
-                            .address = span_at(L, 2)});
+    struct peek peek = {
+        .address = span_at(L, 2),
+        .states = states_at(L, 3),
+        .after = (uint64_t)luaL_optnumber(L, 4, 0),
+        .limit = (size_t)luaL_checkinteger(L, 5),
+    };
+    post(L, &(struct event){
+                .kind = EVENT_PEEK, .waiter = (uint64_t)luaL_checknumber(L, 1), .peek = &peek});
     return 0;
+}
+
+/* inside.purge(request, address, last or nil, limit) */
+static int inside_purge(lua_State *L)
+{
+    luaL_checkstring(L, 2);
+    struct purge purge = {
+        .address = span_at(L, 2),
+        .last = (uint64_t)luaL_optnumber(L, 3, 0),
+        .limit = (size_t)luaL_checkinteger(L, 4),
+    };
+    post(L, &(struct event){
+                .kind = EVENT_PURGE, .waiter = (uint64_t)luaL_checknumber(L, 1), .purge = &purge});
+    return 0;
+}
+
+static void add_item(struct list *list, const struct page_item *item)
+{
+    lua_State *L = list->L;
+    struct message message = message_of(item->block);
+    lua_createtable(L, 0, 20);
+    set_message_facts(L, &message);
+    message_push(L, list->script, item->block);
+    lua_setfield(L, -2, "message");
+    set_number(L, "sequence", (double)item->sequence);
+    set_span(L, "state", span_text(state_word((enum entry_state)item->state)));
+    set_number(L, "attempts", item->attempt);
+    set_boolean(L, "in_store", item->in_store);
+    set_moment(list, "first_at", item->first_ms);
+    set_moment(list, "due_at", item->due_ms);
+    set_moment(list, "expires_at", item->expires_ms);
+    if (item->code) set_span(L, "code", span_text(code_name((enum code)item->code)));
+    if (item->reason) set_span(L, "reason", block_span(item->reason));
+    list_add(list);
+}
+
+void inside_push_page(lua_State *L, struct script *script, const struct page *page)
+{
+    struct script_env *env = &host_now(script)->env;
+    if (!page) {
+        lua_pushnil(L);
+        return;
+    }
+    struct list list = {
+        .L = L, .script = script, .wall_ms = env->wall_ms(env->user) - env->now_ms(env->user)};
+    lua_createtable(L, 0, 5);
+    lua_createtable(L, (int)page->count, 0);
+    for (size_t i = 0; i < page->count; i++) add_item(&list, &page->items[i]);
+    lua_setfield(L, -2, "items");
+    if (page->after) set_number(L, "after", (double)page->after);
+    set_boolean(L, "outbox", page->outbox);
+    set_number(L, "purged", (double)page->purged);
+    set_number(L, "last", (double)page->last);
 }
 
 int open_inside(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"node", inside_node},
-        {"counts", inside_counts},
-        {"queues", inside_queues},
-        {"links", inside_links},
-        {"attached", inside_attached},
-        {"letters", inside_letters},
-        {"requeue", inside_requeue},
-        {"pause", inside_pause},
-        {"generations", inside_generations},
-        {"reload", inside_reload},
-        {NULL, NULL},
+        {"node", inside_node},         {"counts", inside_counts},
+        {"queues", inside_queues},     {"links", inside_links},
+        {"attached", inside_attached}, {"letters", inside_letters},
+        {"requeue", inside_requeue},   {"remove", inside_remove},
+        {"hold", inside_hold},         {"peek", inside_peek},
+        {"purge", inside_purge},       {"generations", inside_generations},
+        {"reload", inside_reload},     {NULL, NULL},
     };
     struct script *script = script_of(L);
     lua_newtable(L);

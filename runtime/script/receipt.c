@@ -24,6 +24,7 @@ static void push_facts(lua_State *L, const struct answer *answer)
     set_boolean(L, "owner_relaxed", answer->facts & FACT_OWNER_RELAXED);
     set_boolean(L, "owner_dedup", answer->facts & FACT_OWNER_DEDUP);
     set_boolean(L, "owner_at_most_once", answer->facts & FACT_OWNER_AT_MOST_ONCE);
+    set_boolean(L, "owner_paused", answer->facts & FACT_OWNER_PAUSED);
     set_boolean(L, "sender_memory", answer->sender_facts & FACT_OWNER_MEMORY);
     set_boolean(L, "sender_relaxed", answer->sender_facts & FACT_OWNER_RELAXED);
     set_number(L, "attempts", answer->attempts == ATTEMPTS_FOREVER ? HUGE_VAL : answer->attempts);

@@ -295,8 +295,10 @@ void script_receipt(struct script_host *host, uint64_t waiter, const struct answ
 void script_wake(struct script_host *host, uint64_t waiter, bool ok,
                  int (*push)(lua_State *L, void *user), void *user);
 
-/* A request of $node (EFFECT_ADMIN): what it changes is posted, then EVENT_ADMINISTERED. */
-void script_admin(struct script_host *host, uint64_t request, const struct block *block);
+/* A request of $node (EFFECT_ADMIN): what it changes is posted, then EVENT_ADMINISTERED; or it is
+ * asked once more, with the page. */
+void script_admin(struct script_host *host, uint64_t request, const struct block *block,
+                  const struct page *page);
 
 /* ---- policies and hooks ---- */
 

@@ -76,8 +76,13 @@ static struct task *task_spare(struct script_host *host)
         return task;
     }
     host->spare_tasks = task->next;
-    *task = (struct task){
-        .arena = task->arena, .sends = task->sends, .send_capacity = task->send_capacity};
+    *task = (struct task){.arena = task->arena,
+                          .sends = task->sends,
+                          .send_capacity = task->send_capacity,
+                          .reads = task->reads,
+                          .read_capacity = task->read_capacity,
+                          .writes = task->writes,
+                          .write_capacity = task->write_capacity};
     return task;
 }
 
@@ -110,6 +115,7 @@ static void task_release(struct task *task, bool reusable)
     if (task->kind == TASK_DELIVERY) host->inhand->count--;
     slots_remove(&host->waiters, task->waiter);
     slots_remove(&task->script->deliveries, task->ctx);
+    if (task->memo) luaL_unref(task->script->L, LUA_REGISTRYINDEX, task->memo);
     worker_give(task->script, task->worker, reusable);
     block_release(task->block);
     arena_reset(&task->arena);

@@ -29,6 +29,17 @@ static bool port_valid(const char *port)
     return *end == 0 && port[0] >= '0' && port[0] <= '9' && number <= 65535;
 }
 
+/* The text ends in a colon and digits that are too large for a port. */
+static bool port_too_large(struct span text)
+{
+    size_t at = text.size;
+    while (at > 0 && text.bytes[at - 1] >= '0' && text.bytes[at - 1] <= '9') at--;
+    if (at == 0 || at == text.size || text.bytes[at - 1] != ':') return false;
+    long port = 0;
+    for (; at < text.size && port <= 65535; at++) port = port * 10 + (text.bytes[at] - '0');
+    return port > 65535;
+}
+
 static bool parse_tcp(struct span rest, struct address *address)
 {
     const char *colon = memrchr(rest.bytes, ':', rest.size);
@@ -75,6 +86,9 @@ bool address_parse(struct span text, const char *root, struct address *address,
     bool local = starts(text, "unix:") && !starts(text, "unix://");
     if (starts(text, "unix:///")) return parse_unix(behind(text, 7), root, address, complaint);
     if (local && text.size > 5) return parse_unix(behind(text, 5), root, address, complaint);
+    if (starts(text, "tcp://") && port_too_large(text))
+        return complain(complaint, "\"%.*s\": there is no such port; ports end at 65535",
+                        SPAN_ARGS(text));
     return complain(complaint,
                     "\"%.*s\" is not an address; write tcp://HOST:PORT, unix:///PATH or "
                     "unix:RELATIVE/PATH",

@@ -1,6 +1,7 @@
 /* The store thread.
  *
- *   disk_commit, disk_load --queue--> thread --done--> uv_async --> committed, loaded, failed
+ *   disk_commit, disk_load, disk_condemn --queue--> thread --done--> uv_async --> committed,
+ * loaded, failed
  *
  * The thread takes a job, does it, hands over the result and only then does what can wait (tend of
  * the store). What passes between the threads passes under one mutex; after a failure the
@@ -15,7 +16,7 @@
 struct job {
     struct job *next;
     struct batch *batch; /* to be committed ... */
-    struct load *load;   /* ... or to be read */
+    struct load *load;   /* ... or to be read; neither: the store is condemned */
     bool full;           /* after the commit */
 };
 
@@ -30,6 +31,8 @@ struct disk {
     struct disk_calls calls;
     bool committing;
     bool told; /* of the failure */
+    void (*last)(struct store *store, void *user, char *why);
+    void *last_user;
     void (*closed)(void *user);
     void *closed_user;
 
@@ -84,16 +87,30 @@ static void hand_over(struct disk *disk, struct job *job)
     uv_async_send(&disk->async);
 }
 
+static void end_with(struct disk *disk, const char *error)
+{
+    uv_mutex_lock(&disk->mutex);
+    disk->failed = true;
+    snprintf(disk->error, sizeof disk->error, "%s", error);
+    uv_mutex_unlock(&disk->mutex);
+    uv_async_send(&disk->async);
+}
+
 /* The job is over; what it was about stays with whoever handed it in. */
 static void fail(struct disk *disk, struct job *job, enum status status)
 {
     free(job);
     const char *error = disk->store->engine->error(disk->store);
-    uv_mutex_lock(&disk->mutex);
-    disk->failed = true;
-    snprintf(disk->error, sizeof disk->error, "%s", error[0] ? error : status_text(status));
-    uv_mutex_unlock(&disk->mutex);
-    uv_async_send(&disk->async);
+    end_with(disk, error[0] ? error : status_text(status));
+}
+
+static bool do_last(struct disk *disk, struct job *job)
+{
+    char why[STORE_ERROR_BYTES] = "";
+    free(job);
+    disk->last(disk->store, disk->last_user, why);
+    end_with(disk, why);
+    return false;
 }
 
 static bool do_commit(struct disk *disk, struct job *job)
@@ -123,7 +140,8 @@ static bool do_load(struct disk *disk, struct job *job)
 
 static bool do_job(struct disk *disk, struct job *job)
 {
-    return job->batch ? do_commit(disk, job) : do_load(disk, job);
+    if (job->batch) return do_commit(disk, job);
+    return job->load ? do_load(disk, job) : do_last(disk, job);
 }
 
 static void run(void *user)
@@ -208,6 +226,15 @@ void disk_commit(struct disk *disk, struct batch *batch)
 void disk_load(struct disk *disk, struct load *load)
 {
     queue(disk, NULL, load);
+}
+
+void disk_condemn(struct disk *disk, void (*last)(struct store *store, void *user, char *why),
+                  void *user)
+{
+    ensure(!disk->last);
+    disk->last = last;
+    disk->last_user = user;
+    queue(disk, NULL, NULL);
 }
 
 /* ---- life ---- */

@@ -35,6 +35,11 @@ void disk_commit(struct disk *disk, struct batch *batch);
 /* Give a page its values, as the commits before it left them. Borrowed until it is given back. */
 void disk_load(struct disk *disk, struct load *load);
 
+/* The store is not to be used any more: do what is queued, then `last` on the store's thread, which
+ * writes why (STORE_ERROR_BYTES), and nothing else. Then it has `failed` with that. */
+void disk_condemn(struct disk *disk, void (*last)(struct store *store, void *user, char *why),
+                  void *user);
+
 /* Do what is queued, then end the thread and free the disk; `closed` is called at the end. */
 void disk_close(struct disk *disk, void (*closed)(void *user), void *user);
 

@@ -10,16 +10,20 @@
 #include <unistd.h>
 #include "core/array.h"
 #include "core/ensure.h"
+#include "shell/address.h"
 #include "shell/bind.h"
 #include "shell/files.h"
 #include "shell/guest.h"
+#include "shell/inspect.h"
 #include "shell/lines.h"
+#include "shell/machine.h"
 #include "shell/producer_wait.h"
 #include "shell/override.h"
 #include "shell/process.h"
 #include "shell/service.h"
 #include "shell/supervisor.h"
 #include "shell/upkeep.h"
+#include "store/store_lmdb.h"
 
 enum {
     EXIT_FAILED = 1,
@@ -44,6 +48,7 @@ struct front {
     bool show_envelopes;
     uint64_t child_waiter;
     struct producer_wait *loads;
+    struct inspect *inspect;
     char **folders; /* of shell.temp; owned */
     size_t folder_count, folder_capacity;
 };
@@ -320,22 +325,46 @@ static int front_temp(lua_State *L)
 static int front_quiet(lua_State *L)
 {
     struct front *front = bind_user(L);
-    const char *chosen = getenv("MOONPOST_LOG");
-    front->shell.log.silent = !chosen || !chosen[0];
+    char chosen[PATH_BYTES_MAX];
+    struct complaint complaint;
+    front->shell.log.silent = !override_variable("LOG", chosen, sizeof chosen, &complaint);
     return 0;
 }
 
 static int front_node(lua_State *L)
 {
     char address[PATH_BYTES_MAX];
+    struct address parsed;
+    struct complaint complaint;
     override_node(span_text(luaL_optstring(L, 1, NULL)), address, sizeof address);
+    if (!address_parse(span_text(address), ".", &parsed, &complaint))
+        return bind_fail(L, "USAGE", complaint.text);
     lua_pushstring(L, address);
     return 1;
 }
 
+static int front_variable(lua_State *L)
+{
+    char value[PATH_BYTES_MAX];
+    struct complaint complaint;
+    if (override_variable(luaL_checkstring(L, 1), value, sizeof value, &complaint))
+        return lua_pushstring(L, value), 1;
+    if (complaint.text[0]) return bind_fail(L, "USAGE", complaint.text);
+    return 0;
+}
+
+/* "LMDB 0.9.24: (July 24, 2019)" is 0.9.24. */
+static void push_lmdb_version(lua_State *L)
+{
+    const char *text = store_lmdb_version(), *first = text + strcspn(text, "0123456789");
+    lua_pushlstring(L, first, strspn(first, "0123456789."));
+}
+
 static int front_versions(lua_State *L)
 {
-    lua_createtable(L, 0, 3);
+    lua_createtable(L, 0, 4);
+    push_lmdb_version(L);
+    lua_setfield(L, -2, "lmdb");
     lua_getglobal(L, "jit");
     lua_getfield(L, -1, "version");
     lua_setfield(L, -3, "luajit");
@@ -362,6 +391,7 @@ static void front_preload(struct front *front, struct script *script)
                                          {"temp", front_temp},
                                          {"quiet", front_quiet},
                                          {"node", front_node},
+                                         {"variable", front_variable},
                                          {"versions", front_versions},
                                          {NULL, NULL}};
     static const char *const waits[] = {"run",       "node_run",  "exec", "exec", "spec", "spec",
@@ -426,6 +456,9 @@ static void front_start(struct front *front, int argc, char *const *argv)
     front_preload(front, script);
     processes_preload(front->processes, script);
     upkeep_preload(script);
+    machine_preload(script);
+    front->inspect = inspect_new();
+    inspect_preload(front->inspect, script);
     preload_all(front, script);
     set_main(script, "program", "moonpost.cli");
     program_start(front->guest.program, "moonpost", "return main(...)\n", argc, argv);
@@ -436,6 +469,7 @@ static void front_end(struct front *front)
     processes_free(front->processes);
     if (front->service) service_stop(front->service);
     producer_wait_free(front->loads);
+    inspect_free(front->inspect);
     shell_close_nodes(&front->shell);
     guest_free(&front->child);
     guest_free(&front->guest);

@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "core/buffer.h"
 
@@ -250,7 +251,10 @@ enum { RULES = sizeof rules / sizeof *rules };
 static bool apply_rule(struct override *override, const struct rule *rule, const char *origin,
                        struct span value, struct complaint *complaint)
 {
-    if (rule->apply(override, rule->set, value)) return true;
+    if (rule->apply(override, rule->set, value)) {
+        if (override->applied) override->applied(override->user, rule->name, origin);
+        return true;
+    }
     if (rule->later && span_equal(value, span_text(rule->later)))
         complain(complaint, "UNSUPPORTED: %s: %.*s: not yet in this version; it can be %s", origin,
                  SPAN_ARGS(value), rule->can_be);
@@ -276,17 +280,34 @@ static bool read_value(const char *origin, const char *path, char *value,
     return true;
 }
 
+/* Its value, or NULL, and the name it came from: MOONPOST_X or MOONPOST_X_FILE. `value` may be
+ * used. */
+static const char *look_up(const char *name, char *origin, char *value, struct complaint *complaint)
+{
+    complaint->text[0] = 0;
+    snprintf(origin, NAME_BYTES_MAX, "MOONPOST_%s_FILE", name);
+    const char *path = getenv(origin);
+    if (path) return read_value(origin, path, value, complaint) ? value : NULL;
+    snprintf(origin, NAME_BYTES_MAX, "MOONPOST_%s", name);
+    return getenv(origin);
+}
+
 static bool apply_variable(struct override *override, const struct rule *rule,
                            struct complaint *complaint)
 {
     char origin[NAME_BYTES_MAX], from_file[VALUE_BYTES_MAX];
-    snprintf(origin, sizeof origin, "MOONPOST_%s_FILE", rule->name);
-    const char *path = getenv(origin);
-    if (path && !read_value(origin, path, from_file, complaint)) return false;
-    if (!path) snprintf(origin, sizeof origin, "MOONPOST_%s", rule->name);
-    const char *value = path ? from_file : getenv(origin);
-    if (!value || !value[0]) return true;
+    const char *value = look_up(rule->name, origin, from_file, complaint);
+    if (!value || !value[0]) return !complaint->text[0];
     return apply_rule(override, rule, origin, span_text(value), complaint);
+}
+
+bool override_variable(const char *name, char *value, size_t size, struct complaint *complaint)
+{
+    char origin[NAME_BYTES_MAX], from_file[VALUE_BYTES_MAX];
+    const char *found = look_up(name, origin, from_file, complaint);
+    if (!found || !found[0]) return false;
+    snprintf(value, size, "%s", found);
+    return true;
 }
 
 bool override_by_environment(struct override *override, struct complaint *complaint)
@@ -340,11 +361,28 @@ void override_client(struct retry_policy *send)
     override_deinit(&override);
 }
 
+/* A folder stands for the socket of the node that works in it: its data folder, or its project's.
+ */
+static void enter_folder(char *address, size_t size)
+{
+    struct stat there;
+    char *path = address + strlen("unix:");
+    size_t left = size - strlen("unix:"), length = strlen(path);
+    if (stat(path, &there) != 0 || !S_ISDIR(there.st_mode)) return;
+    while (length > 1 && path[length - 1] == '/') length--;
+    snprintf(path + length, left - length, "/data");
+    bool project = stat(path, &there) == 0 && S_ISDIR(there.st_mode);
+    snprintf(path + length, left - length, "%s/moonpost.sock", project ? "/data" : "");
+}
+
 void override_node(struct span given, char *address, size_t size)
 {
-    const char *named = getenv("MOONPOST_NODE");
-    if (!given.size && named) given = span_text(named);
+    char named[VALUE_BYTES_MAX];
+    struct complaint complaint;
+    if (!given.size && override_variable("NODE", named, sizeof named, &complaint))
+        given = span_text(named);
     if (!given.size) given = span_text("data/moonpost.sock");
     bool bare = !memchr(given.bytes, ':', given.size);
     snprintf(address, size, "%s%.*s", bare ? "unix:" : "", SPAN_ARGS(given));
+    if (bare) enter_folder(address, size);
 }

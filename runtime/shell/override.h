@@ -13,6 +13,11 @@ struct override {
     struct log *log;          /* borrowed; its level and format are changed */
     bool show_envelopes;
     struct arena memory; /* of changed spans */
+
+    /* Called for each that was applied: its name ("SEND_FIRST") and how the user knows it
+     * ("MOONPOST_SEND_FIRST", "--store"). NULL: nobody asks. */
+    void (*applied)(void *user, const char *name, const char *origin);
+    void *user;
 };
 
 /* Start from these settings (borrowed: spans are not copied). */
@@ -27,12 +32,17 @@ bool override_by_environment(struct override *override, struct complaint *compla
 bool override_by_flag(struct override *override, const char *name, struct span value,
                       struct complaint *complaint);
 
+/* The variable MOONPOST_NAME, or what the file has that MOONPOST_NAME_FILE names; false: neither is
+ * set (or, with a complaint, the file cannot be read). Empty is not set. Copied. */
+bool override_variable(const char *name, char *value, size_t size, struct complaint *complaint);
+
 /* What the environment says of a client: its retry policy is changed where it is the default one.
  * What is no valid value is ignored. */
 void override_client(struct retry_policy *send);
 
 /* The node that commands and clients speak to: `given`, or MOONPOST_NODE, or data/moonpost.sock. A
- * path without a scheme is a Unix socket's. Written to `address`, which has `size` bytes. */
+ * path without a scheme is a Unix socket's; of a folder, that of the node whose data or whose
+ * project is in it. Written to `address`, which has `size` bytes. */
 void override_node(struct span given, char *address, size_t size);
 
 #endif

@@ -13,10 +13,13 @@
 #include <unistd.h>
 #include "core/ensure.h"
 #include "shell/clock.h"
+#include "shell/disk.h"
 #include "shell/door.h"
 #include "shell/notify.h"
 #include "shell/orders.h"
 #include "shell/override.h"
+#include "shell/premises.h"
+#include "shell/rescue.h"
 #include "shell/watch.h"
 #include "store/folder.h"
 #include "store/inhand.h"
@@ -37,8 +40,11 @@ struct service {
     const char *settings_file;                   /* one of the options' files, "node.lua" or NULL */
     struct address doors[SETTINGS_LIST_MAX + 1]; /* as they are: no port is 0 */
     size_t door_count;
-    struct watch *watch;   /* NULL: not yet, or not any more */
-    struct notify *notify; /* NULL: no service manager listens */
+    struct watch *watch; /* NULL: not yet, or not any more */
+    struct premises *premises;
+    char gone[PATH_BYTES_MAX]; /* of the files there, which one has gone */
+    bool store_gone;           /* ... and it was the store's */
+    struct notify *notify;     /* NULL: no service manager listens */
     void (*stopped)(void *user);
     void *user;
 };
@@ -366,6 +372,43 @@ static void watch_no_more(struct service *service)
     service->watch = NULL;
 }
 
+/* ---- the folder ---- */
+
+/* On the store's thread, which has the store for itself. */
+static void say_why(struct store *store, void *user, char *why)
+{
+    const struct service *service = user;
+    char rescued[STORE_ERROR_BYTES] = "";
+    if (service->store_gone) rescue_store(store, service->folder, rescued);
+    snprintf(why, STORE_ERROR_BYTES, "%.96s was removed or replaced while the node ran%s%.320s",
+             service->gone, rescued[0] ? "; " : ", and with it what keeps others out of its folder",
+             rescued);
+}
+
+/* Nothing can be kept any more that is confirmed from now on, and somebody else may begin in the
+ * folder. A store in memory has nothing to lose there. */
+static void on_gone_file(void *user, const char *path, bool store)
+{
+    struct service *service = user;
+    snprintf(service->gone, sizeof service->gone, "%s", path);
+    service->store_gone = store;
+    if (service->seat->state == SEAT_LEAVING) return; /* the store is being closed */
+    if (service->seat->disk)
+        disk_condemn(service->seat->disk, say_why, service);
+    else
+        log_say(
+            &service->shell->log, LOG_ERROR, node_name(service->seat->node),
+            "%s was removed while the node ran: commands cannot reach it any more; start it again",
+            path);
+}
+
+static void watch_folder(struct service *service)
+{
+    struct premises_calls calls = {service, on_gone_file};
+    service->premises =
+        premises_watch(&service->shell->loop, service->folder, service->store != NULL, &calls);
+}
+
 /* ---- life ---- */
 
 static void guard(struct service *service)
@@ -387,6 +430,7 @@ static void service_free(struct service *service)
     inhand_close(service->inhand);
     watch_no_more(service);
     notify_close(service->notify);
+    premises_close(service->premises);
     override_deinit(&service->override);
     free(service);
 }
@@ -431,6 +475,7 @@ struct service *service_start(struct shell *shell, const struct service_options 
     service->options = options;
     if (begin(service, complaint)) {
         guard(service);
+        watch_folder(service);
         watch(service); /* whoever reads that it is up may send SIGHUP */
         say_up(service);
         node_start(service->seat->node);

@@ -17,6 +17,7 @@
 #include <unistd.h>
 #include "shell/clock.h"
 #include "shell/log.h"
+#include "shell/override.h"
 
 struct start {
     int64_t at_ms;
@@ -172,8 +173,10 @@ static bool may_start_again(struct supervisor *supervisor, int status)
 static struct log open_log(void)
 {
     struct log log = log_to_stderr();
-    const char *words = getenv("MOONPOST_LOG");
-    if (words) log_choose(&log, span_text(words));
+    char words[256];
+    struct complaint complaint;
+    if (override_variable("LOG", words, sizeof words, &complaint))
+        log_choose(&log, span_text(words));
     return log;
 }
 

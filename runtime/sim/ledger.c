@@ -1,4 +1,4 @@
-/* The ledger. A message has a page, and on it an account with each node that has had it:
+/* The ledger. A message has a sheet, and on it an account with each node that has had it:
  *
  *   accepted  copies taken into its mailbox        STORED
  *   settled   copies that came to an end there     HANDLED, DEAD, EXPIRED, DROPPED
@@ -25,9 +25,9 @@ struct tally {
 
 /* What one node has to do with one message. */
 struct account {
-    struct account *next;      /* of the page */
+    struct account *next;      /* of the sheet */
     struct account *next_here; /* of the book */
-    struct page *page;
+    struct sheet *sheet;
     struct book *book;
     struct tally now, durable;
     bool recognised;    /* its agent recognises duplicates by their id */
@@ -41,8 +41,8 @@ struct account {
     uint32_t sent_over;          /* ... when its links had died so often */
 };
 
-struct page {
-    struct page *next; /* oldest first */
+struct sheet {
+    struct sheet *next; /* oldest first */
     char *id;
     uint8_t profile, level;
     bool known;                                     /* profile and level are */
@@ -82,12 +82,12 @@ struct book {
     struct peer *peers;
     struct ledger_agent (*look)(void *user, struct span address);
     void *user;
-    struct span nacked; /* the message whose sender was just told no, as its page has it */
+    struct span nacked; /* the message whose sender was just told no, as its sheet has it */
 };
 
 struct ledger {
-    struct map pages;
-    struct page *first, **tail;
+    struct map sheets;
+    struct sheet *first, **tail;
     struct book *books;
     bool jumped;
     char *broken;
@@ -103,15 +103,15 @@ struct ledger *ledger_new(void)
     return ledger;
 }
 
-static void page_free(struct page *page)
+static void sheet_free(struct sheet *sheet)
 {
-    while (page->accounts) {
-        struct account *next = page->accounts->next;
-        free(page->accounts);
-        page->accounts = next;
+    while (sheet->accounts) {
+        struct account *next = sheet->accounts->next;
+        free(sheet->accounts);
+        sheet->accounts = next;
     }
-    free(page->id);
-    free(page);
+    free(sheet->id);
+    free(sheet);
 }
 
 static void book_free(struct book *book)
@@ -130,8 +130,8 @@ void ledger_free(struct ledger *ledger)
 {
     if (!ledger) return;
     while (ledger->first) {
-        struct page *next = ledger->first->next;
-        page_free(ledger->first);
+        struct sheet *next = ledger->first->next;
+        sheet_free(ledger->first);
         ledger->first = next;
     }
     while (ledger->books) {
@@ -139,7 +139,7 @@ void ledger_free(struct ledger *ledger)
         book_free(ledger->books);
         ledger->books = next;
     }
-    map_deinit(&ledger->pages);
+    map_deinit(&ledger->sheets);
     free(ledger->broken);
     free(ledger);
 }
@@ -185,47 +185,47 @@ const char *ledger_broken(const struct ledger *ledger)
 
 bool ledger_handled(const struct ledger *ledger, struct span id)
 {
-    const struct page *page = map_find(&ledger->pages, id);
-    return page && page->handled;
+    const struct sheet *sheet = map_find(&ledger->sheets, id);
+    return sheet && sheet->handled;
 }
 
-/* ---- pages and accounts ---- */
+/* ---- sheets and accounts ---- */
 
-static struct page *page_of(struct ledger *ledger, struct span id)
+static struct sheet *sheet_of(struct ledger *ledger, struct span id)
 {
-    struct page *page = map_find_again(&ledger->pages, id);
-    if (page) return page;
-    page = calloc(1, sizeof *page);
-    ensure(page != NULL);
-    page->id = strndup(id.bytes, id.size);
-    ensure(page->id != NULL);
-    map_add(&ledger->pages, span_text(page->id), page);
-    *ledger->tail = page;
-    ledger->tail = &page->next;
-    return page;
+    struct sheet *sheet = map_find_again(&ledger->sheets, id);
+    if (sheet) return sheet;
+    sheet = calloc(1, sizeof *sheet);
+    ensure(sheet != NULL);
+    sheet->id = strndup(id.bytes, id.size);
+    ensure(sheet->id != NULL);
+    map_add(&ledger->sheets, span_text(sheet->id), sheet);
+    *ledger->tail = sheet;
+    ledger->tail = &sheet->next;
+    return sheet;
 }
 
-static struct account *account_of(struct book *book, struct page *page)
+static struct account *account_of(struct book *book, struct sheet *sheet)
 {
-    for (struct account *at = page->accounts; at; at = at->next)
+    for (struct account *at = sheet->accounts; at; at = at->next)
         if (at->book == book) return at;
     struct account *account = calloc(1, sizeof *account);
     ensure(account != NULL);
-    account->page = page;
+    account->sheet = sheet;
     account->book = book;
-    account->next = page->accounts;
-    page->accounts = account;
+    account->next = sheet->accounts;
+    sheet->accounts = account;
     account->next_here = book->accounts;
     return book->accounts = account;
 }
 
-static void describe(struct page *page, const struct block *block)
+static void describe(struct sheet *sheet, const struct block *block)
 {
-    if (page->known || !block) return;
+    if (sheet->known || !block) return;
     struct message message = message_of(block);
-    page->profile = message.profile;
-    page->level = message.level;
-    page->known = true;
+    sheet->profile = message.profile;
+    sheet->level = message.level;
+    sheet->known = true;
 }
 
 /* ---- notes ---- */
@@ -265,17 +265,17 @@ static void apply(struct tally *tally, const struct note *note)
 static void apply_durably(const struct note *note)
 {
     struct account *account = note->account;
-    struct page *page = account->page;
+    struct sheet *sheet = account->sheet;
     apply(&account->durable, note);
-    if (account->recognised && account->durable.times_handled > 1 && !page->excused)
+    if (account->recognised && account->durable.times_handled > 1 && !sheet->excused)
         ledger_break(account->book->ledger, 0,
-                     "%s was handled twice on %s, which has a dedup policy", page->id,
+                     "%s was handled twice on %s, which has a dedup policy", sheet->id,
                      account->book->name);
-    page->stored |= account->durable.accepted > 0;
-    page->handled |= account->durable.handled;
-    page->dead |= account->durable.dead;
-    page->expired |= account->durable.expired || account->durable.dropped;
-    page->duplicate |= account->durable.duplicate;
+    sheet->stored |= account->durable.accepted > 0;
+    sheet->handled |= account->durable.handled;
+    sheet->dead |= account->durable.dead;
+    sheet->expired |= account->durable.expired || account->durable.dropped;
+    sheet->duplicate |= account->durable.duplicate;
 }
 
 static void take_note(const struct note *note)
@@ -306,7 +306,7 @@ void ledger_durable(struct book *book)
 /* A store in memory is gone, and with it what was confirmed. */
 static void forget(struct account *account)
 {
-    if (account->now.accepted > 0 || account->sent) account->page->excused = true;
+    if (account->now.accepted > 0 || account->sent) account->sheet->excused = true;
     account->durable = (struct tally){.accepted = 0};
 }
 
@@ -330,7 +330,7 @@ void ledger_clocks_jumped(struct ledger *ledger)
 
 void ledger_damaged(struct book *book)
 {
-    for (struct account *at = book->accounts; at; at = at->next_here) at->page->excused = true;
+    for (struct account *at = book->accounts; at; at = at->next_here) at->sheet->excused = true;
     book->ledger->jumped = true;
 }
 
@@ -344,7 +344,7 @@ static bool has_one_copy(const struct account *account)
 static void check_attempt(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     struct ledger *ledger = account->book->ledger;
-    const char *id = account->page->id, *node = account->book->name;
+    const char *id = account->sheet->id, *node = account->book->name;
     if (!has_one_copy(account)) return;
     if (fact->attempt != account->now.failures + 1)
         ledger_break(ledger, now_ms, "%s on %s is handed over as attempt %u, and %u had failed", id,
@@ -359,21 +359,21 @@ static void check_attempt(struct account *account, int64_t now_ms, const struct 
 static void delivered(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     struct ledger *ledger = account->book->ledger;
-    struct page *page = account->page;
+    struct sheet *sheet = account->sheet;
     const struct tally *now = &account->now;
     account->deliveries++;
-    if (page->excused) return;
-    if (page->known && page->profile == AT_MOST_ONCE) {
+    if (sheet->excused) return;
+    if (sheet->known && sheet->profile == AT_MOST_ONCE) {
         if (account->deliveries > 1)
-            ledger_break(ledger, now_ms, "%s, at most once, is handed over again on %s", page->id,
+            ledger_break(ledger, now_ms, "%s, at most once, is handed over again on %s", sheet->id,
                          account->book->name);
         return;
     }
     if (now->accepted <= now->settled)
-        ledger_break(ledger, now_ms, "%s is handed over on %s after its end there", page->id,
+        ledger_break(ledger, now_ms, "%s is handed over on %s after its end there", sheet->id,
                      account->book->name);
     else if (++account->in_hand > now->accepted - now->settled)
-        ledger_break(ledger, now_ms, "%s is in two hands at once on %s", page->id,
+        ledger_break(ledger, now_ms, "%s is in two hands at once on %s", sheet->id,
                      account->book->name);
     check_attempt(account, now_ms, fact);
 }
@@ -384,7 +384,7 @@ static void accepted(struct account *account, int64_t now_ms, const struct fact 
     bool forever = message.remaining_ms == REMAINING_FOREVER;
     struct ledger_agent agent = account->book->look(account->book->user, message.to);
     account->recognised = agent.by_id && (account->recognised || account->now.accepted == 0);
-    account->page->at_most_once |= agent.at_most_once;
+    account->sheet->at_most_once |= agent.at_most_once;
     account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);
     take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0});
 }
@@ -405,10 +405,10 @@ static void failed(struct account *account, int64_t now_ms, const struct fact *f
 {
     ended_in_hand(account);
     if (has_one_copy(account) && fact->attempt != account->now.failures + 1 &&
-        !account->page->excused)
+        !account->sheet->excused)
         ledger_break(account->book->ledger, now_ms,
                      "attempt %u of %s on %s is told, and %u had failed", fact->attempt,
-                     account->page->id, account->book->name, account->now.failures);
+                     account->sheet->id, account->book->name, account->now.failures);
     take_note(
         &(struct note){account, NOTE_FAILED, fact->kind, fact->attempt, now_ms + fact->delay_ms});
 }
@@ -429,8 +429,8 @@ static struct peer *peer_of(struct book *book, struct span name)
 
 static void sent(struct account *account, const struct fact *fact)
 {
-    struct page *page = account->page;
-    if (page->profile == AT_MOST_ONCE) return;
+    struct sheet *sheet = account->sheet;
+    if (sheet->profile == AT_MOST_ONCE) return;
     account->sent = true;
     account->sent_to = peer_of(account->book, fact->link);
     account->sent_over = account->sent_to->deaths;
@@ -441,30 +441,31 @@ static void timed_out(struct account *account, int64_t now_ms)
     if (account->sent_to && account->sent_over != account->sent_to->deaths)
         ledger_break(account->book->ledger, now_ms,
                      "%s spends an attempt on %s although the link died under it",
-                     account->page->id, account->book->name);
+                     account->sheet->id, account->book->name);
 }
 
 /* Somebody is told how far it got. */
-static void told(struct ledger *ledger, struct page *page, int64_t now_ms, enum level level,
+static void told(struct ledger *ledger, struct sheet *sheet, int64_t now_ms, enum level level,
                  enum code code, bool ok)
 {
-    if (!page->known || level == LEVEL_SENT || page->excused) return; /* or it was for $node */
-    if (ok && level >= LEVEL_STORED && !page->stored && !page->duplicate)
-        ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", page->id);
-    if (ok && level == LEVEL_HANDLED && !page->handled && !page->duplicate && !page->at_most_once)
-        ledger_break(ledger, now_ms, "%s is said to be handled, and was not", page->id);
-    if (!ok && level >= LEVEL_STORED && code == CODE_DEAD && !page->dead && !page->expired)
-        ledger_break(ledger, now_ms, "%s is said to be dead, and is not", page->id);
-    page->confirmed |= ok && level >= LEVEL_STORED;
-    page->ended = true;
+    if (!sheet->known || level == LEVEL_SENT || sheet->excused) return; /* or it was for $node */
+    if (ok && level >= LEVEL_STORED && !sheet->stored && !sheet->duplicate)
+        ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", sheet->id);
+    if (ok && level == LEVEL_HANDLED && !sheet->handled && !sheet->duplicate &&
+        !sheet->at_most_once)
+        ledger_break(ledger, now_ms, "%s is said to be handled, and was not", sheet->id);
+    if (!ok && level >= LEVEL_STORED && code == CODE_DEAD && !sheet->dead && !sheet->expired)
+        ledger_break(ledger, now_ms, "%s is said to be dead, and is not", sheet->id);
+    sheet->confirmed |= ok && level >= LEVEL_STORED;
+    sheet->ended = true;
 }
 
 void ledger_answer(struct ledger *ledger, int64_t now_ms, const struct answer *answer)
 {
-    struct page *page = page_of(ledger, answer->ref);
-    page->at_most_once |= (answer->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
+    struct sheet *sheet = sheet_of(ledger, answer->ref);
+    sheet->at_most_once |= (answer->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
     if (answer->profile == AT_MOST_ONCE || answer->code == CODE_TIMEOUT) return;
-    told(ledger, page, now_ms, (enum level)answer->level, (enum code)answer->code, answer->ok);
+    told(ledger, sheet, now_ms, (enum level)answer->level, (enum code)answer->code, answer->ok);
 }
 
 /* ---- what is said ---- */
@@ -472,7 +473,7 @@ void ledger_answer(struct ledger *ledger, int64_t now_ms, const struct answer *a
 static void about_copy(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     bool open = account->now.accepted > account->now.settled;
-    bool nacked = account->book->nacked.bytes == account->page->id;
+    bool nacked = account->book->nacked.bytes == account->sheet->id;
     switch (fact->kind) {
     case FACT_STORED: accepted(account, now_ms, fact); break;
     case FACT_DELIVERED: delivered(account, now_ms, fact); break;
@@ -500,14 +501,14 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
     case FACT_ACKED:
     case FACT_NACKED:
         account->told_stored = false;
-        if (account->page->profile != AT_MOST_ONCE)
-            told(account->book->ledger, account->page, now_ms, (enum level)fact->level,
+        if (account->sheet->profile != AT_MOST_ONCE)
+            told(account->book->ledger, account->sheet, now_ms, (enum level)fact->level,
                  (enum code)fact->code, fact->kind == FACT_ACKED);
         break;
     default: break;
     }
     account->book->nacked =
-        fact->kind == FACT_NACKED ? span_text(account->page->id) : span_of(NULL, 0);
+        fact->kind == FACT_NACKED ? span_text(account->sheet->id) : span_of(NULL, 0);
 }
 
 void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
@@ -516,9 +517,9 @@ void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
     if (fact->kind == FACT_STOP)
         for (struct account *at = book->accounts; at; at = at->next_here) at->in_hand = 0;
     if (!fact->block) return;
-    struct page *page = page_of(book->ledger, fact->subject);
-    describe(page, fact->block);
-    about_copy(account_of(book, page), now_ms, fact);
+    struct sheet *sheet = sheet_of(book->ledger, fact->subject);
+    describe(sheet, fact->block);
+    about_copy(account_of(book, sheet), now_ms, fact);
 }
 
 /* ---- frames ---- */
@@ -526,10 +527,10 @@ void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
 /* The sender learns that it is stored; or that its owner does not know it, or says no. */
 static void learns(struct account *account, const struct receipt *receipt)
 {
-    struct page *page = account->page;
+    struct sheet *sheet = account->sheet;
     bool stored = !(receipt->flags & RECEIPT_NACK) && receipt->level == LEVEL_STORED;
-    page->at_most_once |= (receipt->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
-    account->told_stored = stored && page->level > LEVEL_STORED && !page->ended;
+    sheet->at_most_once |= (receipt->facts & FACT_OWNER_AT_MOST_ONCE) != 0;
+    account->told_stored = stored && sheet->level > LEVEL_STORED && !sheet->ended;
 }
 
 static void receipt_arrives(struct book *book, const struct receipt *receipt)
@@ -544,14 +545,14 @@ static void receipt_arrives(struct book *book, const struct receipt *receipt)
 static void data_leaves(struct book *book, int64_t now_ms, const struct message *message)
 {
     if (message->flags & (MESSAGE_ASK | MESSAGE_FAREWELL)) return;
-    struct page *page = map_find(&book->ledger->pages, message->id);
-    struct account *account = page ? account_of(book, page) : NULL;
+    struct sheet *sheet = map_find(&book->ledger->sheets, message->id);
+    struct account *account = sheet ? account_of(book, sheet) : NULL;
     if (!account || !account->sent) return;
     account->lane_epoch = message->lane_epoch;
     account->number = message->seq;
     if (account->told_stored)
         ledger_break(book->ledger, now_ms, "%s is sent again by %s, which knows that it is stored",
-                     page->id, book->name);
+                     sheet->id, book->name);
 }
 
 static void take_frames(struct book *book, int64_t now_ms, struct span bytes, uint8_t type)
@@ -581,21 +582,21 @@ void ledger_leaves(struct book *book, int64_t now_ms, struct span bytes)
 
 /* ---- the end ---- */
 
-static bool has_ended(const struct page *page)
+static bool has_ended(const struct sheet *sheet)
 {
-    return page->handled || page->dead || page->expired || page->duplicate;
+    return sheet->handled || sheet->dead || sheet->expired || sheet->duplicate;
 }
 
-static uint32_t deliveries_of(const struct page *page)
+static uint32_t deliveries_of(const struct sheet *sheet)
 {
     uint32_t count = 0;
-    for (const struct account *at = page->accounts; at; at = at->next) count += at->deliveries;
+    for (const struct account *at = sheet->accounts; at; at = at->next) count += at->deliveries;
     return count;
 }
 
-static bool was_sent(const struct page *page)
+static bool was_sent(const struct sheet *sheet)
 {
-    for (const struct account *at = page->accounts; at; at = at->next)
+    for (const struct account *at = sheet->accounts; at; at = at->next)
         if (at->sent) return true;
     return false;
 }
@@ -603,17 +604,17 @@ static bool was_sent(const struct page *page)
 void ledger_close(struct ledger *ledger, int64_t now_ms,
                   bool (*pending)(void *user, struct span id), void *user)
 {
-    for (struct page *page = ledger->first; page && !ledger->broken; page = page->next) {
-        if (page->at_most_once && !page->excused && deliveries_of(page) > 1)
+    for (struct sheet *sheet = ledger->first; sheet && !ledger->broken; sheet = sheet->next) {
+        if (sheet->at_most_once && !sheet->excused && deliveries_of(sheet) > 1)
             ledger_break(ledger, now_ms, "%s, for an agent at most once, was handed over %u times",
-                         page->id, deliveries_of(page));
-        bool weak = page->profile == AT_MOST_ONCE || page->at_most_once;
-        bool owed = page->known && !weak && !page->excused;
-        if (!owed || pending(user, span_text(page->id))) continue;
-        if (page->confirmed && !has_ended(page))
-            ledger_break(ledger, now_ms, "%s was confirmed, and is lost", page->id);
-        if (was_sent(page) && !page->ended)
+                         sheet->id, deliveries_of(sheet));
+        bool weak = sheet->profile == AT_MOST_ONCE || sheet->at_most_once;
+        bool owed = sheet->known && !weak && !sheet->excused;
+        if (!owed || pending(user, span_text(sheet->id))) continue;
+        if (sheet->confirmed && !has_ended(sheet))
+            ledger_break(ledger, now_ms, "%s was confirmed, and is lost", sheet->id);
+        if (was_sent(sheet) && !sheet->ended)
             ledger_break(ledger, now_ms, "%s was sent, and its sender never had a last word",
-                         page->id);
+                         sheet->id);
     }
 }

@@ -477,6 +477,7 @@ static int get_counts(lua_State *L)
     set_number(L, "lost", (double)counts.lost);
     set_number(L, "damaged", (double)counts.damaged);
     set_number(L, "requeued", (double)counts.requeued);
+    set_number(L, "conflicts", (double)counts.conflicts);
     set_number(L, "waiting", (double)counts.waiting);
     set_number(L, "lanes", (double)counts.lanes);
     set_number(L, "links_up", (double)counts.links_up);

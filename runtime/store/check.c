@@ -117,10 +117,17 @@ static void check_epoch(struct check *check, struct span value)
     expect(check, check->key.size == 1 + STORE_ID_BYTES && value.size == 8, bad_form);
 }
 
-static void check_pause(struct check *check, struct span value)
+static void check_hold(struct check *check, struct span value)
 {
+    enum hold hold;
     int64_t since_wall_ms;
-    expect(check, record_pause_read(value, &since_wall_ms) == STATUS_OK, bad_form);
+    expect(check, record_hold_read(value, &hold, &since_wall_ms) == STATUS_OK, bad_form);
+}
+
+static void check_state(struct check *check, struct span value)
+{
+    struct record_state state;
+    expect(check, record_state_read(value, &state) == STATUS_OK, bad_form);
 }
 
 static void check_identity(struct check *check)
@@ -138,9 +145,10 @@ static void check_value(struct check *check, struct span value)
     case RECORD_DEAD: check_dead(check, value); return;
     case RECORD_LANE: check_lane(check, value); return;
     case RECORD_OUTBOX: check_outbox(check, value); return;
-    case RECORD_PAUSE: check_pause(check, value); return;
+    case RECORD_HOLD: check_hold(check, value); return;
     case RECORD_EPOCH: check_epoch(check, value); return;
     case RECORD_IDENTITY: check_identity(check); return;
+    case RECORD_STATE: check_state(check, value); return;
     default: find(check, "is of no kind that this version knows"); return;
     }
 }

@@ -26,3 +26,16 @@ enum status store_load(struct store *store, struct load *load)
     }
     return status;
 }
+
+enum status store_peek(struct store *store, struct span key, struct block **value)
+{
+    const struct store_engine *engine = store->engine;
+    return (engine->peek ? engine->peek : engine->get)(store, key, value);
+}
+
+enum status store_peek_page(struct store *store, struct span prefix, struct span from,
+                            struct store_page *page)
+{
+    const struct store_engine *engine = store->engine;
+    return (engine->peek_page ? engine->peek_page : engine->scan)(store, prefix, from, page);
+}

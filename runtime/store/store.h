@@ -76,6 +76,12 @@ struct store_engine {
      * empty. */
     enum status (*scan)(struct store *store, struct span prefix, struct span from,
                         struct store_page *page);
+
+    /* The same as get and scan, from a thread beside the one that uses the store, at any time; NULL
+     * where those can be used so. A failed read finds nothing. */
+    enum status (*peek)(struct store *store, struct span key, struct block **value);
+    enum status (*peek_page)(struct store *store, struct span prefix, struct span from,
+                             struct store_page *page);
     void (*stat)(struct store *store, struct store_stat *stat);
     struct store_room (*room)(struct store *store);
 
@@ -91,6 +97,11 @@ struct store {
 
 /* Give a page of messages their values, as they are at one moment. IO: it has none. */
 enum status store_load(struct store *store, struct load *load);
+
+/* See `peek` and `peek_page`. */
+enum status store_peek(struct store *store, struct span key, struct block **value);
+enum status store_peek_page(struct store *store, struct span prefix, struct span from,
+                            struct store_page *page);
 
 /* A store that lives as long as its process. */
 struct store *store_memory_open(void);

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <lmdb.h>
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -55,6 +56,8 @@ struct lmdb {
     uint64_t records, commits;
     uint64_t touched;         /* bytes read or written through the map since it was given back */
     char *base;               /* of the map; NULL: not known */
+    pthread_mutex_t mapping;  /* held while the map moves, and by those who read beside */
+    char *base_beside;        /* the same as base, for them */
     char last[STORE_KEY_MAX]; /* no key is behind this one */
     size_t last_size;
     bool read_only, disk_full;
@@ -144,17 +147,27 @@ static enum status fail(struct lmdb *lmdb, const char *what, int code)
 /* ---- the map ---- */
 
 /* Where the map is, which LMDB does not tell: the mapping that has this byte of it. */
-static void find_map(struct lmdb *lmdb, const char *byte)
+static void find_map(char **base, const char *byte)
 {
     char line[512];
     unsigned long first, last;
-    FILE *maps = lmdb->base ? NULL : fopen("/proc/self/maps", "re");
+    FILE *maps = *base ? NULL : fopen("/proc/self/maps", "re");
     if (!maps) return;
     while (fgets(line, sizeof line, maps)) {
         if (sscanf(line, "%lx-%lx", &first, &last) != 2) continue;
-        if (first <= (uintptr_t)byte && (uintptr_t)byte < last) lmdb->base = (char *)first;
+        if (first <= (uintptr_t)byte && (uintptr_t)byte < last) *base = (char *)first;
     }
     fclose(maps);
+}
+
+/* Nobody reads beside meanwhile. */
+static int move_map(struct lmdb *lmdb, uint64_t bytes)
+{
+    pthread_mutex_lock(&lmdb->mapping);
+    int code = mdb_env_set_mapsize(lmdb->env, bytes);
+    lmdb->base = lmdb->base_beside = NULL;
+    pthread_mutex_unlock(&lmdb->mapping);
+    return code;
 }
 
 static uint64_t whole_pages(const struct lmdb *lmdb, uint64_t bytes)
@@ -167,9 +180,8 @@ static int set_map(struct lmdb *lmdb, uint64_t bytes)
 {
     if (bytes > lmdb->max) bytes = lmdb->max;
     bytes = whole_pages(lmdb, bytes > lmdb->end ? bytes : lmdb->end);
-    int code = mdb_env_set_mapsize(lmdb->env, bytes);
+    int code = move_map(lmdb, bytes);
     if (code == 0) lmdb->map = bytes;
-    lmdb->base = NULL;
     return code;
 }
 
@@ -230,8 +242,7 @@ static int begin(struct lmdb *lmdb, unsigned flags, MDB_txn **txn)
 {
     int code = mdb_txn_begin(lmdb->env, NULL, flags, txn);
     if (code != MDB_MAP_RESIZED) return code;
-    lmdb->base = NULL;
-    code = mdb_env_set_mapsize(lmdb->env, 0);
+    code = move_map(lmdb, 0);
     return code ? code : mdb_txn_begin(lmdb->env, NULL, flags, txn);
 }
 
@@ -324,7 +335,7 @@ static void locate_map(struct lmdb *lmdb)
     MDB_txn *txn;
     MDB_val key = {sizeof format_key - 1, (void *)(uintptr_t)format_key}, val;
     if (begin(lmdb, MDB_RDONLY, &txn) != 0) return;
-    if (mdb_get(txn, lmdb->dbi, &key, &val) == 0) find_map(lmdb, val.mv_data);
+    if (mdb_get(txn, lmdb->dbi, &key, &val) == 0) find_map(&lmdb->base, val.mv_data);
     mdb_txn_abort(txn);
 }
 
@@ -350,19 +361,17 @@ static void lmdb_tend(struct store *store)
 /* ---- reading ---- */
 
 /* A flipped bit may have made the size of a value anything. */
-static bool is_in_map(const struct lmdb *lmdb, MDB_val val)
+static bool is_in_map(const char *base, uint64_t map, MDB_val val)
 {
     const char *bytes = val.mv_data;
-    if (!lmdb->base) return true;
-    return bytes >= lmdb->base && bytes <= lmdb->base + lmdb->map &&
-           val.mv_size <= (size_t)(lmdb->base + lmdb->map - bytes);
+    if (!base) return true;
+    return bytes >= base && bytes <= base + map && val.mv_size <= (size_t)(base + map - bytes);
 }
 
 /* Copies the value, and behind it the key, whose copy becomes the record's. */
-static void take_record(struct lmdb *lmdb, MDB_val key, MDB_val val, struct store_record *record)
+static void copy_record(MDB_val key, MDB_val val, bool whole, struct store_record *record)
 {
-    find_map(lmdb, val.mv_data);
-    bool whole = is_in_map(lmdb, val) && val.mv_size >= CRC_BYTES;
+    whole = whole && val.mv_size >= CRC_BYTES;
     const char *bytes = val.mv_data;
     struct span value =
         whole ? span_of(bytes + CRC_BYTES, val.mv_size - CRC_BYTES) : span_of(NULL, 0);
@@ -374,7 +383,13 @@ static void take_record(struct lmdb *lmdb, MDB_val key, MDB_val val, struct stor
     record->damaged =
         !whole || checksum(span_of_val(key), value, span_of(NULL, 0)) != get_u32(bytes);
     block->size = (uint32_t)value.size;
-    lmdb->touched += lmdb->page + value.size;
+}
+
+static void take_record(struct lmdb *lmdb, MDB_val key, MDB_val val, struct store_record *record)
+{
+    find_map(&lmdb->base, val.mv_data);
+    copy_record(key, val, is_in_map(lmdb->base, lmdb->map, val), record);
+    lmdb->touched += lmdb->page + record->value->size;
 }
 
 static int read_many(struct lmdb *lmdb, MDB_txn *txn, struct store_record *records, size_t count)
@@ -430,8 +445,11 @@ static bool is_format(struct span key)
     return span_equal(key, span_of(format_key, sizeof format_key - 1));
 }
 
+/* How a record of a page is taken: by the thread that uses the store, or beside it. */
+typedef void take_function(struct lmdb *lmdb, MDB_val key, MDB_val val, struct store_record *);
+
 static int fill_page(struct lmdb *lmdb, MDB_cursor *cursor, struct span prefix, struct span start,
-                     struct store_page *page)
+                     take_function *take, struct store_page *page)
 {
     MDB_val key = val_of(start), val;
     size_t bytes = 0;
@@ -441,10 +459,23 @@ static int fill_page(struct lmdb *lmdb, MDB_cursor *cursor, struct span prefix, 
         if (is_format(span_of_val(key))) continue;
         page->more = page->count == STORE_PAGE_MAX || bytes >= STORE_PAGE_BYTES;
         if (page->more) return 0;
-        take_record(lmdb, key, val, &page->records[page->count++]);
+        take(lmdb, key, val, &page->records[page->count++]);
         bytes += key.mv_size + val.mv_size;
     }
     return code == MDB_NOTFOUND ? 0 : code;
+}
+
+static int read_page(struct lmdb *lmdb, MDB_txn *txn, struct span prefix, struct span from,
+                     take_function *take, struct store_page *page)
+{
+    MDB_cursor *cursor;
+    page->count = 0;
+    page->more = false;
+    int code = mdb_cursor_open(txn, lmdb->dbi, &cursor);
+    if (code != 0) return code;
+    code = fill_page(lmdb, cursor, prefix, order(from, prefix) > 0 ? from : prefix, take, page);
+    mdb_cursor_close(cursor);
+    return code;
 }
 
 static enum status lmdb_scan(struct store *store, struct span prefix, struct span from,
@@ -452,21 +483,67 @@ static enum status lmdb_scan(struct store *store, struct span prefix, struct spa
 {
     struct lmdb *lmdb = lmdb_of(store);
     MDB_txn *txn;
-    MDB_cursor *cursor;
     page->count = 0;
     page->more = false;
     int code = begin(lmdb, MDB_RDONLY, &txn);
     if (code != 0) return fail(lmdb, "read", code);
-    code = mdb_cursor_open(txn, lmdb->dbi, &cursor);
-    if (code == 0) {
-        code = fill_page(lmdb, cursor, prefix, order(from, prefix) > 0 ? from : prefix, page);
-        mdb_cursor_close(cursor);
-    }
+    code = read_page(lmdb, txn, prefix, from, take_record, page);
     mdb_txn_abort(txn);
     give_back(lmdb);
     if (code == 0) return STATUS_OK;
     store_page_release(page);
     return fail(lmdb, "read", code);
+}
+
+/* ---- beside the thread that uses the store ---- */
+
+static void take_beside(struct lmdb *lmdb, MDB_val key, MDB_val val, struct store_record *record)
+{
+    MDB_envinfo info;
+    find_map(&lmdb->base_beside, val.mv_data);
+    mdb_env_info(lmdb->env, &info);
+    copy_record(key, val, is_in_map(lmdb->base_beside, info.me_mapsize, val), record);
+}
+
+static int peek_record(struct lmdb *lmdb, struct span wanted, struct store_record *record)
+{
+    MDB_txn *txn;
+    MDB_val key = val_of(wanted), val;
+    int code = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+    if (code != 0) return code;
+    code = mdb_get(txn, lmdb->dbi, &key, &val);
+    if (code == 0) take_beside(lmdb, key, val, record);
+    mdb_txn_abort(txn);
+    return code;
+}
+
+static enum status lmdb_peek(struct store *store, struct span key, struct block **value)
+{
+    struct lmdb *lmdb = lmdb_of(store);
+    struct store_record record;
+    pthread_mutex_lock(&lmdb->mapping);
+    int code = peek_record(lmdb, key, &record);
+    pthread_mutex_unlock(&lmdb->mapping);
+    if (code != 0) return code == MDB_NOTFOUND ? STATUS_NOT_FOUND : STATUS_IO;
+    *value = record.value;
+    return record.damaged ? STATUS_DAMAGED : STATUS_OK;
+}
+
+static enum status lmdb_peek_page(struct store *store, struct span prefix, struct span from,
+                                  struct store_page *page)
+{
+    struct lmdb *lmdb = lmdb_of(store);
+    MDB_txn *txn;
+    page->count = 0;
+    page->more = false;
+    pthread_mutex_lock(&lmdb->mapping);
+    int code = mdb_txn_begin(lmdb->env, NULL, MDB_RDONLY, &txn);
+    if (code == 0) {
+        code = read_page(lmdb, txn, prefix, from, take_beside, page);
+        mdb_txn_abort(txn);
+    }
+    pthread_mutex_unlock(&lmdb->mapping);
+    return code == 0 ? STATUS_OK : STATUS_IO;
 }
 
 /* ---- what it is ---- */
@@ -534,6 +611,7 @@ static void lmdb_close(struct store *store)
     struct lmdb *lmdb = lmdb_of(store);
     if (lmdb->commits > 0 && lmdb->engine.relaxed) mdb_env_sync(lmdb->env, 1);
     if (lmdb->env) mdb_env_close(lmdb->env);
+    pthread_mutex_destroy(&lmdb->mapping);
     free(lmdb->folder);
     free(lmdb);
 }
@@ -546,6 +624,8 @@ static const struct store_engine lmdb_engine = {
     .get = lmdb_get,
     .get_many = lmdb_get_many,
     .scan = lmdb_scan,
+    .peek = lmdb_peek,
+    .peek_page = lmdb_peek_page,
     .stat = lmdb_stat,
     .room = lmdb_room,
     .error = lmdb_error,
@@ -557,6 +637,7 @@ static struct lmdb *lmdb_new(const struct store_lmdb_options *options)
     struct lmdb *lmdb = calloc(1, sizeof *lmdb);
     ensure(lmdb != NULL);
     lmdb->engine = lmdb_engine;
+    pthread_mutex_init(&lmdb->mapping, NULL);
     lmdb->engine.relaxed = options->relaxed;
     lmdb->store.engine = &lmdb->engine;
     lmdb->folder = strdup(options->folder);

@@ -34,6 +34,15 @@ describe("make install", function()
     assert.is_nil(unit:find("@BINDIR@", 1, true))
   end)
 
+  it("puts the manual page and the completions where the system looks for them", function()
+    local page = shell.must("cat usr/share/man/man1/moonpost.1", root)
+    assert.equal(page, (node.run({ executable = root .. "/usr/bin/moonpost", "completion", "man" }, "/")))
+    for _, path in ipairs { "bash-completion/completions/moonpost", "zsh/site-functions/_moonpost",
+      "fish/vendor_completions.d/moonpost.fish" } do
+      assert.truthy(shell.must("cat usr/share/" .. path, root):find("doctor", 1, true), path)
+    end
+  end)
+
   it("leaves the unit out when nobody wants it", function()
     local other = node.folder()
     shell.must(("make -s install BUILD=%s DESTDIR=%s UNITDIR="):format(build, other), ".")

@@ -97,7 +97,7 @@ describe("a request of $node", function()
     node:agent "a@x"
     node:hold(true)
     node:ask()
-    node:step { kind = "PAUSE", waiter = node.requests[1].token, address = "a@x" }
+    node:step { kind = "HOLD", hold = 1, waiter = node.requests[1].token, address = "a@x" }
     node:administered(node.requests[1])
     node:ask()
     node:administered(node.requests[2])
@@ -295,6 +295,61 @@ describe("a dead letter of a mailbox that goes back", function()
     reject(2)
     node:requeue "a@x"
     assert.equal(4, #node.runs)
+  end)
+end)
+
+describe("a dead letter that is removed", function()
+  it("is gone from the mailbox and the store, when that is durable, and after a restart", function()
+    local node = engine.new { name = "owner" }
+    node:agent "a@x"
+    node:send("a@x", "m1")
+    node:finish(node.runs[1], "REJECT", "no")
+    node:advance(100)
+    node:hold(true)
+    node:remove "a@x"
+    assert.equal(0, #node.answers)
+    node:hold(false)
+    assert.equal(2, #node.requests + #node.answers)
+    assert.same({}, kept(node))
+    assert.equal(0, #node:letters "a@x")
+    assert.equal(1, tonumber(node:counts().removed))
+    assert.equal(0, #node:restart(1000):letters "a@x")
+  end)
+
+  it("lets go of its number in an outbox", function()
+    local node = engine.new { name = "client", links = { "hub" } }
+    local hub = node:connect()
+    hub:say(wire.welcome("hub", ("h"):rep(16), PLENTY))
+    node:send("a@x", "m1")
+    for _ = 1, 20 do
+      node:advance(10000)
+      hub:say(wire.number(9, 0))
+    end
+    assert.equal(1, #node:letters "a@x")
+    node:remove "a@x"
+    assert.equal(0, messages_kept(node))
+    hub:frames()
+    node:send("a@x", "m2")
+    local frame = wire.read_data(hub:frames_of(DATA)[1])
+    assert.same({ 2, 2 }, { frame.seq, frame.base })
+  end)
+end)
+
+describe("a dead letter that goes back after a while", function()
+  it("is due then, also over a restart", function()
+    local node = engine.new { name = "owner" }
+    node:agent "a@x"
+    node:send("a@x", "m1")
+    node:finish(node.runs[1], "REJECT", "no")
+    node:requeue("a@x", { delay_ms = 5000 })
+    node:advance(4000)
+    assert.equal(1, #node.runs)
+    node = node:restart(500)
+    node:agent "a@x"
+    node:advance(400)
+    assert.equal(0, #node.runs)
+    node:advance(200)
+    assert.equal(1, #node.runs)
   end)
 end)
 

@@ -53,13 +53,19 @@ describe("$node", function()
     local link = ask("owner", "status").links[1]
     assert.equal("down", link.state)
     assert.equal(1, link.next_at - ask("owner", "status").node.now)
+    world:advance(10)
+    link = ask("owner", "status").links[1]
+    assert.equal(10, ask("owner", "status").node.now - link.down_at)
+    assert.truthy(link.why and link.why ~= "")
+    world:heal("hub", "owner")
+    world:advance(60)
+    assert.is_nil(ask("owner", "status").links[1].down_at)
   end)
 
   it("does not do what is not there yet, and names the nearest method", function()
-    refused("UNSUPPORTED: $node: dead.remove: not yet in this version", "owner", "dead.remove", { id = "x" })
+    refused("UNSUPPORTED: $node: config: not yet in this version", "owner", "config")
     refused('NO_METHOD: $node has no method "staus"; did you mean "status"?', "owner", "staus")
     refused('BAD_VALUE: dead.list.agnet: unknown key; did you mean "agent"?', "owner", "dead.list", { agnet = "a@x" })
-    refused("UNSUPPORTED: dead.requeue.rate: not yet in this version", "owner", "dead.requeue", { rate = "1/s" })
   end)
 
   it("answers a program that is a client of the node", function()
@@ -239,9 +245,28 @@ describe("a paused mailbox", function()
     local mailbox = ask("owner", "status").mailboxes[1]
     assert.same({ true, 1 }, { mailbox.paused, mailbox.waiting })
     assert.equal(3600, ask("owner", "status").node.now - mailbox.paused_at)
-    assert.same({ address = "a@x", paused = false, changed = true, waiting = 1 }, ask("owner", "resume", { address = "a@x" }))
+    local answer = ask("owner", "resume", { address = "a@x" })
+    assert.same({ false, true, 1 }, { answer.paused, answer.changed, answer.waiting })
     world:settle()
     assert.equal(1, #world:received "a@x")
+  end)
+
+  it("is told of in the receipts of what it stores", function()
+    local id = delivery.send(world, "x", { await = "stored" })
+    assert.is_true(world:receipt(id).facts.owner_paused)
+    ask("owner", "resume", { address = "a@x" })
+    id = delivery.send(world, "x", { await = "stored" })
+    assert.is_false(world:receipt(id).facts.owner_paused)
+  end)
+
+  it("is told of to those who did not want to wait so long", function()
+    local far = delivery.send(world, "x", { await = "handled", timeout = 5 })
+    local near = world:send("a@x", "y", { from = "owner", await = "handled", timeout = 5 })
+    world:advance(5)
+    for _, id in ipairs { far, near } do
+      assert.equal("TIMEOUT", world:receipt(id).code)
+      assert.equal("no answer in time; the message is stored, and its mailbox is paused", world:receipt(id).reason)
+    end
   end)
 
   it("lets a sender that wants it handled wait", function()
@@ -260,5 +285,163 @@ describe("a paused mailbox", function()
     assert.equal('NOT_FOUND: no mailbox "aa@x" here; did you mean "a@x"?', code .. ": " .. reason)
     _, reason = ask("hub", "pause", { address = "a@x" })
     assert.equal("a@x is served by node owner; ask that one", reason)
+  end)
+end)
+
+describe("a mailbox that is drained", function()
+  local world, ask
+
+  before_each(function()
+    world = delivery.chain()
+    ask = asker(world)
+    delivery.agent(world, function() moonpost.sleep(10) return "ok" end, { concurrency = 1 })
+  end)
+
+  it("handles what is there, refuses what comes, and takes that when it is resumed", function()
+    local first = delivery.send(world, 1, { await = "handled" })
+    local second = delivery.send(world, 2, { await = "handled" })
+    local answer = ask("owner", "drain", { address = "a@x" })
+    assert.same({ true, true, 1, 1 }, { answer.draining, answer.changed, answer.waiting, answer.leased })
+    local third = delivery.send(world, 3, { await = "handled", retry = { first = 60, factor = 1, jitter = 0 } })
+    local refused = delivery.send(world, 4, { await = "stored", fail_fast = true })
+    world:advance(30)
+    assert.same({ "handled", "handled" }, { world:receipt(first).level, world:receipt(second).level })
+    assert.equal("STOPPING", world:receipt(refused).code)
+    assert.equal("the mailbox is being drained: it takes nothing new until it is resumed", world:receipt(refused).reason)
+    assert.is_nil(world:receipt(third))
+    answer = ask("owner", "drain", { address = "a@x" })
+    assert.same({ false, 0, 0, 0 }, { answer.changed, answer.waiting, answer.leased, answer.deferred })
+    assert.is_true(ask("owner", "status").mailboxes[1].draining)
+    ask("owner", "resume", { address = "a@x" })
+    world:settle()
+    assert.equal("handled", world:receipt(third).level)
+  end)
+
+  it("refuses a send of a handler where it is made", function()
+    ask("owner", "drain", { address = "a@x" })
+    local reason
+    world:load(moonpost.agent { address = "b@x", retry = { attempts = 1 }, on = {
+      message = function(ctx)
+        local _, raised = pcall(ctx.send, ctx, "a@x", 1)
+        reason = raised.code
+      end,
+    } }, { node = "owner" })
+    world:send("b@x", 1)
+    world:settle()
+    assert.equal("STOPPING", reason)
+  end)
+end)
+
+describe("a look into a mailbox", function()
+  local world, ask
+
+  before_each(function()
+    world = delivery.chain()
+    ask = asker(world)
+    delivery.agent(world, function(_, msg)
+      if msg.body == "bad" then error("boom", 0) end
+      return moonpost.sleep(3600)
+    end, { concurrency = 1, timeout = "2h", retry = { first = 50, factor = 1, jitter = 0 } })
+  end)
+
+  it("shows messages as they wait, with body, headers, attempt, age and when they are due", function()
+    local bad = delivery.send(world, "bad")
+    local first = delivery.send(world, { n = 1 })
+    local second = delivery.send(world, { n = 2 }, { headers = { color = "red" }, key = "k" })
+    world:advance(10)
+    local page = ask("owner", "peek", { address = "a@x" })
+    assert.same({ bad, first, second }, ids(page))
+    local failed, leased, waiting = unpack(page.items)
+    assert.same({ "deferred", 1, "HANDLER_ERROR", "boom", 40 },
+      { failed.state, failed.attempts, failed.code, failed.reason, failed.due_at - ask("owner", "status").node.now })
+    assert.same({ "leased", 1 }, { leased.state, leased.attempts })
+    assert.same({ "waiting", 0, "k", "client", 10 },
+      { waiting.state, waiting.attempts, waiting.key, waiting.from, ask("owner", "status").node.now - waiting.first_at })
+    assert.same({ { n = 2 }, { color = "red" } }, { waiting.body, waiting.headers })
+    assert.same({ second }, ids(ask("owner", "peek", { address = "a@x", state = "waiting" })))
+  end)
+
+  it("goes on where the page before ended", function()
+    local sent = {}
+    for n = 1, 5 do sent[n] = delivery.send(world, n) end
+    local page = ask("owner", "peek", { address = "a@x", limit = 3 })
+    assert.same({ sent[1], sent[2], sent[3] }, ids(page))
+    page = ask("owner", "peek", { address = "a@x", limit = 3, after = page.after })
+    assert.same({ sent[4], sent[5] }, ids(page))
+    assert.is_nil(page.after)
+  end)
+
+  it("leaves out bodies that are too large, and ends a page before it is", function()
+    for _ = 1, 12 do delivery.send(world, ("x"):rep(60000)) end
+    delivery.send(world, ("x"):rep(70000))
+    local page = ask("owner", "peek", { address = "a@x" })
+    assert.equal(9, #page.items)
+    page = ask("owner", "peek", { address = "a@x", after = page.after })
+    assert.equal(4, #page.items)
+    assert.equal("it is too large for a list", page.items[4].body_left_out)
+  end)
+
+  it("names the nearest mailbox, and the states there are", function()
+    local _, reason, code = ask("owner", "peek", { address = "aa@x" })
+    assert.equal('NOT_FOUND: no mailbox "aa@x" here; did you mean "a@x"?', code .. ": " .. reason)
+    _, reason = ask("owner", "peek", { address = "a@x", state = "wating" })
+    assert.truthy(reason:find('did you mean "waiting"?', 1, true), reason)
+  end)
+end)
+
+describe("a purge", function()
+  it("tells senders that wait, and says how many it took", function()
+    local world = delivery.chain()
+    local ask = asker(world)
+    delivery.agent(world, function() return "ok" end)
+    ask("owner", "pause", { address = "a@x" })
+    local far = delivery.send(world, 1, { await = "handled" })
+    local near = world:send("a@x", 2, { from = "owner", await = "handled" })
+    local stored = delivery.send(world, 3, { await = "stored" })
+    local answer = ask("owner", "purge", { address = "a@x" })
+    assert.same({ 3, false }, { answer.purged, answer.more })
+    world:advance(1)
+    for _, id in ipairs { far, near } do assert.equal("PURGED", world:receipt(id).code) end
+    assert.is_true(world:receipt(stored).ok)
+    ask("owner", "resume", { address = "a@x" })
+    world:settle()
+    assert.equal(0, #world:received "a@x")
+    assert.equal(0, #world:dead "a@x")
+  end)
+end)
+
+describe("dead letters that are removed", function()
+  local world, ask
+
+  before_each(function()
+    world = delivery.chain()
+    ask = asker(world)
+    delivery.agent(world, function(_, msg) return moonpost.reject("no", { code = msg.body }) end)
+    for _, word in ipairs { "RED", "RED", "BLUE" } do delivery.send(world, word) end
+    world:settle()
+  end)
+
+  it("are chosen like those that go back, and must be", function()
+    assert.equal(2, ask("owner", "dead.remove", { code = "RED", dry = true }).removed)
+    assert.equal(3, #world:dead "a@x")
+    assert.equal(2, ask("owner", "dead.remove", { code = "RED" }).removed)
+    local left = ask("owner", "dead.list").items
+    assert.equal(1, #left)
+    assert.equal(1, ask("owner", "dead.remove", { id = left[1].id }).removed)
+    local _, reason, code = ask("owner", "dead.remove", {})
+    assert.equal("BAD_VALUE", code)
+    assert.truthy(reason:find("dead.remove: which?", 1, true))
+  end)
+
+  it("go back one after another when a rate is given, over several pages", function()
+    local before, came = #world:received "a@x", {}
+    local till = ask("owner", "status").node.now
+    local page = ask("owner", "dead.requeue", { all = true, rate = "6/m", limit = 2, ["until"] = till })
+    ask("owner", "dead.requeue", { all = true, rate = "6/m", ahead = 2, after = page.after, ["until"] = till })
+    for second = 0, 25 do
+      came[second] = #world:received "a@x" - before
+      world:advance(1)
+    end
+    assert.same({ 1, 1, 2, 2, 3 }, { came[0], came[9], came[11], came[19], came[21] })
   end)
 end)

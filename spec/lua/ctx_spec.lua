@@ -72,7 +72,7 @@ describe("other names of ctx", function()
     end)
   end
 
-  for name in ("state kv cache"):gmatch("%S+") do
+  for name in ("cache"):gmatch("%S+") do
     it("do not have " .. name .. " yet, neither to read nor to set", function()
       local text = ("UNSUPPORTED: ctx.%s: not yet in this version"):format(name)
       assert.equal(text, raised(function() return verbs[name] end))

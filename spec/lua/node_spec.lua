@@ -89,7 +89,7 @@ describe("the settings of a node", function()
     { { watchdog = 0 }, "node.watchdog: 0 is no time at all" },
     { { nmae = "a" }, 'node.nmae: unknown key; did you mean "name"?' },
     { { listen = { "127.0.0.1:7071" } }, 'node.listen[1]: "127.0.0.1:7071" is not a door; write "tcp://127.0.0.1:7071"' },
-    { { listen = { "tcp://127.0.0.1:99999" } }, 'node.listen[1]: "tcp://127.0.0.1:99999" is not a door' },
+    { { listen = { "tcp://127.0.0.1:99999" } }, 'node.listen[1]: "tcp://127.0.0.1:99999": there is no port 99999; ports end at 65535' },
     { { listen = "tcp://127.0.0.1:7071" }, 'node.listen: expected a list, got "tcp://127.0.0.1:7071"' },
     { { links = { to = "hub" } }, 'node.links: expected a list, got a table with the key "to"' },
     { { links = { {} } }, "node.links[1].to: required" },

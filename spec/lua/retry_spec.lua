@@ -84,6 +84,7 @@ describe("a retry policy", function()
     { { delays = { 1 }, step = 2 }, "retry_policy: delays and step exclude each other" },
     { { delays = { 1 }, first = 2 }, "retry_policy: delays and first exclude each other" },
     { { delays = {} }, "retry_policy.delays: is empty" },
+    { { first = 10, cap = 1 }, "retry_policy.cap: 1 s is below the first wait, 10 s" },
     { { delays = { 1, "x" } }, "retry_policy.delays[2]: \"x\" is not a duration" },
     { { final = true }, "retry_policy.final: expected a function, got true" },
     { 7, "retry_policy: expected a table, got 7" },

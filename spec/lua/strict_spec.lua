@@ -17,6 +17,11 @@ describe("the globals of a script", function()
     assert.equal('agents/mail.lua:1: undeclared global "count"', says("agent", "return count"))
   end)
 
+  it("say how the library is required", function()
+    assert.equal('agents/mail.lua:1: undeclared global "moonpost"; write local moonpost = require "moonpost"',
+      says("agent", "return moonpost.agent {}"))
+  end)
+
   it("cannot be set", function()
     assert.equal('agents/mail.lua:1: undeclared global "count": write local', says("agent", "count = 1"))
     assert.equal('agents/mail.lua:1: undeclared global "handle": write local', says("agent", "function handle() end"))

@@ -19,7 +19,7 @@ return require("moonpost").agent { address = "a@b", retry = { atempts = 3 } }]],
   ["five.lua"] = "return 5\n",
   ["global.lua"] = "local moonpost = require 'moonpost'\ncounter = 1\nreturn moonpost.agent { address = 'a@b' }\n",
   ["later.lua"] = [[
-return require("moonpost").agent { address = "a@b", order = "key" }]],
+return require("moonpost").agent { address = "a@b", schema = {} }]],
   ["twin.lua"] = [[
 return require("moonpost").agent { address = "greeter@local", on = { message = function() end } }]],
   ["loop.lua"] = "while true do end\n",
@@ -85,6 +85,21 @@ describe("the command line", function()
     assert.truthy(output:find("start one with: moonpost run", 1, true), output)
   end)
 
+  it("ends with 2 and what is expected when --node is no address", function()
+    local output = says({ "status", "--node", "127.0.0.1:7101" }, 'did you mean "tcp://127.0.0.1:7101"?', 2)
+    assert.truthy(output:find("the path of a node's socket", 1, true), output)
+    says({ "status", "--node", "tcp://127.0.0.1:70000" }, "there is no such port; ports end at 65535", 2)
+  end)
+
+  it("finds a node by its project's folder, and by its data folder", function()
+    says({ "status", "--node", folder }, "greeter@local", 0, "/")
+    says({ "status", "--node", folder .. "/data/" }, "greeter@local", 0, "/")
+  end)
+
+  it("says which LMDB it has", function()
+    assert.matches("LMDB %d+%.%d+%.%d+", (node.run({ "version" }, folder)))
+  end)
+
   it("ends with 2 and the nearest command when there is no such command", function()
     says({ "sned", "greeter@local" }, 'did you mean "send"?', 2)
   end)
@@ -114,7 +129,7 @@ describe("the command line", function()
   end)
 
   it("refuses what is not there yet, by name", function()
-    says({ "run", "later.lua" }, "UNSUPPORTED: agent.order: not yet", 1, other)
+    says({ "run", "later.lua" }, "UNSUPPORTED: agent.schema: not yet", 1, other)
   end)
 
   it("names both files of one address", function()

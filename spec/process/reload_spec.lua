@@ -45,7 +45,7 @@ describe("moonpost reload", function()
     says({ "reload" }, "price@local generation 1 -> 2, in ", 0)
     says({ "reload", "price@local" }, "price@local generation 2 -> 3, in ", 0)
     says({ "send", "price@local", "{}", "--await", "handled" }, 'result="two in 3"', 0)
-    says({ "status" }, "GENERATION\nprice@local        0       0         0     0           3", 0)
+    says({ "status" }, "GEN  STATE\nprice@local        0       0         0     0    3  up", 0)
   end)
 
   it("shows file and line of what it refuses, also afterwards, and ends with 1", function()

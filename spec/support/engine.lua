@@ -113,13 +113,25 @@ function Engine:commit()
   return true
 end
 
-local function load(self, page)
+-- A page is read behind every batch that was handed out before it.
+local function read(self, page)
   for index = 0, tonumber(page.count) - 1 do
     local item = page.items[index]
     local value = self.store[ffi.string(item.key, 9)]
     if value then item.value = core.block_copy(c.span(value)) end
   end
-  table.insert(self.loads, page)
+  return page
+end
+
+local function page_of(page)
+  local items = {}
+  for index = 0, tonumber(page.count) - 1 do
+    local item = page.items[index]
+    items[index + 1] = { id = c.text(core.message_of(item.block).id), attempt = item.attempt, in_store = item.in_store,
+      state = ffi.string(core.entry_state_name(item.state)), due = tonumber(item.due_ms), first = tonumber(item.first_ms),
+      reason = item.reason ~= nil and ffi.string(item.reason.bytes, item.reason.size) or nil }
+  end
+  return { items = items, after = tonumber(page.after), purged = tonumber(page.purged), last = tonumber(page.last) }
 end
 
 local function take(self, effect)
@@ -134,7 +146,7 @@ local function take(self, effect)
   elseif effect.kind == ffi.C.EFFECT_COMMIT then
     commit(self, effect.batch)
   elseif effect.kind == ffi.C.EFFECT_LOAD then
-    load(self, effect.load)
+    table.insert(self.loads, effect.load)
   elseif effect.kind == ffi.C.EFFECT_RUN then
     local message = core.message_of(effect.run.block)
     table.insert(self.runs, { delivery = effect.run.delivery, sequence = effect.run.sequence,
@@ -143,7 +155,8 @@ local function take(self, effect)
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
       reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
   elseif effect.kind == ffi.C.EFFECT_ADMIN then
-    table.insert(self.requests, { token = effect.waiter, body = c.text(core.message_of(effect.block).body) })
+    table.insert(self.requests, { token = effect.waiter, body = c.text(core.message_of(effect.block).body),
+      page = effect.page ~= nil and page_of(effect.page) or nil })
   elseif effect.kind == ffi.C.EFFECT_FACT then
     table.insert(self.facts, { fact = ffi.string(core.fact_name(effect.fact.kind)), code = effect.fact.code,
       subject = c.text(effect.fact.subject), reason = c.text(effect.fact.reason), at = self.now })
@@ -167,9 +180,9 @@ end
 function Engine:step(fields)
   once(self, fields)
   if self.held then return end
-  while #self.batches + #self.loads > 0 do
+  while #self.batches + #self.loads > 0 and not (self.out and #self.batches == 0) do
     if #self.batches > 0 then once(self, { kind = "COMMITTED", batch = table.remove(self.batches, 1) }) end
-    if #self.loads > 0 then once(self, { kind = "LOADED", load = table.remove(self.loads, 1) }) end
+    if #self.loads > 0 then once(self, { kind = "LOADED", load = read(self, table.remove(self.loads, 1)) }) end
   end
 end
 
@@ -263,11 +276,52 @@ function Engine:requeue(address, more)
   self:administered(request)
 end
 
---- A mailbox is paused, or resumed ("PAUSE", "RESUME").
+local HOLDS = { RESUME = 0, PAUSE = 1, DRAIN = 2 }
+
+--- A mailbox is paused, drained or resumed ("PAUSE", "DRAIN", "RESUME").
 function Engine:set(kind, address)
   local request = self:ask()
-  self:step { kind = kind, waiter = request.token, address = address }
+  self:step { kind = "HOLD", waiter = request.token, address = address, hold = HOLDS[kind] }
   self:administered(request)
+end
+
+--- All dead letters of an address go for ever, as one request.
+function Engine:remove(address)
+  local _, handles = self:letters(address)
+  local request = self:ask()
+  for _, handle in ipairs(handles) do self:step { kind = "REMOVE", waiter = request.token, letter = handle } end
+  self:administered(request)
+end
+
+--- What waits in a mailbox is removed: at most so many, up to this sequence (0: all). Answers the page.
+function Engine:purge(address, limit, last)
+  local request = self:ask()
+  local purge = ffi.new "struct purge"
+  purge.address, purge.limit, purge.last = c.span(address), limit or 1000000, last or 0
+  self:step { kind = "PURGE", waiter = request.token, purge = purge }
+  return self:shown(request)
+end
+
+--- A page of what a queue holds: `more` are `states` (a list of names), `after` and `limit`.
+function Engine:peek(address, more)
+  more = more or {}
+  local request = self:ask()
+  local peek = ffi.new "struct peek"
+  peek.address, peek.limit, peek.after, peek.states = c.span(address), more.limit or 100, more.after or 0, 0xff
+  for index, state in ipairs(more.states or {}) do
+    peek.states = index == 1 and 0 or peek.states
+    peek.states = bit.bor(peek.states, bit.lshift(1, tonumber(ffi.C["ENTRY_" .. state])))
+  end
+  self:step { kind = "PEEK", waiter = request.token, peek = peek }
+  return self:shown(request)
+end
+
+--- The page of a request, once it is there; the request is answered then.
+function Engine:shown(request)
+  local again = self.requests[#self.requests]
+  if again.token ~= request.token or not again.page then return nil end
+  self:administered(request)
+  return again.page
 end
 
 --- Commits are not done until this is called again without `held`.

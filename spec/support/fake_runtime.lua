@@ -51,6 +51,9 @@ function runtime.ctx_field(_, name)
   return fake.fields[name]
 end
 
+function runtime.state_touched() return false end
+function runtime.state_memo() return {} end
+
 function runtime.ctx_send(_, send)
   local copy = {}
   for name, value in pairs(send) do copy[name] = value end

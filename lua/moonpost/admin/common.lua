@@ -65,9 +65,27 @@ function common.shorten(list)
   return left_out
 end
 
+--- What a method answers that is asked once more, with a page.
+common.LATER = setmetatable({}, { __name = "later" })
+
+--- The items up to some measure of them all, and where to go on.
+function common.bounded(items, after, most, measure)
+  local sum = 0
+  for index, item in ipairs(items) do
+    sum = sum + measure(item)
+    if sum > most and index < #items then
+      after = item.sequence
+      for behind = #items, index + 1, -1 do items[behind] = nil end
+      break
+    end
+  end
+  return items, after
+end
+
 --- Queues that hold nothing and serve nobody are not.
 function common.is_of_interest(queue)
-  return queue.served or queue.paused or queue.waiting + queue.leased + queue.deferred + queue.awaiting + queue.dead > 0
+  return queue.served or queue.paused or queue.draining
+    or queue.waiting + queue.leased + queue.deferred + queue.awaiting + queue.dead > 0
 end
 
 -- ---- who is where ----

@@ -1,4 +1,4 @@
---- `$node` dead.*: dead letters looked at, and sent back.
+--- `$node` dead.*: dead letters looked at, sent back, and removed.
 local common = require "moonpost.admin.common"
 local body_of = require "moonpost.body"
 local errors = require "moonpost.errors"
@@ -7,6 +7,7 @@ local nearest = require "moonpost.nearest"
 local runtime = require "moonpost.runtime"
 local shape = require "moonpost.shape"
 local show = require "moonpost.show"
+local units = require "moonpost.units"
 
 local REASON_SHOWN = 256
 local NEAREST_IDS = 1000
@@ -27,10 +28,15 @@ end
 
 local LIST = fields(common.PAGES)
 local SHOW = { id = { read = common.ID.read, required = true }, agent = common.ADDRESS }
-local REQUEUE = fields {
-  id = common.ID, all = { read = shape.boolean }, body = {}, to = common.ADDRESS, rate = { not_yet = true },
+local CHOICE = {
+  id = common.ID, all = { read = shape.boolean }, dry = { read = shape.boolean },
   limit = { read = common.PAGES.limit.read, default = common.PAGE_MAX }, after = common.PAGES.after,
 }
+local REMOVE = fields(CHOICE)
+local REQUEUE = fields {
+  body = {}, to = common.ADDRESS, rate = { read = units.rate }, ahead = { read = shape.number(0, 2 ^ 53), default = 0 },
+}
+for name, field in pairs(REMOVE) do REQUEUE[name] = field end
 
 -- ---- looking ----
 
@@ -45,26 +51,12 @@ local function size_of(item)
   return size
 end
 
---- The letters up to some measure of them all, and where to go on.
-local function bounded(letters, after, most, measure)
-  local sum = 0
-  for index, letter in ipairs(letters) do
-    sum = sum + measure(letter)
-    if sum > most and index < #letters then
-      after = letter.sequence
-      for behind = #letters, index + 1, -1 do letters[behind] = nil end
-      break
-    end
-  end
-  return letters, after
-end
-
 local function dead_list(_, given)
   local items, after = inside.letters(query_of(common.read("dead.list", LIST, given)))
   for _, item in ipairs(items) do
     item.reason = #item.reason > REASON_SHOWN and item.reason:sub(1, REASON_SHOWN - 3) .. "..." or item.reason
   end
-  items, after = bounded(items, after, PAGE_BYTES, size_of)
+  items, after = common.bounded(items, after, PAGE_BYTES, size_of)
   for _, item in ipairs(items) do item.handle, item.sequence = nil, nil end
   return { items = items, after = after }
 end
@@ -105,6 +97,18 @@ local function dead_show(_, given)
   return plain(letters_of(common.read("dead.show", SHOW, given), true)[1])
 end
 
+-- ---- which ones ----
+
+local function chosen(method, taken)
+  if taken.id then return letters_of(taken) end
+  local filtered = taken.agent or taken.code or taken.reason or taken.since or taken["until"]
+  if not filtered and not taken.all then
+    errors.raise("BAD_VALUE", method .. ": which? id, a filter (agent, code, reason, since, until), or all = true")
+  end
+  local letters, after = inside.letters(query_of(taken))
+  return common.bounded(letters, after, CHANGE_BYTES, function(letter) return letter.bytes end)
+end
+
 -- ---- requeue ----
 
 --- Somebody who is linked upstream may serve it; here nobody else can.
@@ -112,16 +116,6 @@ local function check_target(to)
   local known, upstream = common.known_addresses()
   if not to or known[to] or upstream then return end
   common.not_found(("to: no agent at %s%s"):format(show(to), nearest.hint(to, known)))
-end
-
-local function chosen(taken)
-  if taken.id then return letters_of(taken) end
-  local filtered = taken.agent or taken.code or taken.reason or taken.since or taken["until"]
-  if not filtered and not taken.all then
-    errors.raise("BAD_VALUE", "dead.requeue: which? id, a filter (agent, code, reason, since, until), or all = true")
-  end
-  local letters, after = inside.letters(query_of(taken))
-  return bounded(letters, after, CHANGE_BYTES, function(letter) return letter.bytes end)
 end
 
 local function new_body(value)
@@ -134,29 +128,45 @@ local function new_body(value)
   return bytes, encoding
 end
 
-local function has_expired(letter)
-  return letter.expires_at ~= nil and letter.expires_at <= runtime.now()
+--- Nobody wants it any more when it is handed over.
+local function has_expired(letter, delay)
+  return letter.expires_at ~= nil and letter.expires_at <= runtime.now() + delay
 end
 
 local function dead_requeue(request, given)
   local taken = common.read("dead.requeue", REQUEUE, given)
   check_target(taken.to)
   local bytes, encoding = new_body(taken.body)
-  local letters, after = chosen(taken)
+  local letters, after = chosen("dead.requeue", taken)
   local requeued, expired = 0, 0
   for _, letter in ipairs(letters) do
-    if not taken.id and has_expired(letter) then
+    local delay = taken.rate and (taken.ahead + requeued) / taken.rate or 0
+    if not taken.id and has_expired(letter, delay) then
       expired = expired + 1
     else
-      inside.requeue(request, letter.handle, taken.to, bytes, encoding)
+      if not taken.dry then inside.requeue(request, letter.handle, taken.to, bytes, encoding, delay) end
       requeued = requeued + 1
     end
   end
   return { requeued = requeued, expired = expired, after = after }
 end
 
+-- ---- remove ----
+
+local function dead_remove(request, given, from)
+  local taken = common.read("dead.remove", REMOVE, given)
+  local letters, after = chosen("dead.remove", taken)
+  if taken.dry then return { removed = #letters, after = after } end
+  for _, letter in ipairs(letters) do inside.remove(request, letter.handle) end
+  if #letters > 0 then
+    runtime.log("warn", ("removed %d dead letter%s, as %s asked"):format(#letters, #letters == 1 and "" or "s", from))
+  end
+  return { removed = #letters, after = after }
+end
+
 return {
   ["dead.list"] = dead_list,
   ["dead.show"] = dead_show,
   ["dead.requeue"] = dead_requeue,
+  ["dead.remove"] = dead_remove,
 }

@@ -100,7 +100,8 @@ end
 
 -- Words that other programs use for our verbs.
 local SYNONYMS = { list = "ls", delete = "rm", remove = "rm", retry = "requeue", redrive = "requeue", cat = "show",
-  get = "show", stop = "pause", start = "resume", info = "stat", verify = "check" }
+  get = "show", stop = "pause", start = "resume", info = "stat", verify = "check", clear = "purge", empty = "purge",
+  flush = "purge", look = "peek", view = "peek", browse = "peek", unpause = "resume", replay = "requeue" }
 
 local function set_of(list)
   local set = {}

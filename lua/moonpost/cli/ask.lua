@@ -50,6 +50,14 @@ function Ask:get(method, body)
   return self:fail(plain and as_flags(reason) or ("%s: %s"):format(code, reason), EXITS[code] or REFUSED)
 end
 
+--- A new connection, after something that held up this process for longer than the node listens to silence.
+function Ask:connect_again(flags)
+  self.link:close()
+  local link, why, code = connect(flags.node)
+  if not link then self:fail(why, code) end
+  self.link = link --[[@as moonpost.Client]]
+end
+
 local function finish(self, ok, answer)
   self.link:close()
   if ok then return answer or 0 end

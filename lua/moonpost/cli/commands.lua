@@ -13,6 +13,10 @@ local ORDER = [[
   new
   run
   sentinel
+  check
+  doctor
+  config
+  policy
   send
   status
   dlq
@@ -25,23 +29,19 @@ local ORDER = [[
   example
   bench
   store
+  completion
   version
 ]]
 
 -- Names of the API that this version refuses.
 local LATER = [[
-  check
-  doctor
   publish
   call
   stream
   metrics
   trace
   tail
-  policy
-  config
   choose
-  completion
 ]]
 
 --- All commands, in order.

@@ -6,6 +6,7 @@ local BAD_PROGRAM = 1
 
 return {
   name = "exec",
+  takes = "file",
   usage = "exec FILE [ARG...]",
   summary = "a Lua program inside the runtime, with moonpost.client",
   details = "  `arg` holds the arguments. What the file returns is the exit code (a number; true or nothing is 0).",

@@ -9,17 +9,22 @@ node.FLAGS = {
   { name = "listen", value = "ADDR", many = true, help = "one more door: tcp://HOST:PORT or unix:PATH" },
   { name = "name", value = "NAME", help = "the node's name" },
   { name = "profile", value = "PROFILE", help = "of sends that name none: at-least-once, at-most-once" },
-  { name = "log", value = "LEVEL", help = "debug, info, warn, error; with json one object a line: info,json" },
+  { name = "log", value = "LEVEL", choices = { "debug", "info", "warn", "error" },
+    help = "debug, info, warn or error; info,json: one object a line" },
   { name = "show-envelopes", help = "log each envelope that passes" },
-  { name = "store", value = "STORE", help = "memory, or the folder of a store on disk" },
-  { name = "sync", value = "SYNC", help = "commit, or relaxed: a power cut may undo the last commits" },
-  { name = "no-respawn", help = "do not start the node again when it crashes or its store fails" },
+  { name = "store", value = "STORE", takes = "folder", help = "memory, or the folder of a store on disk" },
+  { name = "sync", value = "SYNC", help = "commit; relaxed: a power cut may undo what came last" },
+  { name = "no-respawn", help = "do not start the node again when it crashes" },
   { name = "fault", value = "FAULT", help = "", not_yet = true },
 }
 
 local KEYS = { "name", "profile", "log", "store", "sync" }
 
-local function overrides(options, doors)
+--- The settings that flags say, as the runtime knows them.
+---@param options table parsed flags
+---@param doors string[]
+---@return string[][]
+function node.overrides(options, doors)
   local flags = {}
   for _, key in ipairs(KEYS) do
     if options[key] then flags[#flags + 1] = { key:upper(), options[key] } end
@@ -39,7 +44,7 @@ function node.run(command, request, options)
     files = request.files,
     sentinel = request.sentinel,
     watch = options.watch,
-    flags = overrides(options, request.doors),
+    flags = node.overrides(options, request.doors),
   }
   if answer.reason then term.complain(command, answer.reason) end
   return answer.code

@@ -1,11 +1,12 @@
---- `moonpost queue`: mailboxes and outboxes; stop one from delivering, and let it go on.
+--- `moonpost queue`: mailboxes and outboxes: what they hold, what they take and what they hand over.
 local ask = require "moonpost.cli.ask"
-local errors = require "moonpost.errors"
+local hold = require "moonpost.cli.hold"
 local json = require "moonpost.json"
 local nearest = require "moonpost.nearest"
+local peek = require "moonpost.cli.peek"
+local purge = require "moonpost.cli.purge"
 local queues = require "moonpost.cli.queues"
 local term = require "moonpost.cli.term"
-local words = require "moonpost.cli.words"
 
 local USAGE, REFUSED = 2, 4
 
@@ -46,55 +47,47 @@ local function list(self, flags)
   if not any then term.note("no mailboxes: this node serves no agent and holds no message") end
 end
 
-local SAYS = {
-  pause = { "paused", "was paused already", "; it stores what comes, until: moonpost queue resume %s" },
-  resume = { "resumed", "was not paused", "" },
+local VERBS = {
+  ls = list, peek = peek, pause = hold.pause, drain = hold.drain, resume = hold.resume, purge = purge,
 }
 
-local function set(verb)
-  return function(self, flags)
-    if not flags[2] then self:fail(("which one? moonpost queue %s ADDR"):format(verb), USAGE) end
-    local answer = self:get(verb, { address = flags[2] })
-    if flags.json then return term.out(json.encode(answer)) end
-    local done, already, more = unpack(SAYS[verb])
-    if not answer.changed then return term.out(("%s %s"):format(answer.address, already)) end
-    local waiting = answer.waiting > 0 and (", %s waiting"):format(words.count(answer.waiting)) or ""
-    term.out(("%s %s%s%s"):format(done, answer.address, waiting, more:format(answer.address)))
+local function run(flags)
+  local verb = flags[1]
+  if verb ~= "ls" and not flags[2] then
+    term.complain("queue", ("which one? moonpost queue %s ADDR"):format(verb))
+    return USAGE
   end
-end
-
-local VERBS = { ls = list, pause = set "pause", resume = set "resume" }
-local LATER = { peek = true, drain = true, purge = true }
-
-local function refuse(verb)
-  if LATER[verb] then
-    term.complain("queue", ("UNSUPPORTED: %s: %s"):format(verb, errors.NOT_YET))
-  else
-    term.complain("queue", ("%q is none of ls, pause, resume%s"):format(verb, nearest.hint(verb, VERBS)))
-  end
-  return USAGE
+  return ask.run("queue", flags, VERBS[verb])
 end
 
 return {
   name = "queue",
-  usage = "queue ls|pause|resume [ADDR]",
-  verbs = { "ls", "pause", "resume" },
-  later_verbs = { "peek", "drain", "purge" },
-  summary = "mailboxes and outboxes: list them, stop one, let it go on",
+  usage = "queue ls|peek|pause|drain|resume|purge [ADDR]",
+  verbs = { "ls", "peek", "pause", "drain", "resume", "purge" },
+  summary = "mailboxes and outboxes: list them, look in, stop one, let it go on, empty it",
   details = [[
-  A paused mailbox accepts and stores what comes, and hands nothing to its agent, also after a restart; handlers
-  at work finish. Senders that wait for "handled" wait.]],
-  flags = { ask.NODE, ask.JSON },
+  peek shows messages as they wait, and changes nothing. A paused mailbox accepts and stores what comes, and hands
+  nothing to its agent; handlers at work finish. One that is drained is the opposite: it takes nothing new (senders
+  hear STOPPING and come again), and the command ends when what was there is handled. Both last over restarts, until
+  resume. purge removes what waits or is deferred, not what is in hand and not dead letters; senders that wait for
+  "handled" are told PURGED.]],
+  flags = {
+    { name = "state", value = "STATE", help = "peek: only waiting, deferred, leased, blocked or dead ones",
+      choices = { "waiting", "deferred", "leased", "blocked", "parked", "dead", "awaiting" } },
+    { name = "limit", value = "N", help = "peek: so many, 20 otherwise" },
+    { name = "after", value = "N", help = "peek: go on there" },
+    { name = "yes", help = "purge: do not ask" },
+    ask.NODE,
+    ask.JSON,
+  },
   at_least = 1,
   at_most = 2,
   examples = {
     { "moonpost queue ls", "all that this node holds" },
+    { "moonpost queue peek mail@local --limit 5", "the oldest 5 messages of one" },
     { "moonpost queue pause mail@local", "deliver nothing to this agent" },
+    { "moonpost queue drain mail@local", "take nothing new, wait until it is empty" },
     { "moonpost queue resume mail@local", "and again" },
   },
-  run = function(flags)
-    local work = VERBS[flags[1]]
-    if not work then return refuse(flags[1]) end
-    return ask.run("queue", flags, work)
-  end,
+  run = run,
 }

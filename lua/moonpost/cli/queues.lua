@@ -12,26 +12,28 @@ local function columns(head)
     { key = "deferred", head = "DEFERRED", right = true },
     { key = "awaiting", head = "AWAITING", right = true, optional = true },
     { key = "dead", head = "DEAD", right = true },
-    { key = "size", head = "SIZE", right = true, optional = true },
-    { key = "oldest", head = "OLDEST", right = true, optional = true },
-    { key = "generation", head = "GENERATION", right = true, optional = true },
-    { key = "note", head = "", optional = true },
+    { key = "size", head = "SIZE", right = true, optional = true, spare = true },
+    { key = "oldest", head = "OLDEST", right = true, optional = true, spare = true },
+    { key = "generation", head = "GEN", right = true, optional = true, spare = true },
+    { key = "state", head = "STATE", optional = true },
   }
 end
 
 local MAILBOX, OUTBOX = columns "MAILBOX", columns "OUTBOX"
 
-local function note_of(queue)
-  if queue.paused then return "paused " .. words.age(queue.paused_at) .. " ago" end
-  return queue.served == false and queue.mailbox and "no agent" or nil
+local function state_of(queue)
+  if queue.paused then return "paused " .. words.ago(queue.paused_at) end
+  if queue.draining then return "draining for " .. words.age(queue.draining_at) end
+  if not queue.mailbox then return nil end
+  return queue.served and "up" or "no agent"
 end
 
 local function row_of(queue)
-  local row = { address = queue.address, note = note_of(queue) }
+  local row = { address = queue.address, state = state_of(queue) }
   for _, key in ipairs { "waiting", "leased", "deferred", "awaiting", "dead" } do row[key] = words.count(queue[key]) end
   if (queue.generation or 1) > 1 then row.generation = words.count(queue.generation) end
   if queue.bytes > 0 then row.size = words.size(queue.bytes) end
-  if queue.oldest_at then row.oldest = words.age(queue.oldest_at) end
+  if queue.oldest_at then row.oldest = words.ago(queue.oldest_at) end
   return row
 end
 

@@ -1,28 +1,50 @@
 --- `moonpost run`: a node.
 local node = require "moonpost.cli.node"
+local shell = require "moonpost.shell"
+local term = require "moonpost.cli.term"
+
+local FAILED = 1
+local NO_SETTINGS = "%s is a folder without node.lua; go there and name its agents: cd %s && moonpost run agents/*.lua"
+local MISNAMED = "settings are in node.lua, and there is only a moonpost.lua here; rename it: mv moonpost.lua node.lua"
+
+-- A folder stands for its node.lua.
+local function files_of(options)
+  local files = {}
+  for index, path in ipairs(options) do
+    files[index] = path
+    if shell.kind(path) == "folder" then
+      files[index] = path:gsub("(.)/+$", "%1") .. "/node.lua"
+      if not shell.kind(files[index]) then return nil, NO_SETTINGS:format(path, path) end
+    end
+  end
+  local misnamed = #files == 0 and not shell.kind "node.lua" and shell.kind "moonpost.lua"
+  if misnamed then return nil, MISNAMED end
+  return files
+end
 
 local flags = { { name = "watch", help = "load an agent again when one of its files was saved" } }
 for _, flag in ipairs(node.FLAGS) do flags[#flags + 1] = flag end
 
 return {
   name = "run",
+  takes = "file",
   usage = "run [FILE...]",
   summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
-  Without FILE: node.lua of this folder, else the agents in agents/*.lua. The node keeps
-  what it has in data/ beside its settings file and serves data/moonpost.sock, so that `moonpost send` finds
-  it. When it crashes or its store fails it is started again, at most 5 times in 60 s. Ctrl-C stops it: handlers
-  at work have `grace` (5 s) to end. A second Ctrl-C ends it at once. Neither loses or charges anything.
-  kill -HUP, like `moonpost reload`, loads agents again whose files have changed.]],
+  Without FILE: node.lua of this folder, else agents/*.lua; FILE can be a folder with a node.lua. Messages are
+  kept in data/ beside it. A node that crashes is started again, at most 5 times in 60 s. Ctrl-C stops it, with
+  `grace` for handlers at work; a second one ends it at once. kill -HUP reloads agents whose files have changed.]],
   flags = flags,
   at_most = 64,
   examples = {
-    { "moonpost run", "the node of this folder" },
-    { "moonpost run --watch", "and see what you save at work at once" },
+    { "moonpost run --watch", "the node of this folder; what you save is at work at once" },
     { "moonpost run agents/greeter.lua", "one agent, no settings" },
     { "moonpost run --listen tcp://127.0.0.1:7071", "and a door for other nodes" },
   },
   run = function(options)
-    return node.run("run", { files = options, doors = options.listen or {} }, options)
+    local files, reason = files_of(options)
+    if files then return node.run("run", { files = files, doors = options.listen or {} }, options) end
+    term.complain("run", reason)
+    return FAILED
   end,
 }

@@ -85,11 +85,19 @@ local function exit_code(receipt)
   return UNKNOWN_CODES[receipt.code] and UNKNOWN or REFUSED
 end
 
+--- It is stored, and nothing more comes of it for now.
+local function note_paused(to, receipt, as_json)
+  local paused = receipt.ok and receipt.level == "stored" and receipt.facts and receipt.facts.owner_paused
+  if not paused or as_json then return end
+  term.note(("note: %s is paused: the message is stored, and handed over when it is resumed"):format(to))
+end
+
 --- Send one and print its receipt; answers the exit code.
 local function send_one(link, to, body, options, as_json)
   local receipt, reason, code, refusal = link:send(to, body, options)
   receipt = receipt or refusal or { type = "nack", ok = false, code = code, reason = reason }
   term.out(as_json and receipt_json(receipt) or receipt_line(receipt))
+  note_paused(to, receipt, as_json)
   return exit_code(receipt)
 end
 

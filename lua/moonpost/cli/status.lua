@@ -6,43 +6,45 @@ local tables = require "moonpost.cli.table"
 local term = require "moonpost.cli.term"
 local words = require "moonpost.cli.words"
 
-local COUNTS = { "sent", "stored", "handled", "retried", "duplicates", "requeued", "expired", "dropped", "lost",
-  "damaged" }
+local COUNTS = { "sent", "stored", "handled", "retried", "duplicates", "requeued", "removed", "purged",
+  "expired", "dropped", "lost", "damaged" }
 local ALWAYS = { sent = true, stored = true, handled = true }
 
 local LINKS = {
-  { key = "name", head = "LINK" },
+  { key = "name", head = "LINK", flexible = true },
   { key = "state", head = "STATE" },
   { key = "role", head = "ROLE", optional = true },
-  { key = "address", head = "DIALLED AT", optional = true },
-  { key = "serves", head = "SERVES", optional = true, flexible = true },
+  { key = "address", head = "DIALLED AT", optional = true, spare = true },
+  { key = "serves", head = "SERVES", optional = true, below = true },
+  { key = "why", head = "WHY", optional = true, below = true },
 }
 
 local function store_text(store)
   if store.kind == "memory" then return "store memory (nothing survives its process)" end
-  local full = store.full and ", FULL: it accepts nothing new" or ""
-  return ("store on disk, sync %s%s"):format(store.sync, full)
+  return ("store on disk, sync %s"):format(store.sync)
 end
 
 local function node_line(node)
-  local start = node.epoch > 1 and ("  start %d"):format(node.epoch) or ""
-  return ("%s %s  up %s%s  %s"):format(node.role, term.styled("bold", node.name), words.age(node.started_at), start,
+  local starts = node.epoch > 1 and ("  started %s times"):format(words.count(node.epoch)) or ""
+  return ("%s %s  up %s%s  %s"):format(node.role, term.styled("bold", node.name), words.age(node.started_at), starts,
     store_text(node.store))
 end
+
+local FULL = "the store is full: nothing new is accepted; handle or remove what is there, or raise its max"
 
 local function counts_line(counts)
   local parts = {}
   for _, name in ipairs(COUNTS) do
     if counts[name] > 0 or ALWAYS[name] then parts[#parts + 1] = ("%s %s"):format(name, words.count(counts[name])) end
   end
-  return table.concat(parts, "  ")
+  return "since its start: " .. table.concat(parts, ", ")
 end
 
 local function state_of(link)
-  if link.up_at then return "up " .. words.age(link.up_at) end
-  if not link.next_at then return link.state end
-  local left = math.max(1, link.next_at - moonpost.now())
-  return ("%s, dial %d in %s"):format(link.state, link.dials + 1, words.duration(left))
+  if link.up_at then return "up for " .. words.age(link.up_at) end
+  local since = link.down_at and (" for %s"):format(words.age(link.down_at)) or ""
+  local next = link.next_at and (", dial %d %s"):format(link.dials + 1, words.ahead(link.next_at)) or ""
+  return link.state .. since .. next
 end
 
 local function link_rows(status)
@@ -57,6 +59,7 @@ local function link_rows(status)
         role = link.role,
         address = link.address ~= link.name and link.address or nil,
         serves = link.addresses and table.concat(link.addresses, " "),
+        why = not link.up_at and link.why or nil,
       }
     end
   end
@@ -70,6 +73,7 @@ end
 local function show(status)
   term.out(node_line(status.node))
   term.out(term.styled("dim", counts_line(status.counts)))
+  if status.node.store.full then term.out(term.styled("red", FULL)) end
   if #status.mailboxes + #status.outboxes > 0 then gap() end
   queues.print(status.mailboxes, status.outboxes, gap)
   local rows, clients = link_rows(status)
@@ -87,8 +91,8 @@ end
 
 local function show_refusals(status)
   for _, refused in ipairs(status.refused) do
-    term.note(("\nreload of %s refused %s ago, generation %d keeps running:\n  %s"):format(refused.address,
-      words.age(refused.at), refused.generation, refused.reason))
+    term.note(("\nreload of %s refused %s, generation %d keeps running:\n  %s"):format(refused.address,
+      words.ago(refused.at), refused.generation, refused.reason))
   end
 end
 

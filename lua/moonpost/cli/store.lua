@@ -1,18 +1,14 @@
 --- `moonpost store`: looking after a store on disk.
 local json = require "moonpost.json"
+local shell = require "moonpost.shell"
 local store = require "moonpost.store"
 local term = require "moonpost.cli.term"
+local words = require "moonpost.cli.words"
 
 local USAGE, FAILED = 2, 1
 local FINDINGS_SHOWN = 20
-local UNITS = { { "G", 1024 ^ 3 }, { "M", 1024 ^ 2 }, { "K", 1024 } }
 
-local function size(bytes)
-  for _, unit in ipairs(UNITS) do
-    if bytes >= unit[2] then return ("%.1f%s"):format(bytes / unit[2], unit[1]) end
-  end
-  return bytes .. "B"
-end
+local size = words.size
 
 local function plural(count, one, many)
   return ("%d %s"):format(count, count == 1 and one or many or one .. "s")
@@ -83,6 +79,10 @@ local function compact(folder)
 end
 
 local function backup(folder, to)
+  if shell.kind(to .. "/data.mdb") then
+    return nil, ("%s has a store already; name a new folder, such as %s-2, or move that one away"):format(to, to)
+  end
+  if shell.kind(to) == "file" then return nil, ("%s is a file; name a new folder"):format(to) end
   local done, reason = store.backup(folder, to)
   if not done then return nil, reason end
   return done, function() term.out(("%s is copied to %s (%s)"):format(folder, to, size(done.bytes))) end
@@ -102,8 +102,7 @@ local function run(options)
   if not action then return refuse(("%q is none of stat, check, compact, backup"):format(name)) end
   if name == "backup" and not to then return refuse "where to? moonpost store backup FOLDER" end
   if name ~= "backup" and to then return refuse(("%q is one argument too many"):format(to)) end
-  local chosen = os.getenv("MOONPOST_STORE")
-  local folder = options.store or (chosen ~= "" and chosen) or "data"
+  local folder = options.store or shell.variable "STORE" or "data"
   local answer, say, code = action(folder, to)
   if not answer then
     term.complain("store", say)

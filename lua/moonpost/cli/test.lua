@@ -18,6 +18,7 @@ end
 
 return {
   name = "test",
+  takes = "file",
   usage = "test [FILE...]",
   summary = "specs, in virtual time; ends with `N passed, N failed`",
   details = "  Without FILE: the folder spec. Worlds are in require \"moonpost.test\".",

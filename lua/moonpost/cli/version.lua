@@ -17,8 +17,8 @@ return {
       term.out(moonpost.json.encode(versions))
       return 0
     end
-    term.out(("moonpost %s  (%s, libuv %s, jansson %s)"):format(
-      versions.moonpost, versions.luajit, versions.libuv, versions.jansson))
+    term.out(("moonpost %s  (%s, libuv %s, LMDB %s, jansson %s)"):format(
+      versions.moonpost, versions.luajit, versions.libuv, versions.lmdb, versions.jansson))
     return 0
   end,
 }

@@ -4,7 +4,7 @@ local runtime = require "moonpost.runtime"
 local words = {}
 
 local AGES = { { 86400, "d" }, { 3600, "h" }, { 60, "min" }, { 1, "s" } }
-local SIZES = { { 2 ^ 30, "GiB" }, { 2 ^ 20, "MiB" }, { 2 ^ 10, "KiB" } }
+local SIZES = { { 2 ^ 30, "GB" }, { 2 ^ 20, "MB" }, { 2 ^ 10, "KB" } }
 
 --- 1234567 as "1,234,567".
 ---@param number number
@@ -40,7 +40,21 @@ function words.age(moment)
   return words.duration(math.max(0, runtime.now() - moment))
 end
 
---- Bytes as "12 B", "1.5 KiB", "8.0 GiB".
+--- The same as "3 s ago".
+---@param moment number epoch seconds
+---@return string
+function words.ago(moment)
+  return words.age(moment) .. " ago"
+end
+
+--- How far away a moment is: "in 40 s".
+---@param moment number epoch seconds
+---@return string
+function words.ahead(moment)
+  return "in " .. words.duration(math.max(0, math.ceil(moment - runtime.now())))
+end
+
+--- Bytes as "12 B", "1.5 KB", "8.0 GB": by 1024, like the sizes in settings.
 ---@param number number
 ---@return string
 function words.size(number)

@@ -46,11 +46,32 @@ function inside.reload(address, dry, unchanged) end
 ---@param to string|nil another address
 ---@param body string|nil bytes instead of its own
 ---@param encoding "raw"|"json"|nil
-function inside.requeue(request, handle, to, body, encoding) end
+---@param delay number|nil seconds: not before so long from now
+function inside.requeue(request, handle, to, body, encoding, delay) end
+
+--- A dead letter goes for ever.
+---@param request number
+---@param handle string of the letter
+function inside.remove(request, handle) end
 
 ---@param request number
 ---@param address string
----@param paused boolean
-function inside.pause(request, address, paused) end
+---@param hold "none"|"paused"|"draining"
+function inside.hold(request, address, hold) end
+
+--- The request is asked once more, with a page of what a queue holds: { items, after, outbox }.
+---@param request number
+---@param address string
+---@param state string|nil nil: all but dead letters
+---@param after number|nil only those with a later sequence
+---@param limit integer at most 256
+function inside.peek(request, address, state, after, limit) end
+
+--- Messages are removed from a mailbox; then the request is asked once more, with { purged, after, last }.
+---@param request number
+---@param address string
+---@param last number|nil only messages up to this sequence; nil: all that are there now
+---@param limit integer
+function inside.purge(request, address, last, limit) end
 
 return inside

@@ -22,7 +22,8 @@ local moonpost = {}
 ---@field methods? table<string, fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ...> for messages with that `method`; a name with a leading `_` answers only the agent itself
 ---@field profile? moonpost.Profile the least it asks of senders; `"at-least-once"`
 ---@field key? fun(msg: moonpost.Msg): string instead of the message's own key
----@field concurrency? integer deliveries side by side, 1 to 1024; 8
+---@field order? "none"|"key"|"strict" what follows what: `key`: one delivery at a time for each key, and a retry parks that key; `strict`: one at a time, and a retry holds the mailbox; `"none"`
+---@field concurrency? integer deliveries side by side, 1 to 1024; 8; `strict`: 1
 ---@field timeout? moonpost.Duration of one delivery, waiting included; then it fails with `TIMEOUT`; `"30s"`
 ---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
@@ -47,6 +48,36 @@ function moonpost.agent(fields) end
 -- ---- In a handler ----
 
 --- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
+--- Records of an agent, written in the commit of the delivery. A delivery sees each record as it was when it first read it,
+--- with its own changes. When one that it read has changed by the time it is acked, it runs again, at no attempt.
+---@class moonpost.Kv
+local kv = {}
+
+--- The value of a record: a copy; nil when it is not there.
+---@param key string at most 200 bytes
+---@return any
+function kv:get(key) end
+
+--- Write a record.
+---@param key string
+---@param value any plain data, at most 1 MiB
+---@param options? { ttl?: moonpost.Duration } how long it is there; for ever
+function kv:set(key, value, options) end
+
+--- Remove a record.
+---@param key string
+function kv:delete(key) end
+
+--- Add to a number; a missing record is 0. Others who add never conflict with it.
+---@param key string
+---@param number number
+function kv:add(key, number) end
+
+--- Records by key. `after`: the last key of the page before.
+---@param options? { prefix?: string, after?: string, limit?: integer } 100 of them
+---@return { key: string, value: any }[]
+function kv:list(options) end
+
 ---@class moonpost.Ctx
 ---@field address string of the agent
 ---@field node string the node's name
@@ -58,6 +89,8 @@ function moonpost.agent(fields) end
 ---@field profile moonpost.Profile in force for this message
 ---@field expires number|nil epoch seconds; nobody wants it afterwards
 ---@field requeues integer how often it came back from the dead letters
+---@field state table what the agent keeps (under `order = "key"`: of the key): a private copy, `{}` at first; written with the ack when it has changed
+---@field kv moonpost.Kv any number of records that the agent keeps
 local ctx = {}
 
 --- Send a message when this delivery commits; a delivery that fails sends nothing.

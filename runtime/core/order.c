@@ -1,0 +1,157 @@
+/* Order by key: messages of one key follow each other, one at a time.
+ *
+ * Of each key the entries stand in a chain, in the order in which they came. In a mailbox only its
+ * first may be delivered, also while it waits for its next attempt; the others are parked. In an
+ * outbox all may go, and each data frame names the one before it (`after`), so that the owner can
+ * tell when one overtook another. `strict` is one key for all. A delayed message joins when it is
+ * due. */
+#include <stdlib.h>
+#include "core/parts.h"
+
+struct chain {
+    struct span key; /* owned, behind this struct */
+    struct entry *first, *last;
+};
+
+static struct chain *chain_of(struct queue *queue, struct span key)
+{
+    struct chain *chain = map_find(&queue->chains, key);
+    if (chain) return chain;
+    chain = calloc(1, sizeof *chain + key.size + 1);
+    ensure(chain != NULL);
+    if (key.size > 0) memcpy(chain + 1, key.bytes, key.size);
+    chain->key = span_of((const char *)(chain + 1), key.size);
+    map_add(&queue->chains, chain->key, chain);
+    return chain;
+}
+
+static void join(struct queue *queue, struct entry *entry, struct span key)
+{
+    struct chain *chain = chain_of(queue, key);
+    entry->chain = chain;
+    entry->chain_previous = chain->last;
+    entry->chain_next = NULL;
+    *(chain->last ? &chain->last->chain_next : &chain->first) = entry;
+    chain->last = entry;
+}
+
+static void take_out(struct queue *queue, struct entry *entry)
+{
+    struct chain *chain = entry->chain;
+    *(entry->chain_previous ? &entry->chain_previous->chain_next : &chain->first) =
+        entry->chain_next;
+    *(entry->chain_next ? &entry->chain_next->chain_previous : &chain->last) =
+        entry->chain_previous;
+    entry->chain = NULL;
+    if (chain->first) return;
+    map_remove(&queue->chains, chain->key);
+    free(chain);
+}
+
+/* ---- keys ---- */
+
+static struct span asked_key(struct engine *engine, const struct queue *mailbox,
+                             const struct message *message)
+{
+    struct span key;
+    if (!mailbox->agent.asks_key || !engine->policies.key) return message->key;
+    enum policy_answer answer =
+        engine->policies.key(engine->policies.user, mailbox->agent.agent, message, &key);
+    return answer == POLICY_ANSWERED ? key : span_of(NULL, 0);
+}
+
+bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
+                     const struct message *message)
+{
+    return mailbox->agent.order == ORDER_KEY && asked_key(engine, mailbox, message).size == 0;
+}
+
+/* ---- mailboxes ---- */
+
+bool order_is_first(struct engine *engine, struct entry *entry)
+{
+    struct queue *mailbox = entry->queue;
+    if (mailbox->agent.order == ORDER_NONE) return true;
+    if (!entry->chain) {
+        struct message message = message_of(entry->block);
+        bool strict = mailbox->agent.order == ORDER_STRICT;
+        join(mailbox, entry, strict ? span_of(NULL, 0) : asked_key(engine, mailbox, &message));
+    }
+    return entry->chain_previous == NULL;
+}
+
+void order_leave(struct engine *engine, struct entry *entry)
+{
+    struct entry *next = entry->chain_previous ? NULL : entry->chain_next;
+    if (!entry->chain) return;
+    take_out(entry->queue, entry);
+    if (!next || next->state != ENTRY_PARKED) return;
+    queue_move(next, ENTRY_WAITING);
+    engine_ready(engine, next->queue);
+}
+
+/* ---- another agent has the address ---- */
+
+static void dissolve(struct engine *engine, struct queue *mailbox)
+{
+    struct entry *entry;
+    for (int state = 0; state < ENTRY_STATE_COUNT; state++)
+        for (entry = mailbox->lists[state].head; entry; entry = entry->next)
+            if (entry->chain) take_out(mailbox, entry);
+    while ((entry = mailbox->lists[ENTRY_PARKED].head)) queue_move(entry, ENTRY_WAITING);
+    engine_ready(engine, mailbox);
+}
+
+/* Those that are in hand, and those that were, hold their keys. */
+static void join_begun(struct engine *engine, struct queue *mailbox, enum entry_state state)
+{
+    for (struct entry *entry = mailbox->lists[state].head; entry; entry = entry->next)
+        if (entry->attempt > 0) order_is_first(engine, entry);
+}
+
+static void park_waiting(struct engine *engine, struct queue *mailbox)
+{
+    struct entry *next;
+    for (struct entry *entry = mailbox->lists[ENTRY_WAITING].head; entry; entry = next) {
+        next = entry->next;
+        if (!order_is_first(engine, entry)) queue_move(entry, ENTRY_PARKED);
+    }
+}
+
+void order_agent_up(struct engine *engine, struct queue *mailbox)
+{
+    dissolve(engine, mailbox);
+    if (mailbox->agent.order == ORDER_NONE) return;
+    join_begun(engine, mailbox, ENTRY_LEASED);
+    join_begun(engine, mailbox, ENTRY_DEFERRED);
+    park_waiting(engine, mailbox);
+}
+
+/* ---- over links ---- */
+
+void order_of_outbox(struct entry *entry)
+{
+    struct span key = message_key(entry->block);
+    if (key.size > 0) join(entry->queue, entry, key);
+}
+
+uint64_t order_after(const struct entry *entry)
+{
+    return entry->chain_previous ? entry->chain_previous->number : 0;
+}
+
+static bool is_missing(const struct lane *lane, uint64_t number)
+{
+    return number >= lane->base && lane_level(lane, number) == LANE_UNKNOWN;
+}
+
+bool order_is_overtaking(const struct queue *mailbox, const struct lane *lane,
+                         const struct message *message)
+{
+    switch ((enum order)mailbox->agent.order) {
+    case ORDER_NONE: return false;
+    case ORDER_KEY: return message->after > 0 && is_missing(lane, message->after);
+    case ORDER_STRICT: return !lane_is_whole(lane, message->seq);
+    }
+    return false;
+}

@@ -1,0 +1,343 @@
+/* State: see state.h. */
+#include "core/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include "core/parts.h"
+
+struct state_kept {
+    struct state_kept *older, *newer;
+    struct span key; /* the store's; owned, behind this struct */
+    uint64_t version;
+    uint64_t put_batch; /* that wrote it last; 0: it came from the store */
+    int64_t expires_wall_ms;
+    uint32_t writer;
+    struct block *value; /* NULL: it is not there */
+};
+
+enum {
+    EPOCH_SHIFT = 40,            /* so many bits of writes in a life */
+    LISTED_BYTES_MAX = 16 << 20, /* of values: a listing ends behind it */
+};
+
+/* ---- in memory ---- */
+
+static size_t record_bytes(const struct state_kept *record)
+{
+    return sizeof *record + record->key.size + (record->value ? record->value->size : 0);
+}
+
+static void unlink_record(struct states *states, struct state_kept *record)
+{
+    *(record->older ? &record->older->newer : &states->oldest) = record->newer;
+    *(record->newer ? &record->newer->older : &states->newest) = record->older;
+}
+
+static void link_record(struct states *states, struct state_kept *record)
+{
+    record->newer = NULL;
+    record->older = states->newest;
+    *(states->newest ? &states->newest->newer : &states->oldest) = record;
+    states->newest = record;
+}
+
+static void forget(struct states *states, struct state_kept *record)
+{
+    unlink_record(states, record);
+    map_remove(&states->records, record->key);
+    states->bytes -= record_bytes(record);
+    block_release(record->value);
+    free(record);
+}
+
+/* Those used longest ago go; one that is not durable yet stays. */
+static void make_room(struct engine *engine)
+{
+    struct states *states = &engine->states;
+    struct state_kept *next, *record = states->oldest;
+    for (; record && states->bytes > STATE_CACHE_BYTES; record = next) {
+        next = record->newer;
+        if (record->put_batch <= engine->committed) forget(states, record);
+    }
+}
+
+static void use(struct states *states, struct state_kept *record)
+{
+    if (record == states->newest) return;
+    unlink_record(states, record);
+    link_record(states, record);
+}
+
+static struct state_kept *add(struct engine *engine, struct span key)
+{
+    struct states *states = &engine->states;
+    struct state_kept *record = calloc(1, sizeof *record + key.size);
+    ensure(record != NULL);
+    memcpy(record + 1, key.bytes, key.size);
+    record->key = span_of((const char *)(record + 1), key.size);
+    map_add(&states->records, record->key, record);
+    link_record(states, record);
+    states->bytes += record_bytes(record);
+    return record;
+}
+
+static void set_value(struct states *states, struct state_kept *record, struct block *value)
+{
+    states->bytes -= record_bytes(record);
+    block_release(record->value);
+    record->value = value;
+    states->bytes += record_bytes(record);
+}
+
+void states_deinit(struct states *states)
+{
+    while (states->oldest) forget(states, states->oldest);
+    map_deinit(&states->records);
+}
+
+/* ---- from the store ---- */
+
+static void take_stored(struct engine *engine, struct state_kept *record, struct span stored)
+{
+    struct record_state state;
+    if (record_state_read(stored, &state) != STATUS_OK) {
+        engine->counts.damaged++;
+        return;
+    }
+    record->version = state.version;
+    record->writer = state.writer;
+    record->expires_wall_ms = state.expires_wall_ms;
+    set_value(&engine->states, record, block_copy(state.value));
+}
+
+static struct state_kept *fetch(struct engine *engine, struct span key)
+{
+    struct block *stored = NULL;
+    struct state_kept *record = add(engine, key);
+    if (engine->policies.fetch && engine->policies.fetch(engine->policies.store_user, key, &stored))
+        take_stored(engine, record, block_span(stored));
+    block_release(stored);
+    make_room(engine);
+    return record;
+}
+
+static struct state_kept *find(struct engine *engine, struct span address, uint8_t scope,
+                               struct span key)
+{
+    char buffer[RECORD_KEY_MAX];
+    struct span full = record_state_key(buffer, address, scope, key);
+    struct state_kept *record = map_find_again(&engine->states.records, full);
+    if (!record) return fetch(engine, full);
+    use(&engine->states, record);
+    return record;
+}
+
+static bool is_there(const struct engine *engine, const struct state_kept *record)
+{
+    int64_t now_ms = engine->now_ms + engine->wall_ms;
+    return record->value && (record->expires_wall_ms == 0 || record->expires_wall_ms > now_ms);
+}
+
+struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
+                                struct span key)
+{
+    const struct state_kept *record = find(engine, address, (uint8_t)scope, key);
+    struct block *value = is_there(engine, record) ? block_retain(record->value) : NULL;
+    return (struct state_value){record->version, record->writer, value};
+}
+
+/* ---- numbers ---- */
+
+/* Whether the value is one number; absent, it is 0. */
+static bool read_number(const struct engine *engine, const struct state_kept *record,
+                        double *number)
+{
+    char text[64], *end;
+    *number = 0;
+    if (!is_there(engine, record)) return true;
+    if (record->value->size == 0 || record->value->size >= sizeof text) return false;
+    memcpy(text, record->value->bytes, record->value->size);
+    text[record->value->size] = 0;
+    *number = strtod(text, &end);
+    return *end == 0;
+}
+
+static struct block *write_number(double number)
+{
+    char text[64];
+    snprintf(text, sizeof text, "%.15g", number);
+    if (strtod(text, NULL) != number) snprintf(text, sizeof text, "%.17g", number);
+    return block_copy(span_text(text));
+}
+
+/* ---- settling ---- */
+
+static bool is_same(struct engine *engine, struct span address, const struct state_read *read)
+{
+    return find(engine, address, read->scope, read->key)->version == read->version;
+}
+
+static bool can_add(struct engine *engine, struct span address, const struct state_write *write)
+{
+    double number;
+    return write->change != STATE_ADD ||
+           read_number(engine, find(engine, address, write->scope, write->key), &number);
+}
+
+bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->read_count; i++)
+        if (!is_same(engine, address, &outcome->reads[i])) return false;
+    for (size_t i = 0; i < outcome->write_count; i++)
+        if (!can_add(engine, address, &outcome->writes[i])) return false;
+    return true;
+}
+
+/* The value that the record gets (given); NULL: it goes. */
+static struct block *new_value(const struct engine *engine, const struct state_kept *record,
+                               const struct state_write *write)
+{
+    double number;
+    switch ((enum state_change)write->change) {
+    case STATE_SET: return block_copy(write->value);
+    case STATE_REMOVE: return NULL;
+    case STATE_ADD:
+        read_number(engine, record, &number);
+        return write_number(number + write->number);
+    }
+    return NULL;
+}
+
+static void put(struct engine *engine, struct state_kept *record)
+{
+    engine_changes(engine, false);
+    record->put_batch = engine->open->number;
+    if (!record->value) {
+        batch_delete(engine->open, record->key);
+        return;
+    }
+    engine->scratch.used = 0;
+    record_state_head(&(struct record_state){.version = record->version,
+                                             .writer = record->writer,
+                                             .expires_wall_ms = record->expires_wall_ms},
+                      &engine->scratch);
+    batch_put(engine->open, record->key, buffer_span(&engine->scratch), record->value);
+}
+
+static void apply(struct engine *engine, struct span address, const struct state_write *write)
+{
+    struct state_kept *record = find(engine, address, write->scope, write->key);
+    set_value(&engine->states, record, new_value(engine, record, write));
+    record->version = (engine->settings.epoch << EPOCH_SHIFT) + ++engine->states.writes;
+    record->writer = write->writer;
+    record->expires_wall_ms = write->expires_wall_ms;
+    put(engine, record);
+}
+
+void state_apply(struct engine *engine, struct span address, const struct outcome *outcome)
+{
+    for (size_t i = 0; i < outcome->write_count; i++) apply(engine, address, &outcome->writes[i]);
+    make_room(engine);
+}
+
+/* ---- listing ---- */
+
+static int order(struct span a, struct span b)
+{
+    size_t shorter = a.size < b.size ? a.size : b.size;
+    int bytes = shorter > 0 ? memcmp(a.bytes, b.bytes, shorter) : 0;
+    return bytes != 0 ? bytes : (a.size > b.size) - (a.size < b.size);
+}
+
+struct listing {
+    struct engine *engine;
+    struct span prefix;        /* of store keys */
+    size_t head;               /* bytes of a store key before the record's own */
+    struct span after;         /* a record's key */
+    size_t limit, live, bytes; /* records that the store gave, and are still there */
+    struct span last;          /* the store's key of the last one asked for; empty: all were */
+    size_t count, capacity;
+    struct state_kept **records;
+};
+
+static void gather(struct listing *listing, struct state_kept *record)
+{
+    struct span key = record->key;
+    if (key.size < listing->prefix.size ||
+        memcmp(key.bytes, listing->prefix.bytes, listing->prefix.size) != 0)
+        return;
+    if (listing->last.size > 0 && order(key, listing->last) > 0) return;
+    struct span own = span_of(key.bytes + listing->head, key.size - listing->head);
+    if (listing->after.size > 0 && order(own, listing->after) <= 0) return;
+    array_reserve(listing->records, listing->count, listing->capacity);
+    listing->records[listing->count++] = record;
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return order((*(struct state_kept *const *)a)->key, (*(struct state_kept *const *)b)->key);
+}
+
+/* A record of the store comes into memory, where what is newer has its place already. */
+static bool take_listed(void *user, struct span key, struct span stored)
+{
+    struct listing *listing = user;
+    struct engine *engine = listing->engine;
+    struct state_kept *record = map_find(&engine->states.records, key);
+    if (!record) {
+        record = add(engine, key);
+        take_stored(engine, record, stored);
+    }
+    if (!is_there(engine, record)) return true;
+    listing->bytes += record->value->size;
+    if (++listing->live < listing->limit && listing->bytes < LISTED_BYTES_MAX) return true;
+    listing->last = record->key;
+    return false;
+}
+
+/* What is in memory and was written there may lie anywhere, so all of it is looked at. */
+static void gather_all(struct listing *listing)
+{
+    struct states *states = &listing->engine->states;
+    for (struct state_kept *at = states->oldest; at; at = at->newer) gather(listing, at);
+    if (listing->count > 0)
+        qsort(listing->records, listing->count, sizeof *listing->records, by_key);
+}
+
+static size_t tell(const struct listing *listing, size_t limit,
+                   void (*each)(void *, struct span, struct span), void *user)
+{
+    size_t told = 0;
+    for (size_t i = 0; i < listing->count && told < limit; i++) {
+        const struct state_kept *record = listing->records[i];
+        if (!is_there(listing->engine, record)) continue;
+        each(user, span_of(record->key.bytes + listing->head, record->key.size - listing->head),
+             block_span(record->value));
+        told++;
+    }
+    return told;
+}
+
+size_t engine_state_list(struct engine *engine, struct span address, struct span prefix,
+                         struct span after, size_t limit,
+                         void (*each)(void *user, struct span key, struct span value), void *user)
+{
+    char buffer[RECORD_KEY_MAX], from[RECORD_KEY_MAX];
+    struct span start = order(after, prefix) > 0 ? after : prefix;
+    struct listing listing = {
+        .engine = engine,
+        .prefix = record_state_key(buffer, address, STATE_KV, prefix),
+        .after = after,
+        .limit = limit + 1, /* `after` itself may be among them */
+    };
+    listing.head = listing.prefix.size - prefix.size;
+    if (engine->policies.list)
+        engine->policies.list(engine->policies.store_user, listing.prefix,
+                              record_state_key(from, address, STATE_KV, start), take_listed,
+                              &listing);
+    gather_all(&listing);
+    size_t told = tell(&listing, limit, each, user);
+    free(listing.records);
+    make_room(engine);
+    return told;
+}

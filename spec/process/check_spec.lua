@@ -1,0 +1,232 @@
+local json = require "moonpost".json
+local node = require "spec.support.node"
+
+local HEAD = 'local moonpost = require "moonpost"\n'
+local GOOD = HEAD .. 'return moonpost.agent { address = "good@local", on = { message = function() end } }\n'
+
+describe("moonpost check", function()
+  local folder
+
+  local function project(files)
+    folder = node.folder(files)
+  end
+
+  after_each(function() node.remove(folder) end)
+
+  local function found(words, where)
+    local output, code = node.run({ "check", "--json", unpack(words or {}) }, where or folder)
+    local list = assert(json.decode(output), output)
+    return list, code
+  end
+
+  --- The one fault of a project.
+  local function only(files)
+    project(files)
+    local list, code = found()
+    assert.equal(1, code)
+    assert.equal(1, #list)
+    return list[1]
+  end
+
+  local function agent(body)
+    return only { ["agents/a.lua"] = HEAD .. "return moonpost.agent {\n  address = \"a@local\",\n" .. body .. "\n}\n" }
+  end
+
+  local function settings(body)
+    return only { ["node.lua"] = HEAD .. "return moonpost.node {\n" .. body .. "\n}\n", ["agents/good.lua"] = GOOD }
+  end
+
+  local MESSAGE = "on = { message = function() end },"
+
+  it("finds nothing in a new project, and starts nothing", function()
+    project()
+    node.run({ "new", "demo" }, folder)
+    local output, code = node.run({ "check" }, folder .. "/demo")
+    assert.equal("3 files, nothing found\n", output)
+    assert.equal(0, code)
+    assert.is_nil(io.open(folder .. "/demo/data/moonpost.pid"))
+  end)
+
+  it("names file, line, rule and fix", function()
+    project { ["agents/a.lua"] = HEAD .. "local x = = 3\n" }
+    local output, code = node.run({ "check" }, folder)
+    assert.equal(1, code)
+    assert.equal("agents/a.lua:2: syntax: unexpected symbol near '='\n  fix: mend the line, or the one before it\n"
+      .. "1 file, 1 fault\n", output)
+  end)
+
+  it("says which field was meant, and where", function()
+    local fault = agent("retry = {\n  atempts = 3 },\n" .. MESSAGE)
+    assert.same({ "unknown-field", 5, 'write "attempts"' }, { fault.rule, fault.line, fault.fix })
+  end)
+
+  it("says where a method belongs that stands in on", function()
+    local fault = agent "on = { paid = function() end },"
+    assert.same({ "unknown-field", 4, "write methods = { paid = ... }" }, { fault.rule, fault.line, fault.fix })
+  end)
+
+  it("finds globals that a handler would ask for, before a message comes", function()
+    local fault = agent("on = { message = function(ctx, msg)\n  local function inner() return prnt(msg) end\n"
+      .. "  return inner() end },")
+    assert.same({ "global", 5, "write print" }, { fault.rule, fault.line, fault.fix })
+  end)
+
+  it("finds globals that a handler would set", function()
+    local fault = agent "on = { message = function()\n  total = 1 end },"
+    assert.same({ "global", 5 }, { fault.rule, fault.line })
+  end)
+
+  it("says how the library is required", function()
+    local fault = only { ["agents/a.lua"] = 'return moonpost.agent { address = "a@local" }\n' }
+    assert.same({ "global", 1, 'write local moonpost = require "moonpost"' }, { fault.rule, fault.line, fault.fix })
+  end)
+
+  it("finds settings that have the library's name", function()
+    local fault = only { ["moonpost.lua"] = "return {}\n", ["agents/good.lua"] = GOOD }
+    assert.same({ "hides-moonpost", "moonpost.lua", "settings are in node.lua; rename it" },
+      { fault.rule, fault.file, fault.fix })
+  end)
+
+  it("finds two agents with one address, and names both", function()
+    local fault = only { ["agents/a.lua"] = GOOD, ["agents/b.lua"] = GOOD }
+    assert.same({ "address-taken", "agents/b.lua", 2 }, { fault.rule, fault.file, fault.line })
+    assert.truthy(fault.message:find("agents/a.lua", 1, true))
+  end)
+
+  it("finds an agent without a handler, but not one that only sends at its start", function()
+    assert.equal("no-handler", agent("concurrency = 1,").rule)
+    node.remove(folder)
+    project { ["agents/a.lua"] = HEAD .. 'return moonpost.agent { address = "a@local", on = { start = print } }' }
+    assert.same({}, (found()))
+  end)
+
+  it("finds the same of agents that are values in the settings", function()
+    local fault = settings('agents = { "agents/*.lua",\n  moonpost.agent { address = "good@local",\n  '
+      .. "methods = { a = print } } },")
+    assert.same({ "address-taken", "agents/good.lua" }, { fault.rule, fault.file })
+    node.remove(folder)
+    fault = settings 'agents = { "agents/*.lua",\n  moonpost.agent { address = "deaf@local" } },'
+    assert.same({ "no-handler", 4 }, { fault.rule, fault.line })
+  end)
+
+  it("finds globs that stand for no file", function()
+    local fault = settings 'agents = { "agents/*.lua",\n  "more/*.lua" },'
+    assert.same({ "no-match", 4 }, { fault.rule, fault.line })
+  end)
+
+  it("names the policies there are when one is not", function()
+    local fault = only {
+      ["agents/a.lua"] = HEAD .. 'return moonpost.agent { address = "a@local", retry = "patent", ' .. MESSAGE .. " }",
+      ["policies/patient.lua"] = "return { attempts = 3 }",
+    }
+    assert.equal("no-policy", fault.rule)
+    assert.truthy(fault.fix:find("there is patient;", 1, true))
+  end)
+
+  it("finds a schedule that cannot be meant", function()
+    assert.same({ "cap-below-first", 4 }, (function(fault) return { fault.rule, fault.line } end)(
+      agent('retry = { first = "10s", cap = "1s" },' .. MESSAGE)))
+  end)
+
+  it("finds a first wait above the cap that applies without one", function()
+    local fault = agent('retry = { first = "2m" },' .. MESSAGE)
+    assert.same({ "cap-below-first" }, { fault.rule })
+  end)
+
+  it("finds a budget that no delivery can use up", function()
+    local fault = agent('timeout = "1s",\n  budget = "2s",' .. MESSAGE)
+    assert.same({ "budget-above-timeout", 5 }, { fault.rule, fault.line })
+  end)
+
+  it("finds addresses that are none, and ports that there are not", function()
+    local fault = settings 'links = { "tcp://127.0.0.1:70710" },'
+    assert.same({ "address", 3 }, { fault.rule, fault.line })
+    assert.truthy(fault.message:find("there is no port 70710; ports end at 65535", 1, true))
+    node.remove(folder)
+    assert.equal("address", settings('links = { "unix://relative.sock" },').rule)
+  end)
+
+  it("finds links that lead to nobody", function()
+    assert.equal("link-to-itself",
+      settings('listen = { "tcp://127.0.0.1:7071" },\nlinks = { "tcp://127.0.0.1:7071" },').rule)
+    node.remove(folder)
+    assert.equal("link-to-nobody", settings('links = { "unix:///nowhere/at/all/moonpost.sock" },').rule)
+  end)
+
+  it("finds waits where nothing can wait", function()
+    local fault = only { ["agents/good.lua"] = GOOD, ["hooks/h.lua"] = HEAD
+      .. "return moonpost.hook { store = function()\n  moonpost.sleep(1) end }\n" }
+    assert.same({ "wait", "hooks/h.lua", 3 }, { fault.rule, fault.file, fault.line })
+    node.remove(folder)
+    fault = only { ["agents/a.lua"] = HEAD .. "moonpost.sleep(1)\n" .. GOOD }
+    assert.same({ "wait", 2 }, { fault.rule, fault.line })
+  end)
+
+  it("looks at modules, policies and specs too", function()
+    project { ["agents/good.lua"] = GOOD, ["lua/m.lua"] = "return function() return oops end\n",
+      ["policies/p.lua"] = "return { atempts = 1 }\n", ["spec/a_spec.lua"] = "it(\n" }
+    local list = found()
+    local rules = {}
+    for index, fault in ipairs(list) do rules[index] = fault.file .. " " .. fault.rule end
+    assert.same({ "lua/m.lua global", "policies/p.lua unknown-field", "spec/a_spec.lua syntax" }, rules)
+  end)
+
+  it("stops a file that never ends", function()
+    local fault = only { ["agents/a.lua"] = "while true do end\n" }
+    assert.same({ "endless", 1 }, { fault.rule, fault.line })
+  end)
+
+  it("looks at the files that are named, and at the folder of a project", function()
+    project { ["p/agents/good.lua"] = GOOD, ["p/agents/bad.lua"] = "x = 1\n", ["p/node.lua"] = HEAD
+      .. "return moonpost.node {}\n" }
+    assert.same({}, (found({ "p/agents/good.lua" })))
+    assert.equal("p/agents/bad.lua", found({ "p" })[1].file)
+  end)
+
+  it("is a usage error for what is not there, or where nothing is", function()
+    project()
+    local output, code = node.run({ "check", "agents/none.lua" }, folder)
+    assert.equal(2, code)
+    assert.truthy(output:find("no such file", 1, true))
+    output, code = node.run({ "check" }, folder)
+    assert.equal(2, code)
+    assert.truthy(output:find("nothing to check here", 1, true))
+  end)
+end)
+
+describe("moonpost run", function()
+  local folder
+
+  after_each(function() node.remove(folder) end)
+
+  it("warns of an agent without a handler", function()
+    folder = node.folder { ["agents/a.lua"] = HEAD .. 'return moonpost.agent { address = "a@local" }' }
+    local running = node.start({ "run" }, folder, "listening unix:")
+    assert.truthy(running:stop():find("a@local has no handler, so every message to it is rejected", 1, true))
+  end)
+
+  it("takes the folder of a project", function()
+    folder = node.folder { ["p/node.lua"] = HEAD .. "return moonpost.node {}", ["p/agents/good.lua"] = GOOD }
+    local running = node.start({ "run", "p/" }, folder, "listening unix:p/data/moonpost.sock")
+    local output = node.run({ "status", "--node", "p" }, folder)
+    running:stop()
+    assert.truthy(output:find("good@local", 1, true), output)
+  end)
+
+  it("says what to do about a folder without settings, and about settings with the library's name", function()
+    folder = node.folder { ["p/agents/good.lua"] = GOOD, ["q/moonpost.lua"] = HEAD .. "return moonpost.node {}" }
+    local output, code = node.run({ "run", "p" }, folder)
+    assert.equal(1, code)
+    assert.truthy(output:find("cd p && moonpost run agents/*.lua", 1, true), output)
+    output, code = node.run({ "run" }, folder .. "/q")
+    assert.equal(1, code)
+    assert.truthy(output:find("mv moonpost.lua node.lua", 1, true), output)
+  end)
+
+  it("refuses a port that there is not", function()
+    folder = node.folder { ["agents/good.lua"] = GOOD }
+    local output, code = node.run({ "run", "--listen", "tcp://127.0.0.1:99999" }, folder)
+    assert.equal(1, code)
+    assert.truthy(output:find("there is no such port; ports end at 65535", 1, true), output)
+  end)
+end)
