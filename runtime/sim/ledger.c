@@ -239,7 +239,7 @@ static void settle(struct tally *tally, enum fact_kind fact)
     tally->times_handled += fact == FACT_HANDLED;
     tally->dead |= fact == FACT_DEAD;
     tally->expired |= fact == FACT_EXPIRED;
-    tally->dropped |= fact == FACT_DROPPED;
+    tally->dropped |= fact == FACT_DROPPED || fact == FACT_PURGED;
     tally->failures = 0;
     tally->due_ms = 0;
 }
@@ -478,7 +478,8 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
     case FACT_STORED: accepted(account, now_ms, fact); break;
     case FACT_DELIVERED: delivered(account, now_ms, fact); break;
     case FACT_HANDLED:
-    case FACT_DROPPED: settled(account, fact); break;
+    case FACT_DROPPED:
+    case FACT_PURGED: settled(account, fact); break;
     case FACT_EXPIRED:
         if (open) settled(account, fact);
         break;

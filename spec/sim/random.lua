@@ -71,8 +71,16 @@ local function is_there(run, sends)
   return true
 end
 
+local function forgets(script)
+  for _, actor in ipairs(script.actors) do
+    if actor.settings.store == "memory" then return true end
+  end
+  return false
+end
+
 -- Of all its attempts one was acknowledged, and what that one sent is there.
-local function check_effects(run)
+local function check_effects(script, run)
+  if forgets(script) then return end
   for id, attempts in pairs(run.effects) do
     local found = not storm.handled(run.world, id)
     for _, sends in ipairs(attempts) do found = found or is_there(run, sends) end
@@ -99,9 +107,7 @@ end
 local function check_next_life(script, run)
   local world = run.world
   local letters = letters_of(script, world)
-  for _, actor in ipairs(script.actors) do
-    if actor.settings.store then return end
-  end
+  if forgets(script) then return end
   local before = #world:facts()
   for _, actor in ipairs(script.actors) do world:crash(actor[1]) end
   for _, actor in ipairs(script.actors) do world:restart(actor[1]) end
@@ -151,7 +157,7 @@ end
 local function check_all(script, run)
   settle(script, run)
   run.world:check()
-  check_effects(run)
+  check_effects(script, run)
   check_blame(run)
   check_receipts(run)
   check_next_life(script, run)
