@@ -181,7 +181,7 @@ static bool try_first(struct engine *engine)
 
 void suspect_pump(struct engine *engine)
 {
-    if (engine->suspects.lonely_count == 0) return;
+    if (engine->suspects.lonely_count == 0 || engine->suspects.charging > 0) return;
     while (engine->suspects.lonely_count > 0 && try_first(engine)) continue;
     if (engine->suspects.lonely_count == 0) let_all_go(engine);
 }

@@ -50,6 +50,7 @@ struct sheet {
     bool confirmed;    /* somebody was told that it is stored, or more */
     bool ended;        /* its sender has had its last word */
     bool excused;      /* it was in a store that is gone */
+    bool damaged;      /* ... or in one in which a bit flipped */
     bool at_most_once; /* its agent settles it before its handler begins */
     struct account *accounts;
 };
@@ -330,7 +331,8 @@ void ledger_clocks_jumped(struct ledger *ledger)
 
 void ledger_damaged(struct book *book)
 {
-    for (struct account *at = book->accounts; at; at = at->next_here) at->sheet->excused = true;
+    for (struct account *at = book->accounts; at; at = at->next_here)
+        at->sheet->excused = at->sheet->damaged = true;
     book->ledger->jumped = true;
 }
 
@@ -448,7 +450,7 @@ static void timed_out(struct account *account, int64_t now_ms)
 static void told(struct ledger *ledger, struct sheet *sheet, int64_t now_ms, enum level level,
                  enum code code, bool ok)
 {
-    if (!sheet->known || level == LEVEL_SENT || sheet->excused) return; /* or it was for $node */
+    if (!sheet->known || level == LEVEL_SENT || sheet->damaged) return; /* or it was for $node */
     if (ok && level >= LEVEL_STORED && !sheet->stored && !sheet->duplicate)
         ledger_break(ledger, now_ms, "%s is said to be stored, and is durable nowhere", sheet->id);
     if (ok && level == LEVEL_HANDLED && !sheet->handled && !sheet->duplicate &&

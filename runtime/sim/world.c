@@ -6,7 +6,10 @@
 #include "sim/hash_seed.h"
 #include "sim/parts.h"
 
-enum { TURNS_AT_ONE_MOMENT_MAX = 200000 };
+enum {
+    TURNS_AT_ONE_MOMENT_MAX = 200000,
+    RESTLESS_TURNS_MAX = 100 /* turns of a node at one moment that end in the middle of work */
+};
 
 char *text_of(struct span span)
 {
@@ -148,6 +151,7 @@ static bool take_turns(struct world *world)
         node->awake = false;
         life_step_begin(node);
         node_turn(node->node);
+        world->restless += node->awake;
         life_step_over(node);
         any = true;
     }
@@ -172,7 +176,9 @@ static void forget_left(struct world *world)
 /* Everything that is due at this moment. */
 static bool come_to_rest(struct world *world)
 {
+    world->restless = 0;
     for (int turns = 0; turns < TURNS_AT_ONE_MOMENT_MAX; turns++) {
+        if (world->restless > RESTLESS_TURNS_MAX) return false;
         bool any = take_turns(world);
         forget_left(world);
         struct happening *first = happening_first(world);
