@@ -403,11 +403,25 @@ static void settled(struct account *account, const struct fact *fact)
     take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0});
 }
 
+/* What a death is charged for is durable before the fact that tells of it, so earlier charges may
+ * be news here. */
+static bool is_charge(const struct fact *fact)
+{
+    static const char words[] = "the process died";
+    return fact->reason.size >= sizeof words - 1 &&
+           memcmp(fact->reason.bytes, words, sizeof words - 1) == 0;
+}
+
+static bool counts(const struct account *account, const struct fact *fact)
+{
+    uint32_t next = account->now.failures + 1;
+    return fact->attempt == next || (is_charge(fact) && fact->attempt > next);
+}
+
 static void failed(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     ended_in_hand(account);
-    if (has_one_copy(account) && fact->attempt != account->now.failures + 1 &&
-        !account->sheet->excused)
+    if (has_one_copy(account) && !counts(account, fact) && !account->sheet->excused)
         ledger_break(account->book->ledger, now_ms,
                      "attempt %u of %s on %s is told, and %u had failed", fact->attempt,
                      account->sheet->id, account->book->name, account->now.failures);
