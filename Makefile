@@ -122,13 +122,17 @@ $(OUT)/embedded.o: $(lua) build/lua.list scripts/build/embed.sh
 
 -include $(wildcard $(OUT)/*.d $(OUT)/*/*.d)
 
+# One line for what takes its time.
+quietly = @$(MAKE) -q $(OUT)/bin/moonpost $(OUT)/bin/sim >/dev/null 2>&1 || echo "moonpost: building $(OUT)/bin/moonpost"
 run:
 	@sh scripts/build/packages.sh $(BUILD_PACKAGES)
+	$(quietly)
 	@$(MAKE) -s all
 	@build/moonpost example run lost-ack
 
 test:
 	@sh scripts/build/packages.sh $(TEST_PACKAGES)
+	$(quietly)
 	@$(MAKE) -s all
 	@sh scripts/build/specs.sh build/moonpost
 

@@ -21,6 +21,7 @@ local test = {}
 local World = {}
 
 local SETTLE_LIMIT = 24 * 3600
+local SETTLE_MOMENTS = 200000 -- a message every second is 86,400 a day
 local LATER = closed.words "publish trace state kv metric fake fake_http"
 
 faults.add(World)
@@ -196,19 +197,26 @@ local function list_pending(pending)
   return table.concat(lines, "\n")
 end
 
---- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours.
+-- Somebody sends without end.
+local function still_pending(self, what)
+  errors.misuse(("after %s this is still pending:\n%s"):format(what, list_pending(worlds.pending(self.handle))))
+end
+
+--- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours, or 200,000 moments
+--- at which something happens.
 function World:settle()
   made.first(self)
   worlds.run(self.handle, 0)
   local began = worlds.now(self.handle)
-  while true do
+  for _ = 1, SETTLE_MOMENTS do
     if worlds.pending_count(self.handle) == 0 then return end
     local wait = plan.next(self)
     if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
-      errors.misuse("after 24 hours this is still pending:\n" .. list_pending(worlds.pending(self.handle)))
+      still_pending(self, "24 hours")
     end
     plan.pass(self, wait)
   end
+  still_pending(self, ("%d moments"):format(SETTLE_MOMENTS))
 end
 
 --- The receipt of a send, as far as it waited (`await`), or nil while there is none.
@@ -272,9 +280,9 @@ function World:counts(name)
   return worlds.counts(self.handle, name)
 end
 
---- Run a program in the world until it ends.
+--- Run a program in the world until it ends; `each` is called after every moment at which something happened.
 ---@param file string
----@param options { name: string|nil, root: string|nil }|nil
+---@param options { name: string|nil, root: string|nil, each: fun()|nil }|nil
 ---@return integer exit code
 ---@return string error
 function World:exec(file, options)
@@ -283,6 +291,7 @@ function World:exec(file, options)
   local number = worlds.exec(self.handle, options and options.name or "program", root, file, self.show)
   worlds.run(self.handle, 0)
   while true do
+    if options and options.each then options.each() end
     local ended, code, reason = worlds.ended(self.handle, number)
     local wait = plan.next(self)
     if ended then return code, reason end

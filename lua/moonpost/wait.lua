@@ -13,6 +13,9 @@ local VERBS = {
   client_open = "moonpost.client",
   client_send = "client:send",
   client_close = "client:close",
+  client_stream = "client:stream",
+  stream_next = "the next part of a stream",
+  stream_close = "stream:close",
 }
 local CAN_WAIT = { handler = true, program = true, spec = true }
 local PLACES = { load = "while a file loads", hook = "in a hook", policy = "in a policy" }

@@ -94,6 +94,8 @@ struct entry {
     uint16_t transmissions;
     uint8_t link_deaths;               /* links that died while it was the head of its lane */
     bool unanswered;                   /* the owner may have it */
+    bool doubtful;                     /* counted in its queue */
+    bool opens;                        /* what is out is only the wish to have a lane */
     bool last_try;                     /* the policy gave no further attempt */
     bool owner_paused;                 /* as its owner said when it was last heard of it */
     struct link *link;                 /* where it was transmitted */
@@ -147,7 +149,10 @@ struct queue {
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;
-    uint64_t ceiling;       /* numbers below it may be used without telling the store */
+    bool opened;      /* the owner has this lane for exactly-once */
+    bool opening;     /* it has been asked for that */
+    size_t doubtful;  /* exactly-once messages that an owner may have, with no answer so far */
+    uint64_t ceiling; /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */
     size_t numbers_capacity;
     uint32_t turn;     /* which of several upstream links is tried */

@@ -42,6 +42,20 @@ struct span record_epoch_key(char *buffer, struct span store_id)
     return record_long_key(buffer, RECORD_EPOCH, store_id);
 }
 
+struct span record_result_key(char *buffer, const struct lane *lane, uint64_t number)
+{
+    struct span key = record_long_key(buffer, RECORD_RESULT, lane_key_of(lane));
+    put_u64(buffer + key.size, number);
+    return span_of(buffer, key.size + 8);
+}
+
+struct span record_result_lane(struct span key, uint64_t *number)
+{
+    if (key.size < 1 + 8) return span_of(NULL, 0);
+    *number = get_u64(key.bytes + key.size - 8);
+    return span_of(key.bytes + 1, key.size - 1 - 8);
+}
+
 struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key)
 {
     char *at = buffer;
@@ -238,18 +252,22 @@ enum status record_dead_read(struct span value, struct failure_note *why)
 
 /* ---- lanes ---- */
 
+/* A bit beside the size of the origin. */
+enum { LANE_HEAD_BYTES = 18, LANE_ONCE = 0x80 };
+
 void record_lane(const struct lane *lane, struct buffer *out)
 {
-    char *at = buffer_extend(out, 18 + 9 * lane->run_count);
+    char *at = buffer_extend(out, LANE_HEAD_BYTES + 9 * lane->run_count);
     put_u64(at, lane->base);
     put_u64(at + 8, lane->end);
-    at[16] = (char)lane->origin_size;
+    at[16] = (char)(lane->origin_size | (lane->once ? LANE_ONCE : 0));
     at[17] = (char)lane->destination_size;
     for (size_t i = 0; i < lane->run_count; i++) {
         const struct lane_run *run = &lane->runs[i];
-        put_u64(at + 18 + 9 * i, run->first);
+        put_u64(at + LANE_HEAD_BYTES + 9 * i, run->first);
         /* what is accepted is durable with this batch */
-        at[26 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
+        at[LANE_HEAD_BYTES + 8 + 9 * i] =
+            (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
     }
 }
 
@@ -273,13 +291,15 @@ struct lane *record_lane_read(struct span key, struct span value)
 {
     struct reader reader = reader_of(value);
     uint64_t base = read_u64(&reader), end = read_u64(&reader);
-    size_t origin_size = read_u8(&reader), destination_size = read_u8(&reader);
+    uint8_t origin_byte = read_u8(&reader);
+    size_t origin_size = origin_byte & (LANE_ONCE - 1), destination_size = read_u8(&reader);
     if (reader.failed || base == 0 || end < base || origin_size > ORIGIN_BYTES_MAX ||
         key.size != 1 + origin_size + 8 + destination_size)
         return NULL;
     const char *origin = key.bytes + 1, *destination = origin + origin_size + 8;
     struct lane *lane = lane_new(span_of(origin, origin_size), get_u64(origin + origin_size),
                                  span_of(destination, destination_size), base);
+    lane->once = origin_byte & LANE_ONCE;
     if (read_runs(&reader, lane, end)) return lane;
     lane_free(lane);
     return NULL;
@@ -292,6 +312,7 @@ void record_outbox(const struct queue *outbox, struct buffer *out)
     char *at = buffer_extend(out, 16);
     put_u64(at, outbox->lane_epoch);
     put_u64(at + 8, outbox->ceiling);
+    if (outbox->opened) buffer_extend(out, 1)[0] = 1;
 }
 
 enum status record_outbox_read(struct span value, struct record_outbox *record)
@@ -299,6 +320,7 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     struct reader reader = reader_of(value);
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
+    record->opened = reader.at < reader.end && read_u8(&reader) == 1;
     return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
 }
 

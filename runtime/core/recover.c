@@ -7,8 +7,9 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,    RECORD_LANE,
-                                 RECORD_DEAD,  RECORD_FACTS,  RECORD_MESSAGE, 0};
+    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX,  RECORD_HOLD,
+                                 RECORD_LANE,  RECORD_RESULT,  RECORD_DEAD,
+                                 RECORD_FACTS, RECORD_MESSAGE, 0};
     return order;
 }
 
@@ -145,6 +146,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
+    sender_doubt(entry, entry->unanswered && !(facts && facts->state == ENTRY_AWAITING));
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
@@ -217,6 +219,7 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
     struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, address);
     outbox->lane_epoch = record.lane_epoch;
     outbox->base = outbox->next_number = outbox->ceiling = record.ceiling;
+    outbox->opened = record.opened;
     return STATUS_OK;
 }
 
@@ -254,6 +257,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
     case RECORD_HOLD: return recover_hold(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
+    case RECORD_RESULT: return results_recover(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;
     case RECORD_MESSAGE: return recover_message(engine, key, value);

@@ -43,6 +43,7 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
     if (outcome->kind == OUTCOME_ACK) state_apply(engine, entry->queue->name, outcome);
     note_handled(engine, entry, outcome);
     lanes_entry_level(engine, entry, LANE_HANDLED);
+    results_keep(engine, entry, outcome);
     answer_later(engine, entry, &end);
     if (entry->seen) dedup_handled(engine, entry->queue, entry->seen, outcome);
     engine_delete(engine, entry);

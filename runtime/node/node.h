@@ -74,8 +74,8 @@ bool node_use_store(struct node *node, struct store *store, struct span name, ch
 /* Who it is by the store of node_use_store. */
 const struct identity *node_identity(const struct node *node);
 
-/* A batch of io->commit is durable; `store_full` as store_room has it. */
-void node_committed(struct node *node, struct batch *batch, bool store_full);
+/* A batch of io->commit is durable; `room` (copied) is left in the store. */
+void node_committed(struct node *node, struct batch *batch, const struct store_room *room);
 
 /* A page of io->load has its values. */
 void node_loaded(struct node *node, struct load *load);

@@ -167,6 +167,7 @@ struct task {
     uint64_t ctx;            /* token in script->deliveries */
     uint64_t waiter;         /* token in host->waiters; 0: it is not waiting */
     uint32_t waiting_client; /* the client that owes the answer, or 0 */
+    uint32_t stream;         /* number of the first of the streams that it waits for, or 0 */
     bool waiting_engine;     /* tell the engine when the waiter is forgotten */
     bool waiting_call;       /* a nack is an error */
     uint32_t calls;
@@ -217,6 +218,8 @@ struct script_host {
     struct pulse pulse;
     struct inhand *inhand, own_inhand; /* never NULL: the host's own until there is a page */
     struct slots waiters;              /* tokens to tasks */
+    struct stream *streams;            /* that programs read */
+    uint32_t stream_numbers;
     struct task *tasks, *spare_tasks;
     struct agent **agents; /* by number - 1 */
     size_t agent_count;
@@ -503,6 +506,22 @@ struct span headers_read(lua_State *L, struct script_host *host, int index, stru
 /* A new id, sortable by time. */
 enum { NEW_ID_BYTES = 26 };
 void new_id(struct script_host *host, char id[NEW_ID_BYTES]);
+
+/* ---- stream.c ---- */
+
+/* Send the question of a stream over a client; answers the stream's number. */
+uint32_t stream_submit(struct task *task, uint32_t client, struct submit *submit);
+
+/* Wait for news of one stream, or of two, by number; close one. May raise. */
+int wait_stream_next(lua_State *L, struct task *task);
+int wait_stream_close(lua_State *L, struct task *task);
+
+/* The receipt is the end of a stream; false: it is none. */
+bool stream_ended(struct script_host *host, uint64_t waiter, const struct answer *answer);
+
+/* The client is closed, and its streams with it. */
+void streams_forget(struct script_host *host, uint32_t client);
+void streams_deinit(struct script_host *host);
 
 /* ---- receipt.c ---- */
 

@@ -127,9 +127,22 @@ static int wait_client_send(lua_State *L, struct task *task)
     return 2;
 }
 
+/* Leaves the number of a stream; how it goes on is waited for with it. */
+static int wait_client_stream(lua_State *L, struct task *task)
+{
+    uint32_t client = check_client(L, task);
+    struct submit *submit = read_submit(L, task, 4);
+    settle_timeout(submit);
+    lua_pushboolean(L, true);
+    lua_pushinteger(L, (lua_Integer)stream_submit(task, client, submit));
+    return 2;
+}
+
 static int wait_client_close(lua_State *L, struct task *task)
 {
-    task->host->env.client_close(task->host->env.user, check_client(L, task));
+    uint32_t client = check_client(L, task);
+    streams_forget(task->host, client);
+    task->host->env.client_close(task->host->env.user, client);
     lua_pushboolean(L, true);
     return 1;
 }
@@ -139,7 +152,10 @@ static const struct wait_kind kinds[] = {
     {"call", wait_call},
     {"client_open", wait_client_open},
     {"client_send", wait_client_send},
+    {"client_stream", wait_client_stream},
     {"client_close", wait_client_close},
+    {"stream_next", wait_stream_next},
+    {"stream_close", wait_stream_close},
 };
 
 /* A kind that only the shell knows. */
@@ -225,6 +241,7 @@ static int answer_receipt(lua_State *L, void *user)
 
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer)
 {
+    if (stream_ended(host, waiter, answer)) return;
     struct task *task = task_waiting(host, waiter);
     struct receipt_request request = {task, answer};
     if (task) task_answer(task, answer_receipt, &request);

@@ -103,7 +103,8 @@ void life_committed(struct world_node *node, struct batch *batch)
     }
     node->writing = NULL;
     ledger_durable(node->book);
-    node_committed(node->node, batch, node->store->engine->room(node->store).full);
+    struct store_room room = node->store->engine->room(node->store);
+    node_committed(node->node, batch, &room);
 }
 
 void life_loaded(struct world_node *node, struct load *load)

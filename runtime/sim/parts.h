@@ -118,7 +118,6 @@ struct world {
     int64_t now_ms, wall_start_ms;
     uint64_t random, waiters;
     struct ledger *ledger;
-    int restless;   /* turns at this moment that did not come to an end */
     uint64_t trace; /* of all that was said so far */
     struct world_node *nodes, **nodes_tail;
     struct pipe *pipes;

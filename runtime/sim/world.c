@@ -8,7 +8,7 @@
 
 enum {
     TURNS_AT_ONE_MOMENT_MAX = 200000,
-    RESTLESS_TURNS_MAX = 100 /* turns of a node at one moment that end in the middle of work */
+    FULL_TURNS_AT_ONE_MOMENT_MAX = 100, /* turns that took all the steps a turn may have */
 };
 
 char *text_of(struct span span)
@@ -141,7 +141,7 @@ static bool takes_turns(const struct world_node *node)
 }
 
 /* Every node that has something to do now takes a turn. False: none had. */
-static bool take_turns(struct world *world)
+static bool take_turns(struct world *world, int *full)
 {
     bool any = false;
     for (struct world_node *node = world->nodes, *next; node; node = next) {
@@ -151,7 +151,7 @@ static bool take_turns(struct world *world)
         node->awake = false;
         life_step_begin(node);
         node_turn(node->node);
-        world->restless += node->awake;
+        *full += node->awake;
         life_step_over(node);
         any = true;
     }
@@ -176,10 +176,10 @@ static void forget_left(struct world *world)
 /* Everything that is due at this moment. */
 static bool come_to_rest(struct world *world)
 {
-    world->restless = 0;
-    for (int turns = 0; turns < TURNS_AT_ONE_MOMENT_MAX; turns++) {
-        if (world->restless > RESTLESS_TURNS_MAX) return false;
-        bool any = take_turns(world);
+    int full = 0;
+    for (int turns = 0; turns < TURNS_AT_ONE_MOMENT_MAX && full < FULL_TURNS_AT_ONE_MOMENT_MAX;
+         turns++) {
+        bool any = take_turns(world, &full);
         forget_left(world);
         struct happening *first = happening_first(world);
         if (first && first->deadline.at_ms <= world->now_ms)

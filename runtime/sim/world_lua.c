@@ -172,6 +172,19 @@ static int add_node(lua_State *L)
     return 1;
 }
 
+/* world.names(w) -> array of the nodes' names, those of programs' clients too */
+static int get_names(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    int index = 0;
+    lua_newtable(L);
+    for (struct world_node *node = NULL; (node = world_next(state->world, node));) {
+        push_span(L, world_node_name(node));
+        lua_rawseti(L, -2, ++index);
+    }
+    return 1;
+}
+
 /* world.load(w, node or nil, agent value or path, origin) -> address */
 static int load_agent(lua_State *L)
 {
@@ -289,13 +302,38 @@ static int get_now(lua_State *L)
     return 2;
 }
 
+static void keep_first(void *user, const struct pending *pending)
+{
+    struct pending *first = user;
+    if (first->id.size == 0) *first = *pending;
+}
+
+static int complain_unrest(lua_State *L, struct world *world)
+{
+    struct pending first = {0};
+    size_t count = world_pending(world);
+    for (struct world_node *node = NULL; (node = world_next(world, node));)
+        engine_pending(node_engine(world_node_of(node)), keep_first, &first);
+    lua_pushfstring(
+        L,
+        "the world does not come to rest: messages go round without end, at one moment; "
+        "%d pending",
+        (int)count);
+    if (first.id.size == 0) return lua_error(L);
+    lua_pushliteral(L, ", such as ");
+    push_span(L, first.id);
+    lua_pushliteral(L, " at ");
+    push_span(L, first.address);
+    lua_concat(L, 5);
+    return lua_error(L);
+}
+
 /* world.run(w, seconds) */
 static int run_world(lua_State *L)
 {
     struct world_state *state = check_state(L);
     int64_t until_ms = world_now_ms(state->world) + (int64_t)(luaL_checknumber(L, 2) * 1000 + 0.5);
-    if (!world_run(state->world, until_ms))
-        return luaL_error(L, "the world does not come to rest: messages go round without end");
+    if (!world_run(state->world, until_ms)) return complain_unrest(L, state->world);
     return 0;
 }
 
@@ -515,29 +553,14 @@ static int program_ended(lua_State *L)
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", world_make},
-        {"close", world_close},
-        {"setenv", setenv_},
-        {"node", add_node},
-        {"load", load_agent},
-        {"reload", reload_agent},
-        {"hook", add_hook},
-        {"send", send_message},
-        {"receipt", get_receipt},
-        {"now", get_now},
-        {"run", run_world},
-        {"next", get_next},
-        {"pending", get_pending},
-        {"pending_count", get_pending_count},
-        {"facts", get_facts},
-        {"received", get_received},
-        {"delivered", count_delivered},
-        {"dead", get_dead},
-        {"lines", get_lines},
-        {"counts", get_counts},
-        {"exec", exec_program},
-        {"ended", program_ended},
-        {NULL, NULL},
+        {"new", world_make},      {"close", world_close},     {"setenv", setenv_},
+        {"node", add_node},       {"names", get_names},       {"load", load_agent},
+        {"reload", reload_agent}, {"hook", add_hook},         {"send", send_message},
+        {"receipt", get_receipt}, {"now", get_now},           {"run", run_world},
+        {"next", get_next},       {"pending", get_pending},   {"pending_count", get_pending_count},
+        {"facts", get_facts},     {"received", get_received}, {"delivered", count_delivered},
+        {"dead", get_dead},       {"lines", get_lines},       {"counts", get_counts},
+        {"exec", exec_program},   {"ended", program_ended},   {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {
         lua_pushcfunction(L, world_close);

@@ -179,6 +179,24 @@ function wire.receipt(payload)
   }
 end
 
+--- The sender of a number of a lane wants no more parts.
+function wire.cancel(fields)
+  return wire.frame(13, big_endian(fields.lane, 8) .. big_endian(fields.seq, 8) .. text8(fields.origin) .. text8(fields.to))
+end
+
+--- A part of the answer to a number of a lane, given as its bytes.
+function wire.part(fields)
+  return wire.frame(11, big_endian(1, 1) .. big_endian(fields.left_out or 0, 4) .. fields.lane .. big_endian(fields.seq, 8)
+    .. text8(fields.origin) .. text8(fields.to) .. big_endian(#fields.body, 4) .. fields.body)
+end
+
+--- A part's payload, as far as specs look at it.
+function wire.read_part(payload)
+  local origin = payload:byte(22)
+  local to = payload:byte(23 + origin)
+  return { left_out = number(payload, 2, 4), seq = number(payload, 14, 8), body = payload:sub(28 + origin + to) }
+end
+
 --- A bye's code and reason.
 function wire.read_bye(payload)
   return payload:byte(1), payload:sub(4)

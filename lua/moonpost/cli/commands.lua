@@ -18,7 +18,11 @@ local ORDER = [[
   config
   policy
   send
+  call
   status
+  tail
+  trace
+  metrics
   dlq
   queue
   reload
@@ -36,11 +40,7 @@ local ORDER = [[
 -- Names of the API that this version refuses.
 local LATER = [[
   publish
-  call
   stream
-  metrics
-  trace
-  tail
   choose
 ]]
 

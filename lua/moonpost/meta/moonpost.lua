@@ -47,7 +47,6 @@ function moonpost.agent(fields) end
 
 -- ---- In a handler ----
 
---- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 --- Records of an agent, written in the commit of the delivery. A delivery sees each record as it was when it first read it,
 --- with its own changes. When one that it read has changed by the time it is acked, it runs again, at no attempt.
 ---@class moonpost.Kv
@@ -78,6 +77,7 @@ function kv:add(key, number) end
 ---@return { key: string, value: any }[]
 function kv:list(options) end
 
+--- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 ---@class moonpost.Ctx
 ---@field address string of the agent
 ---@field node string the node's name
@@ -228,6 +228,28 @@ function client:send(to, body, options) end
 ---@return string|nil code
 ---@return moonpost.Receipt|nil refusal
 function client:call(to, body, options) end
+
+--- Ask a question that is answered by parts, of `$node`: `for fact, left_out in client:stream("$node", { address = "mail@local" },
+--- { method = "tail", timeout = math.huge }) do`. It waits until the answer begins.
+---@param to "$node"
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return moonpost.Stream|nil stream
+---@return string|nil reason
+---@return string|nil code
+function client:stream(to, body, options) end
+
+--- What is answered by parts. Called, it waits for the next part and answers it and, when some before it were left out because
+--- they were not read in time, how many; `false` instead of a part when only that is to be told; nothing at the end. It raises
+--- when it breaks.
+---@class moonpost.Stream
+---@field result any of the whole, after its end
+---@operator call(): any, integer|nil
+local stream = {}
+
+--- Want no more parts; a second time changes nothing.
+---@return true
+function stream:close() end
 
 --- Close it; a second time changes nothing.
 ---@return true|nil done

@@ -71,7 +71,8 @@ function world:call(to, body, options) end
 ---@param time moonpost.Duration
 function world:advance(time) end
 
---- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours.
+--- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours, or 200,000 moments
+--- at which something happens.
 function world:settle() end
 
 --- The receipt of a send, or nil while there is none.
