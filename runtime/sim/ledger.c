@@ -298,6 +298,7 @@ void ledger_sealed(struct book *book)
 
 void ledger_durable(struct book *book)
 {
+    if (book->sealed == 0) return;
     for (size_t i = 0; i < book->sealed; i++) apply_durably(&book->notes[i]);
     book->note_count -= book->sealed;
     memmove(book->notes, book->notes + book->sealed, book->note_count * sizeof *book->notes);
