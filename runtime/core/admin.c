@@ -152,6 +152,12 @@ bool admin_submit(struct engine *engine, const struct submit *submit, const stru
     return true;
 }
 
+void admin_waiter_gone(struct engine *engine, uint64_t waiter)
+{
+    for (struct request *at = engine->requests; at; at = at->next)
+        if (at->waiter == waiter) at->waiter = 0;
+}
+
 /* ---- what it changes ---- */
 
 static struct request *at_work(const struct engine *engine, uint64_t token)

@@ -407,7 +407,10 @@ static void take_wait(struct engine *engine, const struct event *event)
 static void take_forget(struct engine *engine, uint64_t token)
 {
     struct waiter *waiter = waiter_find(engine, token);
-    if (waiter) waiter_free(engine, waiter);
+    if (waiter)
+        waiter_free(engine, waiter);
+    else
+        admin_waiter_gone(engine, token);
 }
 
 static void take_stop(struct engine *engine)
@@ -436,7 +439,6 @@ static void take_event(struct engine *engine, const struct event *event)
         return;
     case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
-    case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
     case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
     case EVENT_STATE: state_apply(engine, event->address, event->outcome); return;

@@ -20,7 +20,6 @@ enum event_kind {
     EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable; `store_full` */
     EVENT_LOADED,      /* `load`, given back with its values */
     EVENT_AGENT_UP,    /* `agent`: deliver to it, and to nobody else at its address any more */
-    EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
     EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */

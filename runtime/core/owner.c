@@ -256,14 +256,6 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     if (new) attach_tell(engine, mailbox->name);
 }
 
-void owner_agent_down(struct engine *engine, struct span address)
-{
-    struct queue *mailbox = owner_mailbox(engine, address);
-    if (!mailbox) return;
-    mailbox->agent.agent = 0;
-    attach_withdraw(engine, mailbox->name);
-}
-
 static void stop_mailbox(struct engine *engine, struct queue *mailbox)
 {
     struct entry *entry;

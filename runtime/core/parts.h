@@ -602,6 +602,9 @@ void admin_receive(struct engine *engine, struct link *from, const struct messag
 bool admin_submit(struct engine *engine, const struct submit *submit,
                   const struct message *message);
 
+/* Nobody waits under this token any more. */
+void admin_waiter_gone(struct engine *engine, uint64_t waiter);
+
 /* What the request comes to; tokens that are not at work are ignored. */
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);
 void admin_hold(struct engine *engine, uint64_t token, struct span address, enum hold hold);
@@ -752,7 +755,6 @@ void owner_restore(struct engine *engine, struct entry *entry);
 void owner_start_waiting(struct engine *engine, struct entry *entry);
 
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
-void owner_agent_down(struct engine *engine, struct span address);
 void owner_stop(struct engine *engine);
 
 /* ---- state.c ---- */

@@ -1,6 +1,7 @@
 /* Records, written big-endian with sizes before strings. */
 #include "core/record.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include "core/ensure.h"
 #include "core/failure.h"
@@ -70,7 +71,8 @@ struct span record_state_key(char *buffer, struct span address, uint8_t scope, s
 
 uint64_t record_sequence(struct span key)
 {
-    return key.size == 9 ? get_u64(key.bytes + 1) : 0;
+    uint64_t sequence = key.size == 9 ? get_u64(key.bytes + 1) : 0;
+    return sequence < INT64_MAX ? sequence : 0;
 }
 
 static void put_text(struct buffer *out, struct span text)
@@ -125,6 +127,21 @@ void record_message_head(const struct entry *entry, const struct retry_policy *p
     if (named) put_text(out, entry->queue->name);
 }
 
+/* By the wall clock. */
+static int64_t read_moment(struct reader *reader)
+{
+    int64_t at_ms = (int64_t)read_u64(reader);
+    if (at_ms < -MOMENT_MS_MAX || at_ms > MOMENT_MS_MAX) reader->failed = true;
+    return at_ms;
+}
+
+static int64_t read_duration(struct reader *reader)
+{
+    int64_t ms = (int64_t)read_u64(reader);
+    if (ms < 0) reader->failed = true;
+    return ms;
+}
+
 static double read_double(struct reader *reader)
 {
     uint64_t bits = read_u64(reader);
@@ -136,16 +153,28 @@ static double read_double(struct reader *reader)
 static void read_policy(struct reader *reader, struct retry_policy *policy)
 {
     policy->attempts = read_u32(reader);
-    policy->first_ms = (int64_t)read_u64(reader);
+    policy->first_ms = read_duration(reader);
     policy->factor = read_double(reader);
-    policy->step_ms = (int64_t)read_u64(reader);
-    policy->cap_ms = (int64_t)read_u64(reader);
+    policy->step_ms = read_duration(reader);
+    policy->cap_ms = read_duration(reader);
     policy->jitter = read_double(reader);
-    policy->deadline_ms = (int64_t)read_u64(reader);
+    policy->deadline_ms = read_duration(reader);
     policy->delay_count = read_u8(reader);
-    if (policy->delay_count > DELAYS_MAX) reader->failed = true;
+    bool fits = policy->attempts > 0 && isfinite(policy->factor) && policy->factor >= 0 &&
+                policy->jitter >= 0 && policy->jitter <= 1 && policy->delay_count <= DELAYS_MAX;
+    if (!fits) reader->failed = true;
     for (uint32_t i = 0; !reader->failed && i < policy->delay_count; i++)
-        policy->delays_ms[i] = (int64_t)read_u64(reader);
+        policy->delays_ms[i] = read_duration(reader);
+}
+
+/* What an outbox has in the store has a number, and a queue a name that is an address. */
+static bool record_fits(const struct record_message *record, const struct message *message)
+{
+    bool numbered = message->profile != AT_MOST_ONCE && message->seq > 0 &&
+                    message->seq < INT64_MAX && message->origin.size > STORE_ID_BYTES;
+    return record->queue_kind <= QUEUE_OUTBOX && record->name.size > 0 &&
+           record->name.size <= ADDRESS_BYTES_MAX &&
+           (record->queue_kind == QUEUE_MAILBOX || numbered);
 }
 
 enum status record_message_read(struct span value, struct record_message *record)
@@ -156,15 +185,14 @@ enum status record_message_read(struct span value, struct record_message *record
     uint8_t flags = read_u8(&reader);
     record->fail_fast = flags & HEAD_FAIL_FAST;
     record->has_policy = flags & HEAD_POLICY;
-    record->first_wall_ms = (int64_t)read_u64(&reader);
+    record->first_wall_ms = read_moment(&reader);
     if (record->has_policy) read_policy(&reader, &record->policy);
     if (flags & HEAD_NAME) record->name = read_span16(&reader);
     record->frame = reader_rest(&reader);
-    if (reader.failed || record->queue_kind > QUEUE_OUTBOX ||
-        message_decode_kept(record->frame, &message) != STATUS_OK)
+    if (reader.failed || message_decode_kept(record->frame, &message) != STATUS_OK)
         return STATUS_DAMAGED;
     if (!(flags & HEAD_NAME)) record->name = message.to;
-    return STATUS_OK;
+    return record_fits(record, &message) ? STATUS_OK : STATUS_DAMAGED;
 }
 
 /* ---- facts and notes ---- */
@@ -183,7 +211,7 @@ static void put_note(struct buffer *out, const struct failure_note *note, int64_
 static void read_note(struct reader *reader, struct failure_note *note)
 {
     *note = (struct failure_note){.attempt = read_u32(reader)};
-    note->at_ms = (int64_t)read_u64(reader);
+    note->at_ms = read_moment(reader);
     note->code = read_u8(reader);
     note->word = read_span16(reader);
     note->reason = read_span16(reader);
@@ -222,10 +250,11 @@ enum status record_facts_read(struct span value, struct record_facts *record)
     record->state = read_u8(&reader);
     record->unanswered = read_u8(&reader);
     record->last_code = read_u8(&reader);
-    record->due_wall_ms = (int64_t)read_u64(&reader);
-    record->wait_ms = (int64_t)read_u64(&reader);
+    record->due_wall_ms = read_moment(&reader);
+    record->wait_ms = read_duration(&reader);
     record->notes = reader_rest(&reader);
-    bool fits = !reader.failed && record->state < ENTRY_STATE_COUNT && record->wait_ms >= 0;
+    bool fits = !reader.failed && record->state < ENTRY_STATE_COUNT &&
+                record->attempt < INT32_MAX && record->spent < INT32_MAX;
     return fits ? STATUS_OK : STATUS_DAMAGED;
 }
 
@@ -321,7 +350,8 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
     record->opened = reader.at < reader.end && read_u8(&reader) == 1;
-    return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
+    bool fits = !reader.failed && record->ceiling > 0 && record->ceiling < INT64_MAX;
+    return fits ? STATUS_OK : STATUS_DAMAGED;
 }
 
 /* ---- state ---- */
@@ -339,7 +369,7 @@ enum status record_state_read(struct span value, struct record_state *state)
     state->version = read_u64(&reader);
     state->writer = read_u32(&reader);
     state->expires_wall_ms = (int64_t)read_u64(&reader);
-    state->value = read_rest(&reader);
+    state->value = reader_rest(&reader);
     return reader.failed ? STATUS_DAMAGED : STATUS_OK;
 }
 
@@ -355,7 +385,7 @@ void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *ou
 enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms)
 {
     struct reader reader = reader_of(value);
-    *since_wall_ms = (int64_t)read_u64(&reader);
+    *since_wall_ms = read_moment(&reader);
     *hold = reader.at < reader.end ? (enum hold)read_u8(&reader) : HOLD_PAUSED;
     return reader.failed || *hold > HOLD_DRAINING ? STATUS_DAMAGED : STATUS_OK;
 }

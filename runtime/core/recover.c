@@ -150,13 +150,24 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
+/* Numbers of an outbox come in their order, each once, and all of one lane. */
+static bool number_fits(const struct queue *outbox, const struct message *message)
+{
+    bool known = message->seq < outbox->ceiling, first = !outbox->numbers;
+    if (known && outbox->next_number - message->seq > NUMBERS_APART) return false;
+    if ((known || !first) && message->lane_epoch != outbox->lane_epoch) return false;
+    return first || (message->seq >= outbox->base && message->seq - outbox->base <= NUMBERS_APART &&
+                     !queue_numbered(outbox, message->seq));
+}
+
 /* The owner may have a letter that is in doubt: its number stays its own, unless the lane has let
  * go of it. */
 static void hold_number(struct entry *entry)
 {
     struct queue *queue = entry->queue;
+    struct message message = message_of(entry->block);
     bool doubted = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_IN_DOUBT &&
-                   message_of(entry->block).lane_epoch == queue->lane_epoch;
+                   number_fits(queue, &message);
     if (doubted && queue->ceiling - entry->number < NUMBERS_HELD) queue_renumber(queue, entry);
 }
 
@@ -171,8 +182,8 @@ static void restore_letter(struct engine *engine, struct entry *entry,
     hold_number(entry);
 }
 
-static void restore_message(struct engine *engine, uint64_t sequence,
-                            const struct record_message *record)
+static enum status restore_message(struct engine *engine, uint64_t sequence,
+                                   const struct record_message *record)
 {
     struct block *facts_value = held_for(&engine->recovery->facts, sequence);
     struct block *dead = held_for(&engine->recovery->dead, sequence);
@@ -184,9 +195,11 @@ static void restore_message(struct engine *engine, uint64_t sequence,
     ensure(message_decode_kept(record->frame, &message) == STATUS_OK);
     if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect) {
         backlog_restore(engine, queue, sequence, record->frame.size);
-        return;
+        return STATUS_OK;
     }
-    if (!mailbox) submit_restore(queue, message.lane_epoch, message.seq);
+    bool fits = mailbox || number_fits(queue, &message);
+    if (!fits && !dead) return STATUS_DAMAGED;
+    if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
@@ -194,6 +207,7 @@ static void restore_message(struct engine *engine, uint64_t sequence,
         restore_mailbox(engine, entry, has_facts ? &facts : NULL, suspect);
     else
         restore_outbox(engine, entry, record, has_facts ? &facts : NULL);
+    return STATUS_OK;
 }
 
 /* ---- the other kinds ---- */
@@ -202,11 +216,11 @@ static enum status recover_message(struct engine *engine, struct span key, struc
 {
     struct record_message record;
     uint64_t sequence = record_sequence(key);
+    if (sequence == 0) return STATUS_DAMAGED;
     if (sequence > engine->sequence) engine->sequence = sequence;
     if (sequence > engine->sealed) engine->sealed = sequence; /* entries draw sequences, too */
     enum status status = record_message_read(value, &record);
-    if (status == STATUS_OK) restore_message(engine, sequence, &record);
-    return status;
+    return status == STATUS_OK ? restore_message(engine, sequence, &record) : status;
 }
 
 static enum status recover_outbox(struct engine *engine, struct span key, struct span value)

@@ -215,7 +215,7 @@ static int64_t ack_delay(struct engine *engine, struct entry *entry)
     int64_t delay_ms = -1;
     struct span reason;
     entry->last_try = !engine_retry(engine, entry->policy, &failure, &delay_ms, &reason);
-    return delay_ms >= 0 ? delay_ms : retry_delay(entry->policy, failure.attempt, 0);
+    return some_ms(delay_ms >= 0 ? delay_ms : retry_delay(entry->policy, failure.attempt, 0));
 }
 
 static void note_sent(struct engine *engine, const struct entry *entry, const struct link *link)
@@ -286,7 +286,7 @@ static void leave_lane(struct engine *engine, struct queue *outbox)
 
 static void transmit(struct engine *engine, struct entry *entry, struct link *link)
 {
-    entry->transmissions++;
+    if (entry->transmissions < UINT16_MAX) entry->transmissions++; /* none has the number 0 */
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
     write_data(engine, entry, link);
@@ -322,6 +322,7 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
                                                                    random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
+    delay_ms = some_ms(delay_ms);
     wait_until(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);

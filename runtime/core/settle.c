@@ -120,7 +120,7 @@ static bool try_again(struct engine *engine, const struct entry *entry,
     if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
     if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
     if (policy->deadline_ms == DURATION_FOREVER ||
-        failure.elapsed_ms + *delay_ms <= policy->deadline_ms)
+        *delay_ms <= policy->deadline_ms - failure.elapsed_ms)
         return true;
     *reason = engine_format(
         engine, "the policy's deadline of %g s ends after %u attempts; last: %.*s",

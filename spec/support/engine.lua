@@ -26,7 +26,7 @@ local function settings_of(options)
   local settings, links = ffi.new "struct engine_settings", ffi.new("struct link_settings[?]", #options.links)
   for index, address in ipairs(options.links) do
     local link = links[index - 1]
-    link.address, link.retry, link.stable_for_ms, link.heartbeat_ms = c.span(address), retry(1000), 10000, 15000
+    link.address, link.retry, link.stable_for_ms, link.heartbeat_ms = c.span(address), options.redial or retry(1000), 10000, 15000
   end
   settings.name, settings.store_id = c.span(options.name), ("e"):rep(16)
   settings.epoch, settings.seed, settings.profile, settings.window = 1, 1, 1, 64
@@ -56,9 +56,10 @@ local function recover(self)
 end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
---- wall clock in milliseconds at the start; `suspects` are sequences of messages whose handlers ran when that life died.
+--- wall clock in milliseconds at the start; `redial` is the links' retry policy; `suspects` are sequences of messages
+--- whose handlers ran when that life died.
 ---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil,
----  slow: boolean|nil, suspects: table|nil }
+---  slow: boolean|nil, redial: ffi.cdata*|nil, suspects: table|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)

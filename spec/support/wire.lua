@@ -148,8 +148,8 @@ end
 --- What specs look at in a data frame. The lane epoch, of 8 random bytes, stays bytes.
 function wire.read_data(payload)
   local id, origin = payload:byte(68, 69)
-  return { flags = payload:byte(1), lane = payload:sub(12, 19), seq = number(payload, 20, 8),
-    base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
+  return { flags = payload:byte(1), transmission = number(payload, 6, 2), lane = payload:sub(12, 19),
+    seq = number(payload, 20, 8), base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
 end
 
 local function receipt(fields, nack, code, level)
