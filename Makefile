@@ -73,7 +73,7 @@ OUR_CFLAGS  = $(STRICT) $(MODE_$(BUILD)) -Iruntime $(LIB_CFLAGS) -MMD -MP -fPIC
 
 objects  = $(patsubst runtime/%.c,$(OUT)/%.o,$(wildcard $(1)))
 core     = $(call objects,runtime/core/*.c)
-disk     = $(addprefix $(OUT)/store/,store_lmdb.o folder.o inhand.o crc32c.o)
+disk     = $(addprefix $(OUT)/store/,store_lmdb.o folder.o inhand.o)
 store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
 common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))

@@ -228,6 +228,7 @@ static void put_notes(struct buffer *out, const struct failure_note *newest, int
 void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, struct buffer *out)
 {
     bool due = entry->deadline.position != 0;
+    int64_t wait_ms = due && entry->deadline.at_ms > now_ms ? entry->deadline.at_ms - now_ms : 0;
     char *at = buffer_extend(out, 29);
     put_u32(at, entry->attempt);
     put_u32(at + 4, entry->spent);
@@ -236,7 +237,7 @@ void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, st
     at[11] = (char)entry->unanswered;
     at[12] = (char)entry->last_code;
     put_u64(at + 13, (uint64_t)(due ? entry->deadline.at_ms + wall_ms : 0));
-    put_u64(at + 21, (uint64_t)(due ? entry->deadline.at_ms - now_ms : 0));
+    put_u64(at + 21, (uint64_t)wait_ms);
     put_notes(out, entry->failures, wall_ms);
 }
 

@@ -217,7 +217,8 @@ static enum status recover_message(struct engine *engine, struct span key, struc
     struct record_message record;
     uint64_t sequence = record_sequence(key);
     if (sequence == 0) return STATUS_DAMAGED;
-    if (sequence > engine->sequence) engine->sequence = engine->sealed = sequence;
+    if (sequence > engine->sequence) engine->sequence = sequence;
+    if (sequence > engine->sealed) engine->sealed = sequence; /* entries draw sequences, too */
     enum status status = record_message_read(value, &record);
     return status == STATUS_OK ? restore_message(engine, sequence, &record) : status;
 }

@@ -29,6 +29,7 @@ local ORDER = [[
   generations
   exec
   test
+  sim
   example
   bench
   store
@@ -38,7 +39,6 @@ local ORDER = [[
 
 -- Names of the API that this version refuses.
 local LATER = [[
-  sim
   publish
   stream
   choose
