@@ -15,6 +15,8 @@
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make reloads    an agent loaded again under load: ITER=N times
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
+# make fuzz       wrong input and wrong peers: T=NAME of one fuzzer, SECS=N of each; see HACKING.md
+# make coverage   which lines of the core and the stores the specs run
 # make install    into DESTDIR, PREFIX
 # make reference  docs/reference.md, from the editor types
 # make rock       a source rock, in build/rock
@@ -23,7 +25,7 @@
 # make pure       what the core asks of the outside
 # make clean      forget everything that was built
 #
-# BUILD=release (default), debug, asan, tsan, plant
+# BUILD=release (default), debug, asan, tsan, coverage, plant
 
 # The Debian packages, in one place: to build, to run the specs, and to check.
 BUILD_PACKAGES = gcc libc6-dev make pkg-config libluajit-5.1-dev libuv1-dev libjansson-dev liblmdb-dev
@@ -32,6 +34,9 @@ CHECK_PACKAGES = $(TEST_PACKAGES) lua-check clang-format luarocks
 
 # For the power cuts, which are skipped without it.
 PROOF_PACKAGES = libfuse3-dev
+
+# For the fuzzers' engine, libFuzzer; their corpora are played without it.
+FUZZ_PACKAGES = clang
 
 BUILD   ?= release
 PREFIX  ?= /usr/local
@@ -52,6 +57,8 @@ MODE_debug   = -O0 -g -Werror
 MODE_asan    = -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 MODE_plant   = -O2 -g -DMOONPOST_PLANTS
 MODE_tsan    = -O1 -g -fsanitize=thread
+MODE_coverage = -O0 -g --coverage
+MODE_fuzz    = $(MODE_asan) -fsanitize=fuzzer-no-link
 
 # luarocks says where LuaJIT is; otherwise pkg-config knows.
 FOUND      := $(shell pkg-config --exists luajit jansson libuv lmdb 2>/dev/null && echo yes)
@@ -66,14 +73,16 @@ OUR_CFLAGS  = $(STRICT) $(MODE_$(BUILD)) -Iruntime $(LIB_CFLAGS) -MMD -MP -fPIC
 
 objects  = $(patsubst runtime/%.c,$(OUT)/%.o,$(wildcard $(1)))
 core     = $(call objects,runtime/core/*.c)
-disk     = $(addprefix $(OUT)/store/,store_lmdb.o folder.o inhand.o crc32c.o)
+disk     = $(addprefix $(OUT)/store/,store_lmdb.o folder.o inhand.o)
 store    = $(filter-out $(disk),$(call objects,runtime/store/*.c))
 common   = $(core) $(store) $(call objects,runtime/script/*.c runtime/node/*.c) $(OUT)/embedded.o
 world    = $(filter-out $(OUT)/sim/main.o,$(call objects,runtime/sim/*.c))
 lua     := $(sort $(shell find lua -name '*.lua' -not -path '*/meta/*'))
-sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c)
+FUZZERS  = frame recover engine json words
+replays  = $(addprefix $(OUT)/fuzz/,$(FUZZERS))
+sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c spec/fuzz/*.[ch])
 
-.PHONY: all found packages run test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
+.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(OUT)/moonpost.1 link
@@ -122,14 +131,18 @@ $(OUT)/embedded.o: $(lua) build/lua.list scripts/build/embed.sh
 
 -include $(wildcard $(OUT)/*.d $(OUT)/*/*.d)
 
+# One line for what takes its time.
+quietly = @$(MAKE) -q $(OUT)/bin/moonpost $(OUT)/bin/sim >/dev/null 2>&1 || echo "moonpost: building $(OUT)/bin/moonpost"
 run:
 	@sh scripts/build/packages.sh $(BUILD_PACKAGES)
+	$(quietly)
 	@$(MAKE) -s all
 	@build/moonpost example run lost-ack
 
 test:
 	@sh scripts/build/packages.sh $(TEST_PACKAGES)
-	@$(MAKE) -s all
+	$(quietly)
+	@$(MAKE) -s all $(replays)
 	@sh scripts/build/specs.sh build/moonpost
 
 check: test
@@ -143,8 +156,20 @@ lint:
 	@! ls examples/*/moonpost.lua 2>/dev/null
 
 asan tsan:
-	@$(MAKE) -s BUILD=$@ build/$@/bin/moonpost build/$@/bin/sim build/$@/libcore.so build/$@/libstore.so
+	@$(MAKE) -s BUILD=$@ built
 	@sh scripts/build/specs.sh build/$@/bin/moonpost
+
+# All that the specs run, for builds that are not the one made last.
+built: $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(replays)
+
+# The lines by the specs alone: the corpora of the fuzzers would run many that nobody looks at. A rock
+# is made of this build while others count in it.
+coverage:
+	@sh scripts/build/packages.sh $(TEST_PACKAGES)
+	@$(MAKE) -s BUILD=coverage built
+	@find build/coverage -name '*.gcda' -delete
+	@WITHOUT='fuzz|rock' sh scripts/build/specs.sh build/coverage/bin/moonpost; specs=$$?; \
+	  sh scripts/build/lines.sh build/coverage; exit $$specs
 
 sim: all
 	@build/sim spec/sim/random.lua $(if $(SEED),--seed $(SEED),--seeds $(SEEDS))
@@ -184,6 +209,26 @@ diskfull: all build/proof/sender build/proof/holds
 	@build/moonpost exec spec/proof/diskfull.lua CYCLES=$(CYCLES) SEED=$(SEED)
 clock: all build/proof/holds build/proof/clock.so
 	@timeout 120 build/moonpost exec spec/proof/clock.lua
+
+# The fuzzers (spec/fuzz): with libFuzzer they search, with replay.c they play what is known again.
+$(OUT)/fuzz/%.o: spec/fuzz/%.c
+	@mkdir -p $(@D)
+	$(CC) $(OUR_CFLAGS) -Ispec/fuzz -c -o $@ $<
+driver = $(if $(filter fuzz,$(BUILD)),,$(OUT)/fuzz/replay.o)
+link_fuzzer = $(CC) $(MODE_$(BUILD)) $(if $(driver),,-fsanitize=fuzzer) -Wl,-E -o $@ $(filter %.o,$^)
+$(OUT)/fuzz/frame: $(OUT)/fuzz/frame.o $(core) $(store) $(driver)
+	$(link_fuzzer) -lm
+$(OUT)/fuzz/recover $(OUT)/fuzz/engine: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/shell.o $(core) $(store) $(driver)
+	$(link_fuzzer) -lm
+$(OUT)/fuzz/json $(OUT)/fuzz/words: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/state.o $(common) $(driver)
+	$(link_fuzzer) $(LUA_LIBS) -lm -ldl
+
+SECS ?= 60
+fuzz:
+	@sh scripts/build/packages.sh $(BUILD_PACKAGES) $(FUZZ_PACKAGES)
+	@command -v clang >/dev/null || { echo "fuzz: clang is missing, whose libFuzzer searches" >&2; exit 1; }
+	@$(MAKE) -s BUILD=fuzz CC=clang $(addprefix build/fuzz/fuzz/,$(or $(T),$(FUZZERS)))
+	@sh scripts/build/fuzz.sh $(SECS) $(or $(T),$(FUZZERS))
 
 # A few seconds of each.
 proof:

@@ -16,6 +16,16 @@ return {
   processes = { sentinel, agent, client },
   hide = lost_ack.hide,
 
+  promises = {
+    {
+      file = "agent/agents/message.lua",
+      line = 'dedup = { ttl = "10m" },',
+      why = "the node remembers the id for ten minutes, and acknowledges what comes again without the handler",
+      instead = 'dedup = "none",',
+      otherwise = "the handler runs three times, as in lost-ack",
+    },
+  },
+
   totals = function(facts)
     local totals = lost_ack.totals(facts)
     for _, total in ipairs(totals) do

@@ -28,6 +28,23 @@ return {
 
   hide = { "^link ", "^dropped: " }, -- the hook says itself what it drops
 
+  promises = {
+    {
+      file = "client/client.lua",
+      line = 'profile = "at-least-once",',
+      why = "whoever hears no ACK sends again, under the same id, until one comes",
+      instead = 'profile = "at-most-once",',
+      otherwise = "nothing is sent a second time: the agent receives the message once, and no ACK is waited for",
+    },
+    {
+      file = "client/client.lua",
+      line = 'send = { first = "1s", factor = 2, jitter = 0 },',
+      why = "the first wait is 1 s, each further one twice as long",
+      instead = 'send = { first = "100ms", factor = 2, jitter = 0 },',
+      otherwise = "the resends come after 0.1 s and 0.2 s",
+    },
+  },
+
   totals = function(facts)
     local sent = facts:count("client", "^sending")
     return {

@@ -9,13 +9,13 @@ local show = require "moonpost.show"
 local admin = {}
 
 local METHODS = {}
-for _, topic in ipairs { "status", "dead", "queue", "reload" } do
+for _, topic in ipairs { "status", "dead", "queue", "reload", "pages", "trace", "metrics" } do
   for name, method in pairs(require("moonpost.admin." .. topic)) do METHODS[name] = method end
 end
 
 -- Methods of the API that this version refuses.
 local LATER = {}
-for name in ([[agents links trace tail config metrics store]])
+for name in ([[config]])
   :gmatch("%S+") do
   LATER[name] = true
 end

@@ -9,6 +9,7 @@ local runtime = require "moonpost.runtime"
 local send_table = require "moonpost.send"
 local shape = require "moonpost.shape"
 local show = require "moonpost.show"
+local stream = require "moonpost.stream"
 local units = require "moonpost.units"
 local wait = require "moonpost.wait"
 
@@ -200,6 +201,41 @@ function methods:flush(options)
   return nil, ("%d of what was sent is still on its way after %g s"):format(#left, timeout), "TIMEOUT", left
 end
 
+local function submit_stream(handle, message)
+  if handle == false then return nil, "the client is closed", "GONE" end
+  local ok, answer = stream.submit(handle, message)
+  if not ok then return failure(answer) end
+  return answer
+end
+
+--- Ask a question that is answered by parts, and wait until the answer begins. What it answers is called for the next
+--- part, as `for` does.
+---@param to string "$node"
+---@param body any plain data
+---@param options table|nil
+---@return moonpost.Stream|nil
+---@return string|nil reason
+---@return string|nil code
+function methods:stream(to, body, options)
+  local handle = handle_of(self, "stream")
+  local message = send_table.call(to, body, options, "client:stream")
+  if to ~= "$node" then errors.not_yet("client:stream", "only $node answers by parts in this version") end
+  local asked, reason, code = submit_stream(handle, message)
+  if not asked then return nil, reason, code end
+  local ok, answer = pcall(stream.opened, asked)
+  if not ok then return failure(answer) end
+  return answer
+end
+
+--- For commands: send, and hear with stream.news of each step on the way, the receipt at last.
+---@param self moonpost.Client
+---@return moonpost.Stream|nil
+---@return string|nil reason
+---@return string|nil code
+function client.follow(self, to, body, options)
+  return submit_stream(handle_of(self, "send"), send_table.normalise(to, body, options, "client:send"))
+end
+
 --- Close it; a second time changes nothing.
 ---@return true|nil
 ---@return string|nil reason
@@ -213,7 +249,7 @@ function methods:close()
   return true
 end
 
-local LATER = closed.words "publish stream cancel take"
+local LATER = closed.words "publish cancel take"
 closed.close("client:", methods, LATER)
 local metatable = { __name = "moonpost.client", __index = methods }
 

@@ -33,6 +33,9 @@ end
 local function duplicates(facts)
   if facts.profile == "at-most-once" then return "none: sent once" end
   if facts.owner_at_most_once then return "none: settled before the handler starts" end
+  if facts.profile == "exactly-once" then
+    return "none of what the runtime commits: messages, state; what the handler does outside may happen again"
+  end
   if facts.owner_dedup then return "recognised by the agent's dedup policy" end
   return "possible: the agent's dedup policy is none"
 end

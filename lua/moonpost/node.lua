@@ -32,6 +32,15 @@ local function destination(value)
   return endpoint(value)
 end
 
+-- Two of them later a link that says nothing is dead.
+local HEARTBEAT_MAX = 86400
+
+local function heartbeat(value)
+  local seconds, reason = units.timeout(value)
+  if seconds and seconds > HEARTBEAT_MAX then return nil, show(value) .. " is longer than a day" end
+  return seconds, reason
+end
+
 local LINK = {
   to = { read = destination, required = true },
   first = { read = units.finite_duration, default = 1 },
@@ -40,7 +49,7 @@ local LINK = {
   jitter = { read = shape.number(0, 1), default = 0.1 },
   attempts = { read = shape.whole(1, math.huge), default = math.huge },
   stable_for = { read = units.finite_duration, default = 10 },
-  heartbeat = { read = units.timeout, default = 15 },
+  heartbeat = { read = heartbeat, default = 15 },
   window = { read = shape.whole(1, 8192), default = 64 },
 }
 

@@ -8,7 +8,7 @@ local profile = {}
 profile.read = shape.choice {
   ["at-most-once"] = true,
   ["at-least-once"] = true,
-  ["exactly-once"] = false,
+  ["exactly-once"] = true,
 }
 
 return profile

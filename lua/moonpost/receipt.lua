@@ -28,9 +28,10 @@ function metatable.__index(self, name)
 end
 
 function metatable.__tostring(self)
-  return ("type=%s ok=%s code=%s reason=%s ref=%s level=%s attempt=%s"):format(
-    tostring(self.type), tostring(self.ok), tostring(self.code), tostring(self.reason), tostring(self.ref),
-    tostring(self.level), tostring(self.attempt))
+  local level = self.level and " level=" .. self.level or "" -- a nack may be of none
+  return ("type=%s ok=%s code=%s reason=%s ref=%s%s attempt=%s"):format(
+    tostring(self.type), tostring(self.ok), tostring(self.code), tostring(self.reason), tostring(self.ref), level,
+    tostring(self.attempt))
 end
 
 local LOST = "it was handled, but its result is lost: an agent keeps results with a dedup policy"

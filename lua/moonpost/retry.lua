@@ -99,6 +99,7 @@ function methods:delay(n)
   local list = self.delays
   if list then return math.min(list[math.min(n, #list)], self.cap) end
   if self.step then return math.min(self.first + self.step * (n - 1), self.cap) end
+  if self.first == 0 then return 0 end -- however far the factor has grown
   return math.min(self.first * self.factor ^ (n - 1), self.cap)
 end
 

@@ -1,6 +1,8 @@
 --- Scenarios: sets of processes that run together and check what they claim. The functions are the verbs of
 --- `moonpost example`; each takes its parsed command line and answers an exit code.
 local background = require "moonpost.scenario.background"
+local copy = require "moonpost.scenario.copy"
+local explain = require "moonpost.scenario.explain"
 local find = require "moonpost.scenario.find"
 local guest = require "moonpost.scenario.guest"
 local real = require "moonpost.scenario.real"
@@ -24,13 +26,16 @@ end
 -- A verb for a scenario that exists.
 local function of_scenario(act)
   return function(options)
-    local found, reason = find.load(options[1])
+    if options.seed and not tonumber(options.seed) then
+      return complain(("--seed: %q is not a number"):format(options.seed), USAGE)
+    end
+    local found, reason = find.load(options[1], tonumber(options.seed))
     if not found then return complain(reason, USAGE) end
     return act(found, options)
   end
 end
 
--- ---- ls, show ----
+-- ---- ls, show, explain, copy ----
 
 local function row(name)
   local found, reason = find.load(name)
@@ -56,6 +61,24 @@ scenario.show = of_scenario(function(found)
   if not text then return complain(reason) end
   term.note(term.styled("dim", "-- " .. file, "stderr"))
   io.stdout:write(text)
+  return 0
+end)
+
+--- Print what it shows, which lines make it true, and how to break them.
+scenario.explain = of_scenario(function(found)
+  local text, reason = explain(found)
+  if not text then return complain(reason) end
+  term.out(text)
+  return 0
+end)
+
+--- Copy it into a folder of one's own.
+scenario.copy = of_scenario(function(found, options)
+  local copied, reason = copy(found, options[2] and options[2]:gsub("/+$", "") or found.name)
+  if not copied then return complain(reason) end
+  local folder = copied[1]
+  for _, each in ipairs(copied) do term.out("copied   " .. each) end
+  term.note(("\nnext:    moonpost example run %s"):format(folder:find("/", 1, true) and folder or "./" .. folder))
   return 0
 end)
 
@@ -104,9 +127,6 @@ end
 
 --- Run a scenario and judge it.
 scenario.run = of_scenario(function(found, options)
-  if options.seed and not tonumber(options.seed) then
-    return complain(("--seed: %q is not a number"):format(options.seed), USAGE)
-  end
   return (options.virtual and run_virtual or run_real)(found, options)
 end)
 

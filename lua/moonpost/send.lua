@@ -83,6 +83,13 @@ local REFUSED = {
     immediate = "only for ctx:send",
   },
   ["client:send"] = { immediate = "only for ctx:send" },
+  ["client:stream"] = {
+    await = "a stream waits for its parts",
+    delay = "a stream leaves at once",
+    at = "a stream leaves at once",
+    immediate = "only for ctx:send",
+    on_done = "a stream waits for its parts",
+  },
   ["client:call"] = {
     await = "a call waits until it is handled",
     immediate = "only for ctx:send",
@@ -121,7 +128,7 @@ local function take(message, options, fields)
 end
 
 -- The node itself answers programs, not agents.
-local TO_NODE = { ["client:send"] = true, ["client:call"] = true, ["world:send"] = true }
+local TO_NODE = { ["client:send"] = true, ["client:call"] = true, ["client:stream"] = true, ["world:send"] = true }
 
 local function check_address(to, verb)
   if to == "$node" then

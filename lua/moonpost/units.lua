@@ -7,6 +7,9 @@ local units = {}
 local SECONDS = { ms = 0.001, s = 1, m = 60, h = 3600, d = 86400 }
 local BYTES = { [""] = 1, K = 1024, M = 1024 ^ 2, G = 1024 ^ 3 }
 
+-- From here on numbers are not exact.
+local WHOLE_MAX = 2 ^ 53
+
 -- A number this large is not meant as a duration: it is 31 years, or September 2001.
 local MOMENT_MIN = 1e9
 
@@ -114,10 +117,11 @@ end
 ---@return number|nil bytes
 ---@return string|nil reason
 function units.size(value)
-  if type(value) == "number" and value >= 0 and value % 1 == 0 and value < 2 ^ 53 then return value end
+  if type(value) == "number" and value >= 0 and value % 1 == 0 and value < WHOLE_MAX then return value end
   if type(value) == "string" then
     local number, unit = value:match("^(%d+)(%a?)$")
-    if number and BYTES[unit] then return number * BYTES[unit] end
+    local bytes = number and BYTES[unit] and number * BYTES[unit]
+    if bytes and bytes < WHOLE_MAX then return bytes end
   end
   return nil, show(value) .. ' is not a size; write bytes, or "64K", "256M", "1G"'
 end
@@ -129,7 +133,8 @@ end
 function units.rate(value)
   if type(value) == "string" then
     local number, unit = value:match("^(%d+%.?%d*)/([smhd])$")
-    if number and tonumber(number) > 0 then return number / SECONDS[unit] end
+    local per_second = number and number / SECONDS[unit] or 0
+    if per_second > 0 and per_second < math.huge then return per_second end
   end
   return nil, show(value) .. ' is not a rate; write "10/s", "100/m", "1000/h" or "1/d"'
 end

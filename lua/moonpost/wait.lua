@@ -16,6 +16,9 @@ local VERBS = {
   client_transact = "client:transaction",
   client_flush = "client:flush",
   client_close = "client:close",
+  client_stream = "client:stream",
+  stream_next = "the next part of a stream",
+  stream_close = "stream:close",
 }
 local CAN_WAIT = { handler = true, program = true, spec = true }
 local PLACES = { load = "while a file loads", hook = "in a hook", policy = "in a policy" }

@@ -3,6 +3,7 @@
  *   a data frame to $node --> EFFECT_ADMIN --> the node looks, and posts what is to change
  *       --> EVENT_REQUEUE, EVENT_REMOVE, EVENT_HOLD --> EVENT_ADMINISTERED
  *       --> the answer, once the open batch, and so the change, is durable
+ *       or EVENT_STREAM --> parts, see stream.c
  *
  * Nothing of it is stored, and it stands in no queue. One request is at work at a time, so that
  * each sees what those before it did. Only programs of the node's own user may ask: whoever can say
@@ -23,7 +24,7 @@ static bool is_node(struct span address)
 
 /* ---- requests ---- */
 
-static struct request *request_find(const struct engine *engine, uint64_t token)
+struct request *admin_request(const struct engine *engine, uint64_t token)
 {
     struct request *request = engine->requests;
     while (request && request->token != token) request = request->next;
@@ -43,9 +44,16 @@ static struct request *request_new(struct engine *engine, const struct message *
     return request;
 }
 
+static void end_stream(struct engine *engine, const struct request *request)
+{
+    engine->stream_count--;
+    if (engine->effects) effects_add(engine->effects, EFFECT_STREAM_OVER)->waiter = request->token;
+}
+
 static void request_free(struct engine *engine, struct request *request)
 {
     struct request **slot = &engine->requests;
+    if (request->streams) end_stream(engine, request);
     while (*slot != request) slot = &(*slot)->next;
     *slot = request->next;
     if (!request->next) engine->requests_tail = slot;
@@ -80,15 +88,16 @@ static void ask(struct engine *engine, struct request *request)
 /* ---- who asks ---- */
 
 /* The same question once more, before its answer is durable: one answer is enough. */
-static bool is_asked_again(const struct engine *engine, const struct message *message)
+static const struct request *asked_before(const struct engine *engine,
+                                          const struct message *message)
 {
     for (const struct request *at = engine->requests; at; at = at->next) {
         struct message other = message_of(at->block);
         if (other.seq == message->seq && other.lane_epoch == message->lane_epoch &&
             span_equal(other.origin, message->origin))
-            return true;
+            return at;
     }
-    return false;
+    return NULL;
 }
 
 static void refuse(struct engine *engine, struct link *from, const struct message *message,
@@ -100,13 +109,16 @@ static void refuse(struct engine *engine, struct link *from, const struct messag
 
 static void receive(struct engine *engine, struct link *from, const struct message *message)
 {
-    static const struct end unknown = {.level = LEVEL_UNKNOWN};
-    if (message->flags & MESSAGE_FAREWELL || is_asked_again(engine, message)) return;
+    static const struct end unknown = {.level = LEVEL_UNKNOWN}, stored = {.level = LEVEL_STORED};
+    if (message->flags & MESSAGE_FAREWELL) return;
+    const struct request *same = asked_before(engine, message);
+    if (same && same->streams) answer_now(engine, from, message, &stored);
+    if (same) return;
     if (message->flags & MESSAGE_ASK) {
         answer_now(engine, from, message, &unknown);
         return;
     }
-    if (engine->request_count >= REQUESTS_MAX) {
+    if (engine->request_count - engine->stream_count >= REQUESTS_MAX) {
         refuse(engine, from, message, CODE_BUSY, "$node has too much to answer already");
         return;
     }
@@ -135,8 +147,15 @@ bool admin_submit(struct engine *engine, const struct submit *submit, const stru
     if (!is_node(message->to) || engine->settings.role == ROLE_CLIENT) return false;
     struct request *request = request_new(engine, message);
     request->waiter = submit->waiter;
+    request->takes_parts = submit->stream;
     if (!engine->asked) ask(engine, request);
     return true;
+}
+
+void admin_waiter_gone(struct engine *engine, uint64_t waiter)
+{
+    for (struct request *at = engine->requests; at; at = at->next)
+        if (at->waiter == waiter) at->waiter = 0;
 }
 
 /* ---- what it changes ---- */
@@ -144,6 +163,14 @@ bool admin_submit(struct engine *engine, const struct submit *submit, const stru
 static struct request *at_work(const struct engine *engine, uint64_t token)
 {
     return engine->asked && engine->asked->token == token ? engine->asked : NULL;
+}
+
+void admin_refuse(struct request *request, enum code code, const char *reason)
+{
+    block_release(request->why);
+    request->why = block_copy(span_text(reason));
+    request->refusal = (uint8_t)code;
+    request->refused++;
 }
 
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue)
@@ -157,10 +184,7 @@ void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *
         request->taken++;
         return;
     }
-    block_release(request->why);
-    request->why = block_copy(span_text(reason));
-    request->refusal = (uint8_t)code;
-    request->refused++;
+    admin_refuse(request, code, reason);
 }
 
 static void put_hold(struct engine *engine, const struct queue *mailbox)
@@ -282,7 +306,7 @@ static void say(struct engine *engine, struct request *request)
 void admin_committed(struct engine *engine, uint64_t token)
 {
     engine->requests_committing--;
-    say(engine, request_find(engine, token));
+    say(engine, admin_request(engine, token));
 }
 
 /* Letters that could not go back after all make a refusal of what the node meant to answer; a final
@@ -317,12 +341,15 @@ static void keep_answer(struct engine *engine, struct request *request,
 
 /* Answers are said in the order of the questions, so one that changes nothing waits, too, while
  * others wait for their batch. */
-void admin_answer(struct engine *engine, uint64_t token, const struct administered *answer)
+static void answer_at_work(struct engine *engine, struct request *request,
+                           const struct administered *answer)
 {
-    struct request *request = at_work(engine, token);
-    if (!request) return;
-    keep_answer(engine, request, answer);
     ask(engine, request->next);
+    if (request->streams && answer->code == CODE_NONE) {
+        stream_opened(engine, request);
+        return;
+    }
+    keep_answer(engine, request, answer);
     if (!request->changed && engine->requests_committing == 0) {
         say(engine, request);
         return;
@@ -330,4 +357,29 @@ void admin_answer(struct engine *engine, uint64_t token, const struct administer
     engine_changes(engine, true);
     batch_after(engine->open, AFTER_ADMIN)->handle = request->token;
     engine->requests_committing++;
+}
+
+void admin_answer(struct engine *engine, uint64_t token, const struct administered *answer)
+{
+    struct request *request = admin_request(engine, token);
+    if (request && request == engine->asked) {
+        answer_at_work(engine, request, answer);
+    } else if (request && request->streams) {
+        keep_answer(engine, request, answer);
+        say(engine, request);
+    }
+}
+
+void admin_cancel(struct engine *engine, struct request *request)
+{
+    if (request == engine->asked) return; /* it is answered first */
+    request->code = CODE_CANCELLED;
+    request->reason = block_copy(span_text("cancelled"));
+    say(engine, request);
+}
+
+void admin_forget(struct engine *engine, struct request *request)
+{
+    if (request == engine->asked) return; /* it is answered first */
+    request_free(engine, request);
 }

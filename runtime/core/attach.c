@@ -64,7 +64,7 @@ static void ask_later(struct engine *engine, struct link *link)
 {
     int64_t delay_ms =
         retry_delay(&link->settings->retry, ++link->attach_tries, random_spread(&engine->random));
-    int64_t at_ms = after_ms(engine->now_ms, (uint64_t)delay_ms);
+    int64_t at_ms = after_ms(engine->now_ms, (uint64_t)some_ms(delay_ms));
     if (at_ms < link->attach_ms) link->attach_ms = at_ms;
     link_schedule(engine, link);
 }

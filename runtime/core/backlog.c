@@ -116,7 +116,8 @@ struct entry *backlog_take(struct engine *engine, struct queue *mailbox,
 {
     struct record_message record;
     bool good = item->value && !item->damaged &&
-                record_message_read(block_span(item->value), &record) == STATUS_OK;
+                record_message_read(block_span(item->value), &record) == STATUS_OK &&
+                record.queue_kind == QUEUE_MAILBOX;
     if (!good) {
         set_aside(engine, mailbox, item);
         return NULL;

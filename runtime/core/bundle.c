@@ -102,6 +102,12 @@ struct entry *bundle_leader(struct entry *entry)
     return entry->leader ? entry->leader : entry;
 }
 
+bool bundle_is_late(const struct engine *engine, const struct entry *entry)
+{
+    while (entry && engine->now_ms < entry->expires_ms) entry = entry->bundled;
+    return entry != NULL;
+}
+
 struct entry *bundle_part(struct entry *entry)
 {
     struct entry *next = entry->bundled;

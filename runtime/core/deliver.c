@@ -89,6 +89,10 @@ void deliver_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->state != ENTRY_LEASED) return;
+    if (bundle_is_late(engine, entry)) { /* while it was being committed */
+        settle_late(engine, entry);
+        return;
+    }
     set_timeout(engine, entry);
     run(engine, entry);
 }

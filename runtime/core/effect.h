@@ -10,21 +10,23 @@
 #include "core/page.h"
 
 enum effect_kind {
-    EFFECT_WRITE,     /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
-    EFFECT_CLOSE,     /* `connection`, after what was written; EVENT_CLOSED must follow */
-    EFFECT_DIAL,      /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
-    EFFECT_COMMIT,    /* `batch`, until EVENT_COMMITTED gives it back */
-    EFFECT_LOAD,      /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
-    EFFECT_RUN,       /* `run`: start a handler; answered by EVENT_OUTCOME */
-    EFFECT_RETIRE,    /* `run.agent`: another has taken its address; no run of it follows */
-    EFFECT_INTERRUPT, /* end delivery `run.delivery` from outside with `code`; its outcome is void
-                       */
-    EFFECT_RESUME,    /* `waiter`: its delay is over */
-    EFFECT_RECEIPT,   /* `waiter`, `answer` */
-    EFFECT_FACT,      /* `fact`: something happened; for logs, hooks, traces */
-    EFFECT_ADMIN,     /* `waiter`: a request of $node, the message `block`; look, post what is to
-                       * change, then EVENT_ADMINISTERED, or EVENT_PEEK or EVENT_PURGE alone: then
-                       * it comes once more, with their `page` */
+    EFFECT_WRITE,       /* `block` (given) to `connection`; EVENT_WRITTEN says when it has left */
+    EFFECT_CLOSE,       /* `connection`, after what was written; EVENT_CLOSED must follow */
+    EFFECT_DIAL,        /* `dial`, `address`; answered by EVENT_CONNECTED or EVENT_DIAL_FAILED */
+    EFFECT_COMMIT,      /* `batch`, until EVENT_COMMITTED gives it back */
+    EFFECT_LOAD,        /* `load`, until EVENT_LOADED gives it back; sees all commits before it */
+    EFFECT_RUN,         /* `run`: start a handler; answered by EVENT_OUTCOME */
+    EFFECT_RETIRE,      /* `run.agent`: another has taken its address; no run of it follows */
+    EFFECT_INTERRUPT,   /* end delivery `run.delivery` from outside with `code`; its outcome is void
+                         */
+    EFFECT_RESUME,      /* `waiter`: its delay is over */
+    EFFECT_RECEIPT,     /* `waiter`, `answer` */
+    EFFECT_FACT,        /* `fact`: something happened; for logs, hooks, traces */
+    EFFECT_ADMIN,       /* `waiter`: a request of $node, the message `block`; look, post what is to
+                         * change, then EVENT_ADMINISTERED, or EVENT_PEEK or EVENT_PURGE alone: then
+                         * it comes once more, with their `page` */
+    EFFECT_PART,        /* `waiter`, `part`: of a submit with `stream` */
+    EFFECT_STREAM_OVER, /* `waiter`: nobody takes parts of this request of $node any more */
 };
 
 /* One more message of a delivery that has several. */
@@ -53,6 +55,14 @@ struct run {
     bool batch;           /* for the agent's batch handler, with these behind it: */
     const struct run_other *others;
     size_t other_count;
+};
+
+/* What the sender of a stream gets before its answer. */
+struct part_answer {
+    bool accepted; /* the owner has it; there is no part yet */
+    uint8_t encoding;
+    uint32_t left_out;
+    struct span body;
 };
 
 /* What a waiting sender gets. */
@@ -114,6 +124,7 @@ const char *fact_name(enum fact_kind kind);
 
 struct fact {
     enum fact_kind kind;
+    uint64_t note;       /* which of the engine's own notes is completed by it; 0: none */
     struct block *block; /* the message it is about, or NULL */
     struct span subject; /* id of the message, name of the link or address when there is no block */
     struct span link;    /* name of the peer it came from or goes to, or empty */
@@ -144,6 +155,7 @@ struct effect {
         struct run run;
         struct answer answer;
         struct fact fact;
+        struct part_answer part;
     };
 };
 

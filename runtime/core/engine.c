@@ -152,6 +152,7 @@ void engine_free(struct engine *engine)
     session_free(engine);
     epoch_free(engine);
     admin_free(engine);
+    recent_free(engine);
     free_settings(engine);
     map_deinit(&engine->mailboxes);
     map_deinit(&engine->outboxes);
@@ -234,6 +235,7 @@ void engine_drop(struct engine *engine, struct entry *entry)
 {
     failure_clear(entry);
     order_leave(engine, entry);
+    sender_doubt(entry, false);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);
@@ -261,16 +263,22 @@ static struct span scratch_taken(struct engine *engine)
     return buffer_span(&engine->scratch);
 }
 
-/* Once in a while: which numbers of the outbox may have been used. */
-static void put_numbers(struct engine *engine, const struct entry *entry)
+void engine_put_outbox(struct engine *engine, const struct queue *outbox)
 {
     char key[RECORD_KEY_MAX];
-    struct queue *outbox = entry->queue;
-    if (outbox->kind != QUEUE_OUTBOX || entry->number < outbox->ceiling) return;
-    outbox->ceiling = entry->number + NUMBERS_AHEAD;
+    engine_changes(engine, true);
     engine->scratch.used = 0;
     record_outbox(outbox, &engine->scratch);
     batch_put(engine->open, record_outbox_key(key, outbox->name), scratch_taken(engine), NULL);
+}
+
+/* Once in a while: which numbers of the outbox may have been used. */
+static void put_numbers(struct engine *engine, const struct entry *entry)
+{
+    struct queue *outbox = entry->queue;
+    if (outbox->kind != QUEUE_OUTBOX || entry->number < outbox->ceiling) return;
+    outbox->ceiling = entry->number + NUMBERS_AHEAD;
+    engine_put_outbox(engine, outbox);
 }
 
 void engine_put(struct engine *engine, struct entry *entry)
@@ -324,10 +332,11 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     slots_remove(&engine->leases, entry->delivery);
     failure_add(entry, 0, engine->now_ms, code, word, reason, span_of(NULL, 0));
     order_leave(engine, entry);
+    sender_doubt(entry, false);
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;
-    if (entry->failures->older) engine_put_facts(engine, entry);
+    if (entry->failures->older || entry->spent > 0) engine_put_facts(engine, entry);
     engine_changes(engine, true);
     engine->scratch.used = 0;
     record_dead(entry, engine->wall_ms, &engine->scratch);
@@ -342,20 +351,34 @@ bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
     return (engine->facts >> kind) & 1;
 }
 
-struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject)
+/* The note that was made of the fact last is completed by it. */
+static struct fact *add_fact(struct engine *engine, enum fact_kind kind, struct span subject,
+                             bool noted)
 {
-    if (!engine_wants_fact(engine, kind)) return NULL;
     struct fact *fact = &effects_add(engine->effects, EFFECT_FACT)->fact;
     fact->kind = kind;
     fact->subject = arena_copy(&engine->effects->arena, subject);
     fact->delay_ms = -1;
+    if (noted) fact->note = engine->recent_count;
+    engine->recent_open += noted;
     return fact;
+}
+
+struct fact *engine_fact_of(struct engine *engine, enum fact_kind kind, struct span subject)
+{
+    uint64_t before = engine->recent_count;
+    recent_note_of(engine, kind, subject);
+    if (!engine_wants_fact(engine, kind)) return NULL;
+    return add_fact(engine, kind, subject, engine->recent_count > before);
 }
 
 struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struct entry *entry)
 {
+    uint64_t before = engine->recent_count;
+    recent_note(engine, kind, entry);
     if (!engine_wants_fact(engine, kind)) return NULL;
-    struct fact *fact = engine_fact_of(engine, kind, message_id(entry->block));
+    struct fact *fact =
+        add_fact(engine, kind, message_id(entry->block), engine->recent_count > before);
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
     fact->notice = entry->notice;
@@ -385,7 +408,10 @@ static void take_wait(struct engine *engine, const struct event *event)
 static void take_forget(struct engine *engine, uint64_t token)
 {
     struct waiter *waiter = waiter_find(engine, token);
-    if (waiter) waiter_free(engine, waiter);
+    if (waiter)
+        waiter_free(engine, waiter);
+    else
+        admin_waiter_gone(engine, token);
 }
 
 static void take_stop(struct engine *engine)
@@ -414,7 +440,6 @@ static void take_event(struct engine *engine, const struct event *event)
         return;
     case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
-    case EVENT_AGENT_DOWN: owner_agent_down(engine, event->agent->address); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
     case EVENT_TRANSACT: sender_transact(engine, event->transaction); return;
     case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
@@ -428,6 +453,9 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_PEEK: admin_peek(engine, event->waiter, event->peek); return;
     case EVENT_PURGE: admin_purge(engine, event->waiter, event->purge); return;
     case EVENT_ADMINISTERED: admin_answer(engine, event->waiter, event->administered); return;
+    case EVENT_STREAM: stream_open(engine, event->waiter); return;
+    case EVENT_PART: stream_part(engine, event->waiter, event->part); return;
+    case EVENT_CANCEL: stream_cancel(engine, event->waiter); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }
@@ -490,9 +518,12 @@ void engine_step(struct engine *engine, const struct event *events, size_t count
     engine->effects = effects;
     engine->ran = false;
     for (size_t i = 0; i < count; i++) take_event(engine, &events[i]);
+    state_arrived(engine);
     take_deadlines(engine);
     pump(engine);
     commit_flush(engine);
+    recent_complete(engine);
+    stream_flush(engine);
     session_flush(engine);
     engine->effects = NULL;
 }

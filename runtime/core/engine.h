@@ -187,9 +187,56 @@ void engine_links(const struct engine *engine, void (*each)(void *, const struct
 size_t engine_attached(const struct engine *engine, size_t limit,
                        void (*each)(void *, struct span address, struct span link), void *user);
 
+/* One of the latest facts about a message. */
+struct recent_view {
+    enum fact_kind kind;
+    int64_t at_ms, delay_ms; /* -1: there is no further try */
+    struct span address;     /* or empty: not known any more */
+    bool outbox;             /* it was sent from here */
+    uint8_t code, level;
+    uint32_t attempt;
+    uint16_t transmission;
+    struct span reason; /* the first RECENT_REASON_BYTES */
+};
+
+/* Call `each` for what is remembered of a message, oldest first. Answers when the oldest of all
+ * facts that are remembered was; INT64_MIN: nothing was forgotten yet. */
+int64_t engine_recent(const struct engine *engine, struct span id,
+                      void (*each)(void *, const struct recent_view *), void *user);
+
+/* A message that is here; everything as in struct queue_view and struct dead_letter. */
+struct trace_view {
+    struct block *block;
+    struct span address;
+    bool outbox, paused;
+    const char *state;
+    int64_t first_ms, due_ms, expires_ms; /* INT64_MAX: never */
+    uint32_t attempts;
+    uint16_t transmissions;              /* in a mailbox: of the frame that brought it */
+    uint64_t number;                     /* in its lane; 0: it has none */
+    uint64_t lane_base;                  /* the numbers of that lane below it are closed */
+    struct span link;                    /* where it is on its way, or empty */
+    const struct dead_failure *failures; /* oldest first; the last of a dead one is why it died */
+    size_t failure_count;
+};
+
+/* Call `each` for the messages with this id that are in memory. Answers how many others there are,
+ * in the store only, which were not looked at. */
+size_t engine_trace(const struct engine *engine, struct span id,
+                    void (*each)(void *, const struct trace_view *), void *user);
+
+/* Whether a part of the stream of this request of $node would go; if not, it counts as left out.
+ * Called between steps, before a part is made. */
+bool engine_part_fits(struct engine *engine, uint64_t request);
+
 /* A record of an agent as it is now, durable or not. */
 struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
                                 struct span key);
+
+/* An ack with these writes is posted: who reads the records before the next step sees them so.
+ * Their versions are drawn, for EVENT_OUTCOME. */
+void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,
+                          size_t count);
 
 /* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
  * by key, at most `limit` of them; answers how many. */

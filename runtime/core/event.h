@@ -20,7 +20,6 @@ enum event_kind {
     EVENT_COMMITTED,   /* `batch`, given back; what it holds is durable; `store_full` */
     EVENT_LOADED,      /* `load`, given back with its values */
     EVENT_AGENT_UP,    /* `agent`: deliver to it, and to nobody else at its address any more */
-    EVENT_AGENT_DOWN,  /* `agent.address`: deliver no more */
     EVENT_SUBMIT,      /* `submit`: send a message */
     EVENT_TRANSACT,    /* `transaction`: send all of these messages, or none */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
@@ -34,8 +33,12 @@ enum event_kind {
     EVENT_PEEK,    /* `peek`: what the request `waiter` wants to see; EFFECT_ADMIN shows it */
     EVENT_PURGE,   /* `purge`: what the request `waiter` has removed; EFFECT_ADMIN tells */
     EVENT_ADMINISTERED, /* `administered`: what the request `waiter` of EFFECT_ADMIN comes to */
-    EVENT_DRAIN,        /* no new deliveries; those in hand may end */
-    EVENT_STOP,         /* those in hand end from outside; say bye on every link */
+    EVENT_STREAM, /* the request `waiter` at work is answered by parts from now on, until it is
+                   * administered once more, or EFFECT_STREAM_OVER */
+    EVENT_PART,   /* `part`: one of these, for the request `waiter`; `encoding`, `body` */
+    EVENT_CANCEL, /* `waiter` wants no more parts of what it submitted */
+    EVENT_DRAIN,  /* no new deliveries; those in hand may end */
+    EVENT_STOP,   /* those in hand end from outside; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };
@@ -51,6 +54,7 @@ struct submit {
     int64_t timeout_ms; /* how long the waiter waits, then TIMEOUT; 0: until the message ends */
     bool fail_fast;     /* the first answer that costs time is final for it (NO_ROUTE ...) */
     bool own;           /* by the node's own user: it may be for $node */
+    bool stream;        /* the waiter takes EFFECT_PART too, before the EFFECT_RECEIPT */
 };
 
 #define TIMEOUT_TEXT   "the delivery took longer than its timeout of %g s"
@@ -144,6 +148,7 @@ struct event {
     const struct peek *peek;
     const struct purge *purge;
     const struct administered *administered;
+    const struct part *part;
 };
 
 #endif

@@ -84,6 +84,23 @@ static void read_bye(struct reader *reader, struct bye *bye)
     bye->reason = read_span16(reader);
 }
 
+static void read_cancel(struct reader *reader, struct part *part)
+{
+    part->lane_epoch = read_u64(reader);
+    part->number = read_u64(reader);
+    part->origin = read_span8(reader);
+    part->destination = read_span8(reader);
+}
+
+static void read_part(struct reader *reader, struct part *part)
+{
+    part->encoding = read_u8(reader);
+    part->left_out = read_u32(reader);
+    read_cancel(reader, part);
+    part->body = read_span(reader, read_u32(reader));
+    if (part->encoding > ENCODING_JSON) reader->failed = true;
+}
+
 static enum status frame_read(struct reader *reader, struct frame *frame)
 {
     switch (frame->type) {
@@ -96,10 +113,13 @@ static enum status frame_read(struct reader *reader, struct frame *frame)
     case FRAME_PING:
     case FRAME_PONG: frame->number = read_u64(reader); return STATUS_OK;
     case FRAME_BYE: read_bye(reader, &frame->bye); return STATUS_OK;
-    case FRAME_DATA: break;
-    case FRAME_PART:
-    case FRAME_PROGRESS:
-    case FRAME_CANCEL: break;
+    case FRAME_PART: read_part(reader, &frame->part); return STATUS_OK;
+    case FRAME_CANCEL:
+        frame->part = (struct part){.encoding = ENCODING_RAW};
+        read_cancel(reader, &frame->part);
+        return STATUS_OK;
+    case FRAME_DATA:
+    case FRAME_PROGRESS: break;
     }
     return STATUS_UNKNOWN_TYPE;
 }
@@ -211,6 +231,32 @@ void frame_write_receipt(struct buffer *out, const struct receipt *receipt)
     write_span16(out, receipt->reason);
     write_u32(out, (uint32_t)receipt->result.size);
     buffer_put(out, receipt->result);
+    frame_end(out, start);
+}
+
+static void write_stream(struct buffer *out, const struct part *part)
+{
+    write_u64(out, part->lane_epoch);
+    write_u64(out, part->number);
+    write_span8(out, part->origin);
+    write_span8(out, part->destination);
+}
+
+void frame_write_part(struct buffer *out, const struct part *part)
+{
+    size_t start = frame_begin(out, FRAME_PART);
+    write_u8(out, part->encoding);
+    write_u32(out, part->left_out);
+    write_stream(out, part);
+    write_u32(out, (uint32_t)part->body.size);
+    buffer_put(out, part->body);
+    frame_end(out, start);
+}
+
+void frame_write_cancel(struct buffer *out, const struct part *part)
+{
+    size_t start = frame_begin(out, FRAME_CANCEL);
+    write_stream(out, part);
     frame_end(out, start);
 }
 

@@ -20,9 +20,9 @@ enum { PROTOCOL_VERSION = 1, FRAME_LENGTH_BYTES = 4 };
     X(PING, 8, "ping")                                                                             \
     X(PONG, 9, "pong")                                                                             \
     X(BYE, 10, "bye")                                                                              \
-    X(PART, 11, "part")         /* reserved */                                                     \
+    X(PART, 11, "part")                                                                            \
     X(PROGRESS, 12, "progress") /* reserved */                                                     \
-    X(CANCEL, 13, "cancel")     /* reserved */
+    X(CANCEL, 13, "cancel")
 
 enum frame_type {
 #define X(name, number, text) FRAME_##name = number,
@@ -84,6 +84,17 @@ struct receipt {
     struct span reason, result;
 };
 
+/* part: one of many answers to a number of a lane, before its last receipt.
+ * cancel: the sender of that number wants no more of them. */
+struct part {
+    uint8_t encoding;  /* enum encoding, of the body; not of a cancel, nor ... */
+    uint32_t left_out; /* ... how many parts between the one before and this one the reader was too
+                        * slow for */
+    uint64_t lane_epoch, number;
+    struct span origin, destination;
+    struct span body; /* none: it only tells what was left out */
+};
+
 struct bye {
     uint8_t code; /* enum code; CODE_NONE: an ordinary end */
     struct span reason;
@@ -96,6 +107,7 @@ struct frame {
         struct attach attach; /* also detach */
         struct message message;
         struct receipt receipt;
+        struct part part; /* also cancel */
         struct bye bye;
         uint64_t number; /* credit: total data frames allowed since the link came up; ping, pong:
                             echoed */
@@ -115,6 +127,8 @@ const char *frame_type_name(unsigned type);
 void frame_write_hello(struct buffer *out, enum frame_type type, const struct hello *hello);
 void frame_write_attach(struct buffer *out, enum frame_type type, const struct attach *attach);
 void frame_write_receipt(struct buffer *out, const struct receipt *receipt);
+void frame_write_part(struct buffer *out, const struct part *part);
+void frame_write_cancel(struct buffer *out, const struct part *part);
 void frame_write_number(struct buffer *out, enum frame_type type, uint64_t number);
 void frame_write_bye(struct buffer *out, const struct bye *bye);
 

@@ -29,6 +29,7 @@ struct lane *lane_new(struct span origin, uint64_t epoch, struct span destinatio
 
 void lane_free(struct lane *lane)
 {
+    results_free(&lane->results);
     free(lane->runs);
     free(lane);
 }

@@ -11,6 +11,7 @@
 #define MOONPOST_LANE_H
 
 #include <stdbool.h>
+#include "core/results.h"
 #include "core/span.h"
 #include "core/limits.h"
 
@@ -38,8 +39,10 @@ struct lane {
     uint64_t epoch, base, end; /* the runs cover the numbers in [base, end) */
     struct lane_run *runs;     /* by first; neighbours differ in level */
     size_t run_count, run_capacity;
-    uint64_t open;          /* numbers that are accepted or stored */
-    uint64_t touched_batch; /* number of the batch that will write its record */
+    bool once;                   /* opened for exactly-once */
+    struct lane_results results; /* of exactly-once messages, from base on */
+    uint64_t open;               /* numbers that are accepted or stored */
+    uint64_t touched_batch;      /* number of the batch that will write its record */
     int64_t used_ms;
     uint8_t origin_size;
     uint8_t destination_size;

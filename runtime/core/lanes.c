@@ -28,6 +28,7 @@ static void lane_forget(struct engine *engine, struct lane *lane)
     if (lane->touched_batch == engine->open->number) return; /* about to be written */
     engine_changes(engine, false);
     batch_delete(engine->open, record_lane_key(key, lane));
+    results_advance(engine, lane, UINT64_MAX);
     lane_unlink(engine, lane);
     map_remove(&engine->lanes, lane_key_of(lane));
     slots_remove(&engine->lane_handles, lane->handle);
@@ -80,6 +81,12 @@ static struct lane *lane_make(struct engine *engine, const struct message *messa
     return lane;
 }
 
+void lanes_advance(struct engine *engine, struct lane *lane, uint64_t base)
+{
+    lane_advance(lane, base);
+    results_advance(engine, lane, lane->base);
+}
+
 struct lane *lanes_of(struct engine *engine, const struct message *message)
 {
     struct lane *lane = lanes_find(engine, message);
@@ -89,7 +96,7 @@ struct lane *lanes_of(struct engine *engine, const struct message *message)
         lane_link(engine, lane);
     }
     lane->used_ms = engine->now_ms;
-    lane_advance(lane, message->base);
+    lanes_advance(engine, lane, message->base);
     return lane;
 }
 
@@ -114,6 +121,6 @@ void lanes_farewell(struct engine *engine, const struct message *message)
 {
     struct lane *lane = lanes_find(engine, message);
     if (!lane) return;
-    lane_advance(lane, message->seq);
+    lanes_advance(engine, lane, message->seq);
     if (lane->base == lane->end) lane_forget(engine, lane);
 }

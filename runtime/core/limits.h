@@ -23,9 +23,10 @@ enum {
     EFFECTS_PER_DELIVERY_MAX = 1000,
     RECEIPT_RANGE_MAX = 8192, /* numbers that one receipt answers */
     LINK_CREDIT = 8192, /* data frames a node takes from a link before it has dealt with them */
-    LINK_OUT_BYTES_MAX = 8 << 20, /* written to a link and not gone: no data frame joins more */
-    LINK_WRITTEN_BYTES = LINK_OUT_BYTES_MAX / 2, /* a shell says at least so often what has gone */
-    LINK_UNREAD_BYTES_MAX = 8 * LINK_OUT_BYTES_MAX, /* ... and a frame: the link is closed */
+    LINK_OUT_BYTES_MAX = 8 << 20,     /* written to a link and not gone: no data frame joins more */
+    PARTS_UNREAD_BYTES_MAX = 1 << 20, /* so much waits for a peer: parts for it are left out */
+    LINK_WRITTEN_BYTES = PARTS_UNREAD_BYTES_MAX / 2, /* a shell says so often what has gone */
+    LINK_UNREAD_BYTES_MAX = 8 * LINK_OUT_BYTES_MAX,  /* ... and a frame: the link is closed */
     SILENCE_HEARTBEATS = 2, /* nothing was heard for so many: the link is dead */
     ORIGINS_MAX = 65536,    /* ways back to senders; the one used longest ago is forgotten */
     ORIGIN_HOLD_MS = 5000,  /* a way in use is not taken over by another link */
@@ -42,11 +43,16 @@ enum {
     NUMBERS_AHEAD = 1024,   /* numbers of an outbox that one record lets be used */
     OUTBOXES_MAX = 65536,   /* destinations a node holds messages for; more are refused */
     OUTBOXES_LOOKED_AT = 8, /* for each new one, when half of that are there: idle ones go */
+    NUMBERS_APART =
+        1 << 26, /* numbers of an outbox that are in a store; one further back is damaged */
     NUMBERS_HELD = 65536, /* numbers of an outbox since the oldest that an IN_DOUBT letter holds */
     REQUESTS_MAX = 64,    /* requests of $node that wait for their answer; a further one is BUSY */
-    FAILURES_KEPT = 32,   /* notes of one message: its first, then the newest */
+    RECENT_FACTS = 4096,  /* the latest facts about messages that a node remembers; a power of 2 */
+    RECENT_REASON_BYTES = 256,
+    FAILURES_KEPT = 32,           /* notes of one message: its first, then the newest */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
+    RETRY_MIN_MS = 10,            /* whatever a policy says, a sender or a dialler does not spin */
     ASK_FIRST_MS = 1000,          /* how soon a sender asks for an awaited `handled` */
     ASK_INTERVAL_MS = 30000,      /* ... and how often at last */
     LAZY_COMMIT_MS = 5,           /* how long a settle that nobody waits for may wait for company */
@@ -56,11 +62,20 @@ enum {
 /* How long an outbox keeps a message whose owner is not heard of. */
 #define OUTBOX_KEPT_MS (7LL * 24 * 3600 * 1000)
 
+/* No clock says a moment that is further from 1970, in milliseconds. */
+#define MOMENT_MS_MAX (INT64_C(1) << 60)
+
 /* The moment that is so many milliseconds after another; never beyond INT64_MAX, which is never. */
 static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)
 {
     int64_t room_ms = now_ms > 0 ? INT64_MAX - now_ms : INT64_MAX; /* it may lie before a boot */
     return delay_ms < (uint64_t)room_ms ? now_ms + (int64_t)delay_ms : INT64_MAX;
+}
+
+/* A policy's delay before the next try of what may go on without end. */
+static inline int64_t some_ms(int64_t delay_ms)
+{
+    return delay_ms > RETRY_MIN_MS ? delay_ms : RETRY_MIN_MS;
 }
 
 #endif

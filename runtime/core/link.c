@@ -110,6 +110,7 @@ void link_disconnect(struct engine *engine, struct link *link)
 {
     connection_set(engine, link->connection, NULL);
     link->connection = NO_CONNECTION;
+    link->state = LINK_DOWN; /* nothing is said over it any more, in this step either */
     link->in.used = link->out.used = 0;
     heap_clear(&engine->deadlines, &link->deadline);
 }
@@ -176,7 +177,8 @@ void link_wait(struct engine *engine, struct link *link, struct span reason)
         link_failed(engine, link, CODE_UNREACHABLE, why);
         return;
     }
-    link_deadline(engine, link, engine->now_ms + delay_ms);
+    delay_ms = some_ms(delay_ms);
+    link_deadline(engine, link, after_ms(engine->now_ms, (uint64_t)delay_ms));
     struct fact *fact = engine_fact_of(engine, FACT_LINK_DOWN, link->name);
     if (!fact) return;
     fact->attempt = link->dials;

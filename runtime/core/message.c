@@ -122,7 +122,7 @@ static bool message_fits(const struct message *m)
            m->encoding <= ENCODING_JSON && m->id.size > 0 && m->id.size <= ID_BYTES_MAX &&
            m->origin.size <= ORIGIN_BYTES_MAX && m->to.size > 0 &&
            m->method.size <= METHOD_BYTES_MAX && m->headers.size <= HEADERS_WIRE_MAX &&
-           m->transmission > 0 && m->flags <= MESSAGE_FAREWELL;
+           m->transmission > 0 && (m->flags <= MESSAGE_FAREWELL || m->flags == MESSAGE_OPEN);
 }
 
 static struct message message_fixed(const char *at)
@@ -196,6 +196,11 @@ struct span message_method(const struct block *block)
     return message_name(block, 6);
 }
 
+uint64_t message_lane_epoch(const struct block *block)
+{
+    return get_u64(block->bytes + DATA_LANE_EPOCH);
+}
+
 uint64_t message_due_ms(const struct block *block)
 {
     return get_u64(block->bytes + DATA_DUE);
@@ -258,7 +263,7 @@ static size_t message_body_and_headers(const struct block *block)
 void message_transmit(const struct block *block, const struct transmission *transmission,
                       struct buffer *out)
 {
-    bool ask = transmission->flags & MESSAGE_ASK;
+    bool ask = transmission->flags != 0;
     size_t size = block->size - (ask ? message_body_and_headers(block) : 0);
     char *at = buffer_extend(out, size);
     memcpy(at, block->bytes, size);

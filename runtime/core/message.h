@@ -25,10 +25,11 @@ enum level {
 
 enum encoding { ENCODING_RAW = 0, ENCODING_JSON = 1 };
 
-/* Flags of frames without a body: they are about a lane. */
+/* Flags of data frames without a body: they are about a lane. One at most. */
 enum {
     MESSAGE_ASK = 1,      /* tell me the level of this number */
     MESSAGE_FAREWELL = 2, /* I have the final receipts of all numbers below this one */
+    MESSAGE_OPEN = 4,     /* exactly-once: have a lane for what follows, and tell me so */
 };
 
 #define REMAINING_FOREVER UINT64_MAX
@@ -73,6 +74,7 @@ struct span message_id(const struct block *block);
 struct span message_to(const struct block *block);
 struct span message_key(const struct block *block);
 struct span message_method(const struct block *block);
+uint64_t message_lane_epoch(const struct block *block);
 uint64_t message_due_ms(const struct block *block);
 uint16_t message_requeues(const struct block *block);
 
@@ -84,7 +86,7 @@ struct transmission {
 };
 
 /* Append a copy of a stored message, with the fields of this transmission, to `out`.
- * With MESSAGE_ASK in flags the body and the headers are left out. */
+ * With a flag the body and the headers are left out. */
 void message_transmit(const struct block *block, const struct transmission *transmission,
                       struct buffer *out);
 

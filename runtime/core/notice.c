@@ -128,7 +128,7 @@ enum status notice_read(struct span body, struct arena *arena, struct dead_lette
     letter->expires_ms = (int64_t)read_u64(&reader);
     letter->attempts = read_u32(&reader);
     struct span dead = read_sized(&reader), notes = read_sized(&reader);
-    struct span frame = read_rest(&reader);
+    struct span frame = reader_rest(&reader);
     if (reader.failed || record_dead_read(dead, &why) != STATUS_OK ||
         message_decode_kept(frame, &message) != STATUS_OK)
         return STATUS_DAMAGED;

@@ -98,6 +98,7 @@ void owner_start_waiting(struct engine *engine, struct entry *entry)
     queue_move(entry, later ? ENTRY_DEFERRED : parked ? ENTRY_PARKED : ENTRY_WAITING);
     engine_entry_deadline(engine, entry, later ? due : INT64_MAX);
     engine_ready(engine, entry->queue);
+    suspect_turn(engine, entry);
 }
 
 /* ---- from this engine ---- */
@@ -254,14 +255,6 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
     engine_ready(engine, mailbox);
     if (outbox) engine_ready(engine, outbox);
     if (new) attach_tell(engine, mailbox->name);
-}
-
-void owner_agent_down(struct engine *engine, struct span address)
-{
-    struct queue *mailbox = owner_mailbox(engine, address);
-    if (!mailbox) return;
-    mailbox->agent.agent = 0;
-    attach_withdraw(engine, mailbox->name);
 }
 
 static void stop_mailbox(struct engine *engine, struct queue *mailbox)

@@ -13,6 +13,7 @@
  *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
  *   owner.c    the mailbox: what comes into it, agents that come and go
  *   receive.c  what comes for a mailbox over a link
+ *   results.c  what was answered under exactly-once
  *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
@@ -29,6 +30,8 @@
  *   waiter.c   those who wait here
  *   policy.c   retry policies: kept while they are used, and asked
  *   admin.c    $node: requests of this node's user, and their answers
+ *   stream.c   answers in parts, at both ends
+ *   recent.c   the latest facts about messages, and where a message is
  *   requeue.c  dead letters that go back, or for ever
  *   peek.c     a page of what a queue holds
  *   purge.c    messages that are removed from their mailbox
@@ -132,6 +135,7 @@ struct waiter {
     uint64_t sequence;   /* ... or, when not 0, the message is in the store only */
     struct block *block; /* the message; NULL: a sleep */
     const struct retry_policy *policy; /* of the send */
+    bool stream;                       /* it takes parts */
 };
 
 /* The latest start of a store that said hello here; first starts are not worth remembering. */
@@ -160,14 +164,19 @@ struct request {
     uint64_t waiter;     /* who asked in this engine; or 0, and ... */
     uint32_t connection; /* ... the link that it came over */
     uint64_t session;
-    struct work *work;       /* what goes on for it over several steps, or NULL */
-    bool changed;            /* it changed something in the store */
+    struct work *work; /* what goes on for it over several steps, or NULL */
+    bool changed;      /* it changed something in the store */
+    bool takes_parts;  /* of a waiter here: it asked for a stream */
+    bool streams;      /* it is answered by parts, until it is cancelled or answered */
+    uint64_t left_out; /* parts that were too much for who asked, since the latest that went */
     uint32_t taken, refused; /* dead letters that went back, and that could not */
     uint8_t refusal;         /* enum code of the last of these */
     struct block *why;       /* ... and its reason */
     uint8_t code, encoding;  /* of the answer, with ... */
     struct block *word, *reason, *result;
 };
+
+struct recent_note;
 
 struct engine {
     struct engine_settings settings;
@@ -220,14 +229,19 @@ struct engine {
     bool store_full;                     /* as of the last commit */
     bool urgent;                         /* somebody waits for the open batch */
     int64_t opened_ms;                   /* when the open batch got its first change */
+    int64_t committed_ms;                /* when the last commit came back */
     uint64_t batches;                    /* number of the open batch */
     struct lane **touched;               /* lanes whose record the open batch must write */
     size_t touched_count, touched_capacity;
 
     struct request *requests, **requests_tail;
     struct request *asked; /* the one at work, or NULL */
-    size_t request_count, requests_committing;
+    size_t request_count, requests_committing, stream_count;
     uint64_t request_tokens;
+
+    struct recent_note *recent; /* a ring of RECENT_FACTS, or NULL: none was noted */
+    uint64_t recent_count;      /* facts noted so far; the latest ones are in the ring */
+    size_t recent_open;         /* notes of the running step that an effect completes */
 
     struct effects *effects; /* of the running step */
     bool ran;                /* the running step started a handler */
@@ -235,6 +249,8 @@ struct engine {
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
     struct states states;
+    uint64_t seen_sequence; /* of the latest record of a dedup policy */
+    size_t results_bytes;   /* of all lanes */
     struct engine_counts counts;
 };
 
@@ -260,6 +276,9 @@ void engine_drop(struct engine *engine, struct entry *entry);
 void engine_put(struct engine *engine, struct entry *entry);
 void engine_delete(struct engine *engine, struct entry *entry);
 void engine_put_facts(struct engine *engine, struct entry *entry);
+
+/* What is known of an outbox, with the open batch. */
+void engine_put_outbox(struct engine *engine, const struct queue *outbox);
 
 /* File an entry as a dead letter. Its waiter must have been answered. */
 void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
@@ -504,6 +523,9 @@ void submit_restore(struct queue *outbox, uint64_t lane_epoch, uint64_t number);
 
 /* ---- sender.c ---- */
 
+/* Whether an exactly-once message of an outbox may be at its owner without an answer. */
+void sender_doubt(struct entry *entry, bool doubtful);
+
 /* An entry of an earlier life, with its facts, stands in its outbox as waiting. */
 void sender_restore(struct engine *engine, struct entry *entry, bool awaiting);
 
@@ -521,6 +543,10 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
 void sender_deadline(struct engine *engine, struct entry *entry);
 void sender_released(struct engine *engine, uint64_t handle);
 
+/* Nobody wants the entry, which is a stream, to go on: it ends with the code, and its owner is
+ * told. */
+void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason);
+
 /* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
 void sender_link_up(struct engine *engine, const struct link *link);
 void sender_link_down(struct engine *engine, struct link *link);
@@ -530,6 +556,9 @@ void sender_link_down(struct engine *engine, struct link *link);
 /* The lane of a message, or NULL; made when it is not there, and advanced to the message's base. */
 struct lane *lanes_find(const struct engine *engine, const struct message *message);
 struct lane *lanes_of(struct engine *engine, const struct message *message);
+
+/* The sender has the final receipts of all numbers below. */
+void lanes_advance(struct engine *engine, struct lane *lane, uint64_t base);
 
 /* Its record is written with the open batch. */
 void lanes_touch(struct engine *engine, struct lane *lane);
@@ -579,6 +608,9 @@ void admin_receive(struct engine *engine, struct link *from, const struct messag
 bool admin_submit(struct engine *engine, const struct submit *submit,
                   const struct message *message);
 
+/* Nobody waits under this token any more. */
+void admin_waiter_gone(struct engine *engine, uint64_t waiter);
+
 /* What the request comes to; tokens that are not at work are ignored. */
 void admin_requeue(struct engine *engine, uint64_t token, const struct requeue *requeue);
 void admin_hold(struct engine *engine, uint64_t token, struct span address, enum hold hold);
@@ -595,7 +627,54 @@ void admin_go_on(struct engine *engine);
 
 /* Its changes are durable. */
 void admin_committed(struct engine *engine, uint64_t token);
+
+/* The request of this token, or NULL. */
+struct request *admin_request(const struct engine *engine, uint64_t token);
+
+/* The request at work is to be refused, whatever it comes to. */
+void admin_refuse(struct request *request, enum code code, const char *reason);
+
+/* An open stream ends because who asked wants no more; because nobody is there any more. */
+void admin_cancel(struct engine *engine, struct request *request);
+void admin_forget(struct engine *engine, struct request *request);
 void admin_free(struct engine *engine);
+
+/* ---- stream.c ---- */
+
+/* The request at work is answered by parts; once it is administered, who asked is told that the
+ * stream is open. */
+void stream_open(struct engine *engine, uint64_t token);
+void stream_opened(struct engine *engine, struct request *request);
+void stream_part(struct engine *engine, uint64_t token, const struct part *part);
+
+/* Tell those who have read what they had how much they missed. */
+void stream_flush(struct engine *engine);
+
+/* Frames of a peer. */
+void stream_take_part(struct engine *engine, struct link *from, const struct part *part);
+void stream_take_cancel(struct engine *engine, const struct link *from, const struct part *cancel);
+
+/* Nobody reads what was asked for over this connection any more. */
+void stream_link_gone(struct engine *engine, uint32_t connection, uint64_t session);
+
+/* The owner has the entry's message: its waiter is told, if it takes parts. */
+void stream_accepted(struct engine *engine, const struct entry *entry);
+
+/* Is the entry, of an outbox, a request that parts answer? It ends with its link and its waiter. */
+bool stream_is(const struct entry *entry);
+
+/* The waiter wants no more parts. */
+void stream_cancel(struct engine *engine, uint64_t token);
+
+/* ---- recent.c ---- */
+
+/* Remember a fact about an entry's message; about a message of which only the id is known. */
+void recent_note(struct engine *engine, enum fact_kind kind, const struct entry *entry);
+void recent_note_of(struct engine *engine, enum fact_kind kind, struct span id);
+
+/* The step ends: what the facts among its effects tell is all there. */
+void recent_complete(struct engine *engine);
+void recent_free(struct engine *engine);
 
 /* ---- requeue.c ---- */
 
@@ -682,7 +761,6 @@ void owner_restore(struct engine *engine, struct entry *entry);
 void owner_start_waiting(struct engine *engine, struct entry *entry);
 
 void owner_agent_up(struct engine *engine, const struct agent_declaration *agent);
-void owner_agent_down(struct engine *engine, struct span address);
 void owner_stop(struct engine *engine);
 
 /* ---- state.c ---- */
@@ -692,6 +770,9 @@ bool state_is_current(struct engine *engine, struct span address, const struct o
 
 /* Its writes, with the open batch. */
 void state_apply(struct engine *engine, struct span address, const struct outcome *outcome);
+
+/* All outcomes that were on their way have been taken. */
+void state_arrived(struct engine *engine);
 void states_deinit(struct states *states);
 
 /* ---- receive.c ---- */
@@ -699,6 +780,24 @@ void states_deinit(struct states *states);
 /* A message for a mailbox here, over a link. */
 void receive_message(struct engine *engine, struct link *from, const struct message *message,
                      struct queue *mailbox);
+
+/* ---- results.c ---- */
+
+/* What the number's handler answered; NULL: nothing, or it is not known any more. */
+const struct lane_result *results_find(const struct lane *lane, uint64_t number);
+
+/* The entry was handled: keep its result with the open batch, if its profile is exactly-once. */
+void results_keep(struct engine *engine, const struct entry *entry, const struct outcome *outcome);
+
+/* The lane's sender has the receipts of all numbers below. */
+void results_advance(struct engine *engine, struct lane *lane, uint64_t base);
+
+/* Note a result (given). */
+void results_add(struct engine *engine, struct lane *lane, uint64_t number, struct block *bytes,
+                 uint8_t encoding);
+
+/* Take it from its record, behind the lanes. DAMAGED. */
+enum status results_recover(struct engine *engine, struct span key, struct span value);
 
 /* ---- order.c ---- */
 
@@ -780,6 +879,9 @@ bool bundle_is_for(const struct entry *entry);
 /* The entry that holds the lease of this one's delivery. */
 struct entry *bundle_leader(struct entry *entry);
 
+/* Is one of them worthless by now? */
+bool bundle_is_late(const struct engine *engine, const struct entry *entry);
+
 /* It is on its own again; answers the next of its bundle, or NULL. */
 struct entry *bundle_part(struct entry *entry);
 
@@ -799,6 +901,10 @@ void settle_expire(struct engine *engine, struct entry *entry);
 
 /* The delivery that the entry leads never happened: its messages wait again. */
 void settle_give_back(struct engine *engine, struct entry *entry);
+
+/* The delivery that the entry leads has not begun, and some of it is worthless by now: that has
+ * expired, the rest waits again. */
+void settle_late(struct engine *engine, struct entry *entry);
 
 /* Take a delivery back: its handler ends with the code; the entry's lease is over. */
 void settle_interrupt(struct engine *engine, const struct entry *entry, enum code code);

@@ -17,6 +17,7 @@
 #include "core/agent.h"
 #include "core/heap.h"
 #include "core/map.h"
+#include "core/prints.h"
 #include "core/sequences.h"
 
 #define QUEUE_STATE_MAP(X)                                                                         \
@@ -98,6 +99,8 @@ struct entry {
     uint16_t transmissions;
     uint8_t link_deaths;               /* links that died while it was the head of its lane */
     bool unanswered;                   /* the owner may have it */
+    bool doubtful;                     /* counted in its queue */
+    bool opens;                        /* what is out is only the wish to have a lane */
     bool last_try;                     /* the policy gave no further attempt */
     bool owner_paused;                 /* as its owner said when it was last heard of it */
     struct link *link;                 /* where it was transmitted */
@@ -148,12 +151,17 @@ struct queue {
     size_t tail_bytes;        /* of all that are not in memory */
     struct load *load;        /* a page of them on its way into memory, or NULL */
     size_t loading;           /* ... and how many it has */
-    struct map seen;          /* dedup key to struct seen */
-    struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
+    struct map seen;          /* dedup key to struct seen: held and young ones */
+    struct seen *seen_oldest, *seen_newest; /* the young, in the order in which they were settled */
+    struct prints prints;   /* the other settled ones, whose records are in the store */
+    struct seen *seen_read; /* the latest of them that was asked for, or NULL */
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;
-    uint64_t ceiling;       /* numbers below it may be used without telling the store */
+    bool opened;      /* the owner has this lane for exactly-once */
+    bool opening;     /* it has been asked for that */
+    size_t doubtful;  /* exactly-once messages that an owner may have, with no answer so far */
+    uint64_t ceiling; /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */
     size_t numbers_capacity;
     uint32_t turn;     /* which of several upstream links is tried */

@@ -48,11 +48,6 @@ static inline struct span read_span(struct reader *reader, size_t size)
     return reader->failed ? span_of(NULL, 0) : span_of(at, size);
 }
 
-static inline struct span read_rest(struct reader *reader)
-{
-    return read_span(reader, (size_t)(reader->end - reader->at));
-}
-
 static inline struct span read_span8(struct reader *reader)
 {
     return read_span(reader, read_u8(reader));

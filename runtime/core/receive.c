@@ -60,9 +60,9 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
 }
 
 /* The end of a number that is known to be handled, with its result while the key is remembered. */
-static struct end handled_before(struct queue *mailbox, struct span key, int64_t now_ms)
+static struct end handled_before(struct engine *engine, struct queue *mailbox, struct span key)
 {
-    const struct seen *seen = seen_find(mailbox, key, now_ms);
+    const struct seen *seen = seen_find(engine, mailbox, key);
     if (seen && !seen->holder) return dedup_end(seen);
     return (struct end){.level = LEVEL_HANDLED,
                         .flags = RECEIPT_DUP | RECEIPT_FORGOT,
@@ -74,7 +74,42 @@ static struct end handled_before(struct queue *mailbox, struct span key, int64_t
 static void say_handled(struct engine *engine, const struct lane *lane, struct queue *mailbox,
                         const struct message *message)
 {
-    struct end end = handled_before(mailbox, message->id, engine->now_ms);
+    struct end end = handled_before(engine, mailbox, message->id);
+    end.flags &= (uint8_t)~RECEIPT_DUP;
+    answer_again(engine, lane, mailbox, message, &end);
+}
+
+/* How far a number got, as its sender may know it. At most once, the lane says `handled` from
+ * before the handler begins, so that it never runs again; what it comes to is not known before its
+ * end. */
+static enum lane_level known_level(const struct queue *mailbox, const struct lane *lane,
+                                   uint64_t number)
+{
+    enum lane_level level = lane_level(lane, number);
+    if (level != LANE_HANDLED) return level;
+    const struct entry *entry = mailbox->lists[ENTRY_LEASED].head;
+    while (entry &&
+           !(entry->settled_first && entry->lane == lane->handle && entry->number == number))
+        entry = entry->next;
+    return entry ? LANE_STORED : level;
+}
+
+/* Exactly-once: as it was answered the first time. */
+static struct end handled_once(const struct lane *lane, uint64_t number)
+{
+    const struct lane_result *result = results_find(lane, number);
+    struct end end = {.level = LEVEL_HANDLED, .flags = RECEIPT_DUP, .result_encoding = NO_RESULT};
+    if (result && !result->bytes) end.flags |= RECEIPT_FORGOT;
+    if (!result || !result->bytes) return end;
+    end.result = block_span(result->bytes);
+    end.result_encoding = result->encoding;
+    return end;
+}
+
+static void say_once(struct engine *engine, const struct lane *lane, const struct queue *mailbox,
+                     const struct message *message)
+{
+    struct end end = handled_once(lane, message->seq);
     end.flags &= (uint8_t)~RECEIPT_DUP;
     answer_again(engine, lane, mailbox, message, &end);
 }
@@ -85,10 +120,12 @@ static void receive_ask(struct engine *engine, struct link *from, const struct m
     static const struct end unknown = {.level = LEVEL_UNKNOWN};
     bool by_id = mailbox->agent.dedup != DEDUP_NONE && !mailbox->agent.asks_dedup;
     struct lane *lane = lanes_find(engine, message);
-    if (lane) lane_advance(lane, message->base);
-    enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
+    if (lane) lanes_advance(engine, lane, message->base);
+    enum lane_level level = lane ? known_level(mailbox, lane, message->seq) : LANE_UNKNOWN;
     if (level == LANE_UNKNOWN)
         answer_now(engine, from, message, &unknown);
+    else if (level == LANE_HANDLED && message->profile == EXACTLY_ONCE)
+        say_once(engine, lane, mailbox, message);
     else if (level == LANE_HANDLED && by_id)
         say_handled(engine, lane, mailbox, message);
     else
@@ -103,8 +140,10 @@ static void receive_resend(struct engine *engine, const struct message *message,
     note_resend(engine, message);
     if (level == LANE_ACCEPTED) return; /* the commit will say it */
     struct end end = {.level = LEVEL_STORED, .flags = RECEIPT_DUP};
-    if (level == LANE_HANDLED)
-        end = handled_before(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
+    if (level == LANE_HANDLED && message->profile == EXACTLY_ONCE)
+        end = handled_once(lane, message->seq);
+    else if (level == LANE_HANDLED)
+        end = handled_before(engine, mailbox, dedup_key(engine, mailbox, message));
     if (message->level < end.level) end.level = message->level;
     answer_again(engine, lane, mailbox, message, &end);
 }
@@ -143,21 +182,48 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     return true;
 }
 
-/* One that takes nothing new need not refuse what it has. */
-static bool recognises(const struct queue *mailbox)
+/* Whether a number that was accepted before is not handed over once more. One that takes nothing
+ * new need not refuse what it has. */
+static bool recognises(const struct queue *mailbox, const struct message *message)
 {
-    return mailbox->agent.dedup != DEDUP_NONE || mailbox->hold == HOLD_DRAINING;
+    return message->profile == EXACTLY_ONCE || mailbox->agent.dedup != DEDUP_NONE ||
+           mailbox->agent.profile == AT_MOST_ONCE || mailbox->hold == HOLD_DRAINING;
+}
+
+/* Exactly-once needs a lane that was opened for it: a store without it may be another one than that
+ * which has what was sent before. */
+static bool lacks_lane(const struct engine *engine, const struct message *message)
+{
+    const struct lane *lane = lanes_find(engine, message);
+    return message->profile == EXACTLY_ONCE && !(lane && lane->once);
+}
+
+/* The answer leaves when the lane is durable. */
+static void receive_open(struct engine *engine, const struct message *message,
+                         const struct queue *mailbox)
+{
+    static const struct end unknown = {.level = LEVEL_UNKNOWN};
+    struct lane *lane = lanes_of(engine, message);
+    lane->once = true;
+    lanes_touch(engine, lane);
+    answer_again(engine, lane, mailbox, message, &unknown);
 }
 
 static void receive_stored(struct engine *engine, struct link *from, const struct message *message,
                            struct queue *mailbox)
 {
+    static const struct end unknown = {.level = LEVEL_UNKNOWN};
+    if (lacks_lane(engine, message)) {
+        answer_now(engine, from, message, &unknown);
+        return;
+    }
     struct lane *lane = lanes_of(engine, message);
-    enum lane_level level = lane_level(lane, message->seq);
+    enum lane_level level = known_level(mailbox, lane, message->seq);
     bool ended = message->seq < lane->base || level >= LANE_DEAD;
     if (ended)
         say_level(engine, lane, mailbox, message, level);
-    else if (level != LANE_UNKNOWN && recognises(mailbox) && !planted(PLANT_RESEND_TAKEN_ANEW))
+    else if (level != LANE_UNKNOWN && recognises(mailbox, message) &&
+             !planted(PLANT_RESEND_TAKEN_ANEW))
         receive_resend(engine, message, mailbox, lane, level);
     else if (!refuse_stored(engine, from, message, mailbox, lane))
         accept_stored(engine, from, message, mailbox, lane);
@@ -187,8 +253,8 @@ void receive_message(struct engine *engine, struct link *from, const struct mess
         lanes_farewell(engine, message);
     else if (message->flags & MESSAGE_ASK)
         receive_ask(engine, from, message, mailbox);
-    else if (message->profile == EXACTLY_ONCE)
-        refuse(engine, from, message, CODE_UNSUPPORTED, span_text("exactly-once: not yet"));
+    else if (message->flags & MESSAGE_OPEN)
+        receive_open(engine, message, mailbox);
     else if (owner_is_too_weak(engine, mailbox, message))
         refuse(engine, from, message, CODE_PROFILE_MISMATCH,
                span_text("the agent asks for a stronger profile"));

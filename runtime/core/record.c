@@ -1,6 +1,7 @@
 /* Records, written big-endian with sizes before strings. */
 #include "core/record.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include "core/ensure.h"
 #include "core/failure.h"
@@ -42,6 +43,20 @@ struct span record_epoch_key(char *buffer, struct span store_id)
     return record_long_key(buffer, RECORD_EPOCH, store_id);
 }
 
+struct span record_result_key(char *buffer, const struct lane *lane, uint64_t number)
+{
+    struct span key = record_long_key(buffer, RECORD_RESULT, lane_key_of(lane));
+    put_u64(buffer + key.size, number);
+    return span_of(buffer, key.size + 8);
+}
+
+struct span record_result_lane(struct span key, uint64_t *number)
+{
+    if (key.size < 1 + 8) return span_of(NULL, 0);
+    *number = get_u64(key.bytes + key.size - 8);
+    return span_of(key.bytes + 1, key.size - 1 - 8);
+}
+
 struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key)
 {
     char *at = buffer;
@@ -56,7 +71,8 @@ struct span record_state_key(char *buffer, struct span address, uint8_t scope, s
 
 uint64_t record_sequence(struct span key)
 {
-    return key.size == 9 ? get_u64(key.bytes + 1) : 0;
+    uint64_t sequence = key.size == 9 ? get_u64(key.bytes + 1) : 0;
+    return sequence < INT64_MAX ? sequence : 0;
 }
 
 static void put_text(struct buffer *out, struct span text)
@@ -112,6 +128,21 @@ void record_message_head(const struct entry *entry, const struct retry_policy *p
     if (named) put_text(out, entry->queue->name);
 }
 
+/* By the wall clock. */
+static int64_t read_moment(struct reader *reader)
+{
+    int64_t at_ms = (int64_t)read_u64(reader);
+    if (at_ms < -MOMENT_MS_MAX || at_ms > MOMENT_MS_MAX) reader->failed = true;
+    return at_ms;
+}
+
+static int64_t read_duration(struct reader *reader)
+{
+    int64_t ms = (int64_t)read_u64(reader);
+    if (ms < 0) reader->failed = true;
+    return ms;
+}
+
 static double read_double(struct reader *reader)
 {
     uint64_t bits = read_u64(reader);
@@ -123,16 +154,28 @@ static double read_double(struct reader *reader)
 static void read_policy(struct reader *reader, struct retry_policy *policy)
 {
     policy->attempts = read_u32(reader);
-    policy->first_ms = (int64_t)read_u64(reader);
+    policy->first_ms = read_duration(reader);
     policy->factor = read_double(reader);
-    policy->step_ms = (int64_t)read_u64(reader);
-    policy->cap_ms = (int64_t)read_u64(reader);
+    policy->step_ms = read_duration(reader);
+    policy->cap_ms = read_duration(reader);
     policy->jitter = read_double(reader);
-    policy->deadline_ms = (int64_t)read_u64(reader);
+    policy->deadline_ms = read_duration(reader);
     policy->delay_count = read_u8(reader);
-    if (policy->delay_count > DELAYS_MAX) reader->failed = true;
+    bool fits = policy->attempts > 0 && isfinite(policy->factor) && policy->factor >= 0 &&
+                policy->jitter >= 0 && policy->jitter <= 1 && policy->delay_count <= DELAYS_MAX;
+    if (!fits) reader->failed = true;
     for (uint32_t i = 0; !reader->failed && i < policy->delay_count; i++)
-        policy->delays_ms[i] = (int64_t)read_u64(reader);
+        policy->delays_ms[i] = read_duration(reader);
+}
+
+/* What an outbox has in the store has a number, and a queue a name that is an address. */
+static bool record_fits(const struct record_message *record, const struct message *message)
+{
+    bool numbered = message->profile != AT_MOST_ONCE && message->seq > 0 &&
+                    message->seq < INT64_MAX && message->origin.size > STORE_ID_BYTES;
+    return record->queue_kind <= QUEUE_OUTBOX && record->name.size > 0 &&
+           record->name.size <= ADDRESS_BYTES_MAX &&
+           (record->queue_kind == QUEUE_MAILBOX || numbered);
 }
 
 enum status record_message_read(struct span value, struct record_message *record)
@@ -144,15 +187,14 @@ enum status record_message_read(struct span value, struct record_message *record
     record->fail_fast = flags & HEAD_FAIL_FAST;
     record->has_policy = flags & HEAD_POLICY;
     record->notice = flags & HEAD_NOTICE;
-    record->first_wall_ms = (int64_t)read_u64(&reader);
+    record->first_wall_ms = read_moment(&reader);
     if (record->has_policy) read_policy(&reader, &record->policy);
     if (flags & HEAD_NAME) record->name = read_span16(&reader);
     record->frame = reader_rest(&reader);
-    if (reader.failed || record->queue_kind > QUEUE_OUTBOX ||
-        message_decode_kept(record->frame, &message) != STATUS_OK)
+    if (reader.failed || message_decode_kept(record->frame, &message) != STATUS_OK)
         return STATUS_DAMAGED;
     if (!(flags & HEAD_NAME)) record->name = message.to;
-    return STATUS_OK;
+    return record_fits(record, &message) ? STATUS_OK : STATUS_DAMAGED;
 }
 
 /* ---- facts and notes ---- */
@@ -171,7 +213,7 @@ static void put_note(struct buffer *out, const struct failure_note *note, int64_
 static void read_note(struct reader *reader, struct failure_note *note)
 {
     *note = (struct failure_note){.attempt = read_u32(reader)};
-    note->at_ms = (int64_t)read_u64(reader);
+    note->at_ms = read_moment(reader);
     note->code = read_u8(reader);
     note->word = read_span16(reader);
     note->reason = read_span16(reader);
@@ -188,6 +230,7 @@ static void put_notes(struct buffer *out, const struct failure_note *newest, int
 void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, struct buffer *out)
 {
     bool due = entry->deadline.position != 0;
+    int64_t wait_ms = due && entry->deadline.at_ms > now_ms ? entry->deadline.at_ms - now_ms : 0;
     char *at = buffer_extend(out, 29);
     put_u32(at, entry->attempt);
     put_u32(at + 4, entry->spent);
@@ -196,7 +239,7 @@ void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, st
     at[11] = (char)entry->unanswered;
     at[12] = (char)entry->last_code;
     put_u64(at + 13, (uint64_t)(due ? entry->deadline.at_ms + wall_ms : 0));
-    put_u64(at + 21, (uint64_t)(due ? entry->deadline.at_ms - now_ms : 0));
+    put_u64(at + 21, (uint64_t)wait_ms);
     put_notes(out, entry->failures, wall_ms);
 }
 
@@ -209,10 +252,11 @@ enum status record_facts_read(struct span value, struct record_facts *record)
     record->state = read_u8(&reader);
     record->unanswered = read_u8(&reader);
     record->last_code = read_u8(&reader);
-    record->due_wall_ms = (int64_t)read_u64(&reader);
-    record->wait_ms = (int64_t)read_u64(&reader);
+    record->due_wall_ms = read_moment(&reader);
+    record->wait_ms = read_duration(&reader);
     record->notes = reader_rest(&reader);
-    bool fits = !reader.failed && record->state < ENTRY_STATE_COUNT && record->wait_ms >= 0;
+    bool fits = !reader.failed && record->state < ENTRY_STATE_COUNT &&
+                record->attempt < INT32_MAX && record->spent < INT32_MAX;
     return fits ? STATUS_OK : STATUS_DAMAGED;
 }
 
@@ -244,18 +288,22 @@ enum status record_dead_read(struct span value, struct failure_note *why)
 
 /* ---- lanes ---- */
 
+/* A bit beside the size of the origin. */
+enum { LANE_HEAD_BYTES = 18, LANE_ONCE = 0x80 };
+
 void record_lane(const struct lane *lane, struct buffer *out)
 {
-    char *at = buffer_extend(out, 18 + 9 * lane->run_count);
+    char *at = buffer_extend(out, LANE_HEAD_BYTES + 9 * lane->run_count);
     put_u64(at, lane->base);
     put_u64(at + 8, lane->end);
-    at[16] = (char)lane->origin_size;
+    at[16] = (char)(lane->origin_size | (lane->once ? LANE_ONCE : 0));
     at[17] = (char)lane->destination_size;
     for (size_t i = 0; i < lane->run_count; i++) {
         const struct lane_run *run = &lane->runs[i];
-        put_u64(at + 18 + 9 * i, run->first);
+        put_u64(at + LANE_HEAD_BYTES + 9 * i, run->first);
         /* what is accepted is durable with this batch */
-        at[26 + 9 * i] = (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
+        at[LANE_HEAD_BYTES + 8 + 9 * i] =
+            (char)(run->level == LANE_ACCEPTED ? LANE_STORED : run->level);
     }
 }
 
@@ -279,13 +327,15 @@ struct lane *record_lane_read(struct span key, struct span value)
 {
     struct reader reader = reader_of(value);
     uint64_t base = read_u64(&reader), end = read_u64(&reader);
-    size_t origin_size = read_u8(&reader), destination_size = read_u8(&reader);
+    uint8_t origin_byte = read_u8(&reader);
+    size_t origin_size = origin_byte & (LANE_ONCE - 1), destination_size = read_u8(&reader);
     if (reader.failed || base == 0 || end < base || origin_size > ORIGIN_BYTES_MAX ||
         key.size != 1 + origin_size + 8 + destination_size)
         return NULL;
     const char *origin = key.bytes + 1, *destination = origin + origin_size + 8;
     struct lane *lane = lane_new(span_of(origin, origin_size), get_u64(origin + origin_size),
                                  span_of(destination, destination_size), base);
+    lane->once = origin_byte & LANE_ONCE;
     if (read_runs(&reader, lane, end)) return lane;
     lane_free(lane);
     return NULL;
@@ -298,6 +348,7 @@ void record_outbox(const struct queue *outbox, struct buffer *out)
     char *at = buffer_extend(out, 16);
     put_u64(at, outbox->lane_epoch);
     put_u64(at + 8, outbox->ceiling);
+    if (outbox->opened) buffer_extend(out, 1)[0] = 1;
 }
 
 enum status record_outbox_read(struct span value, struct record_outbox *record)
@@ -305,7 +356,44 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     struct reader reader = reader_of(value);
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
-    return reader.failed || record->ceiling == 0 ? STATUS_DAMAGED : STATUS_OK;
+    record->opened = reader.at < reader.end && read_u8(&reader) == 1;
+    bool fits = !reader.failed && record->ceiling > 0 && record->ceiling < INT64_MAX;
+    return fits ? STATUS_OK : STATUS_DAMAGED;
+}
+
+/* ---- what dedup policies remember ---- */
+
+enum { SEEN_FORGOT = 1, SEEN_VERSION = 2 };
+
+void record_seen(const struct seen *seen, struct span mailbox, int64_t wall_ms, struct buffer *out)
+{
+    uint64_t version;
+    memcpy(&version, &seen->version, sizeof version);
+    put_i64(out, seen->forget_ms == INT64_MAX ? INT64_MAX : seen->forget_ms + wall_ms);
+    char *at = buffer_extend(out, 10);
+    at[0] = (char)((seen->forgot ? SEEN_FORGOT : 0) | (seen->has_version ? SEEN_VERSION : 0));
+    at[1] = (char)seen->result_encoding;
+    put_u64(at + 2, version);
+    put_text(out, mailbox);
+    put_text(out, seen->key);
+}
+
+enum status record_seen_read(struct span value, struct record_seen *record)
+{
+    struct reader reader = reader_of(value);
+    record->forget_wall_ms = (int64_t)read_u64(&reader);
+    uint8_t flags = read_u8(&reader);
+    record->forgot = flags & SEEN_FORGOT;
+    record->has_version = flags & SEEN_VERSION;
+    record->result_encoding = read_u8(&reader);
+    uint64_t version = read_u64(&reader);
+    memcpy(&record->version, &version, sizeof version);
+    record->mailbox = read_span16(&reader);
+    record->key = read_span16(&reader);
+    record->result = reader_rest(&reader);
+    bool fits = record->mailbox.size > 0 && record->mailbox.size <= ADDRESS_BYTES_MAX &&
+                record->result_encoding <= ENCODING_JSON;
+    return reader.failed || !fits ? STATUS_DAMAGED : STATUS_OK;
 }
 
 /* ---- state ---- */
@@ -323,7 +411,7 @@ enum status record_state_read(struct span value, struct record_state *state)
     state->version = read_u64(&reader);
     state->writer = read_u32(&reader);
     state->expires_wall_ms = (int64_t)read_u64(&reader);
-    state->value = read_rest(&reader);
+    state->value = reader_rest(&reader);
     return reader.failed ? STATUS_DAMAGED : STATUS_OK;
 }
 
@@ -339,7 +427,7 @@ void record_hold(const struct queue *mailbox, int64_t wall_ms, struct buffer *ou
 enum status record_hold_read(struct span value, enum hold *hold, int64_t *since_wall_ms)
 {
     struct reader reader = reader_of(value);
-    *since_wall_ms = (int64_t)read_u64(&reader);
+    *since_wall_ms = read_moment(&reader);
     *hold = reader.at < reader.end ? (enum hold)read_u8(&reader) : HOLD_PAUSED;
     return reader.failed || *hold > HOLD_DRAINING ? STATUS_DAMAGED : STATUS_OK;
 }

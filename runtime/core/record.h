@@ -5,10 +5,12 @@
  *   'f' sequence                  delivery facts, only when something happened
  *   'd' sequence                  a dead letter: why; the message stays in 'm', its notes in 'f'
  *   'l' origin epoch destination  a lane: base, end and its runs
- *   'b' address                   an outbox: its lane's epoch, and numbers that may have been used
- *   'h' address                   a mailbox that is held: since when, and whether it is drained
+ *   'g' origin epoch destination number  what a handler answered, of exactly-once: its encoding,
+ * bytes 'b' address                   an outbox: its lane's epoch, and numbers that may have been
+ * used 'h' address                   a mailbox that is held: since when, and whether it is drained
  *   'e' store id                  the highest epoch seen of it
  *   'a' address scope key         a record of an agent's state (core/state.h)
+ *   'k' sequence                  a key that a dedup policy remembers, with the first result
  *   'i'                           who this node is (store/identity.h)
  *
  * Messages have the last letter: a store on disk fills its pages when keys are behind all others.
@@ -19,6 +21,7 @@
 #include "core/buffer.h"
 #include "core/lane.h"
 #include "core/queue.h"
+#include "core/seen.h"
 #include "core/state.h"
 #include "core/status.h"
 
@@ -27,11 +30,13 @@ enum record_kind {
     RECORD_FACTS = 'f',
     RECORD_DEAD = 'd',
     RECORD_LANE = 'l',
+    RECORD_RESULT = 'g',
     RECORD_OUTBOX = 'b',
     RECORD_HOLD = 'h',
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
     RECORD_STATE = 'a',
+    RECORD_SEEN = 'k',
 };
 
 /* The longest is that of a state: kind, size and bytes of the address, scope, key. */
@@ -43,6 +48,13 @@ struct span record_lane_key(char *buffer, const struct lane *lane);
 struct span record_outbox_key(char *buffer, struct span address);
 struct span record_hold_key(char *buffer, struct span address);
 struct span record_epoch_key(char *buffer, struct span store_id);
+
+struct span record_result_key(char *buffer, const struct lane *lane, uint64_t number);
+
+/* The lane's key in the key of a result, and the number; empty: it is none. */
+struct span record_result_lane(struct span key, uint64_t *number);
+
+enum { RESULT_FORGOTTEN = 255 /* instead of an encoding */ };
 
 struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key);
 
@@ -104,10 +116,23 @@ struct lane *record_lane_read(struct span key, struct span value);
 struct record_outbox {
     uint64_t lane_epoch;
     uint64_t ceiling; /* no number from here on was ever used */
+    bool opened;      /* its owner has the lane for exactly-once */
 };
 
 void record_outbox(const struct queue *outbox, struct buffer *out);
 enum status record_outbox_read(struct span value, struct record_outbox *record);
+
+struct record_seen {
+    struct span mailbox, key, result;
+    int64_t forget_wall_ms; /* INT64_MAX: never */
+    bool forgot, has_version;
+    uint8_t result_encoding;
+    double version;
+};
+
+/* All but the result, which follows. */
+void record_seen(const struct seen *seen, struct span mailbox, int64_t wall_ms, struct buffer *out);
+enum status record_seen_read(struct span value, struct record_seen *record);
 
 struct record_state {
     uint64_t version;

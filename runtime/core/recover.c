@@ -7,8 +7,9 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,    RECORD_LANE,
-                                 RECORD_DEAD,  RECORD_FACTS,  RECORD_MESSAGE, 0};
+    static const char order[] = {
+        RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,  RECORD_LANE,    RECORD_RESULT,
+        RECORD_SEEN,  RECORD_DEAD,   RECORD_FACTS, RECORD_MESSAGE, 0};
     return order;
 }
 
@@ -146,7 +147,18 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
+    sender_doubt(entry, entry->unanswered && !(facts && facts->state == ENTRY_AWAITING));
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
+}
+
+/* Numbers of an outbox come in their order, each once, and all of one lane. */
+static bool number_fits(const struct queue *outbox, const struct message *message)
+{
+    bool known = message->seq < outbox->ceiling, first = !outbox->numbers;
+    if (known && outbox->next_number - message->seq > NUMBERS_APART) return false;
+    if ((known || !first) && message->lane_epoch != outbox->lane_epoch) return false;
+    return first || (message->seq >= outbox->base && message->seq - outbox->base <= NUMBERS_APART &&
+                     !queue_numbered(outbox, message->seq));
 }
 
 /* The owner may have a letter that is in doubt: its number stays its own, unless the lane has let
@@ -154,8 +166,9 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
 static void hold_number(struct entry *entry)
 {
     struct queue *queue = entry->queue;
+    struct message message = message_of(entry->block);
     bool doubted = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_IN_DOUBT &&
-                   message_of(entry->block).lane_epoch == queue->lane_epoch;
+                   number_fits(queue, &message);
     if (doubted && queue->ceiling - entry->number < NUMBERS_HELD) queue_renumber(queue, entry);
 }
 
@@ -170,8 +183,8 @@ static void restore_letter(struct engine *engine, struct entry *entry,
     hold_number(entry);
 }
 
-static void restore_message(struct engine *engine, uint64_t sequence,
-                            const struct record_message *record)
+static enum status restore_message(struct engine *engine, uint64_t sequence,
+                                   const struct record_message *record)
 {
     struct block *facts_value = held_for(&engine->recovery->facts, sequence);
     struct block *dead = held_for(&engine->recovery->dead, sequence);
@@ -184,9 +197,11 @@ static void restore_message(struct engine *engine, uint64_t sequence,
     ensure(message_decode_kept(record->frame, &message) == STATUS_OK);
     if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect && !bundled) {
         backlog_restore(engine, queue, sequence, record->frame.size);
-        return;
+        return STATUS_OK;
     }
-    if (!mailbox) submit_restore(queue, message.lane_epoch, message.seq);
+    bool fits = mailbox || number_fits(queue, &message);
+    if (!fits && !dead) return STATUS_DAMAGED;
+    if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
     entry->singly = bundled;
     if (dead)
@@ -195,6 +210,7 @@ static void restore_message(struct engine *engine, uint64_t sequence,
         restore_mailbox(engine, entry, has_facts ? &facts : NULL, suspect);
     else
         restore_outbox(engine, entry, record, has_facts ? &facts : NULL);
+    return STATUS_OK;
 }
 
 /* ---- the other kinds ---- */
@@ -203,11 +219,11 @@ static enum status recover_message(struct engine *engine, struct span key, struc
 {
     struct record_message record;
     uint64_t sequence = record_sequence(key);
+    if (sequence == 0) return STATUS_DAMAGED;
     if (sequence > engine->sequence) engine->sequence = sequence;
-    if (sequence > engine->sealed) engine->sealed = sequence;
+    if (sequence > engine->sealed) engine->sealed = sequence; /* entries draw sequences, too */
     enum status status = record_message_read(value, &record);
-    if (status == STATUS_OK) restore_message(engine, sequence, &record);
-    return status;
+    return status == STATUS_OK ? restore_message(engine, sequence, &record) : status;
 }
 
 static enum status recover_outbox(struct engine *engine, struct span key, struct span value)
@@ -220,6 +236,7 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
     struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, address);
     outbox->lane_epoch = record.lane_epoch;
     outbox->base = outbox->next_number = outbox->ceiling = record.ceiling;
+    outbox->opened = record.opened;
     return STATUS_OK;
 }
 
@@ -257,6 +274,8 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
     case RECORD_HOLD: return recover_hold(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
+    case RECORD_SEEN: return seen_recover(engine, key, value);
+    case RECORD_RESULT: return results_recover(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;
     case RECORD_MESSAGE: return recover_message(engine, key, value);

@@ -38,6 +38,7 @@ static double retry_base(const struct retry_policy *policy, uint32_t n)
         return (double)policy->delays_ms[n - 1 < last ? n - 1 : last];
     }
     if (policy->step_ms > 0) return (double)policy->first_ms + (double)policy->step_ms * (n - 1);
+    if (policy->first_ms == 0) return 0; /* however far the factor has grown */
     return (double)policy->first_ms * pow(policy->factor, (double)(n - 1));
 }
 
@@ -45,6 +46,6 @@ int64_t retry_delay(const struct retry_policy *policy, uint32_t n, double spread
 {
     if (n == 0) n = 1;
     double delay = retry_base(policy, n) * (1 + policy->jitter * spread);
-    if (delay > (double)policy->cap_ms) return policy->cap_ms;
+    if (!(delay < (double)policy->cap_ms)) return policy->cap_ms; /* no number is beyond it, too */
     return delay < 0 ? 0 : (int64_t)(delay + 0.5);
 }

@@ -37,9 +37,27 @@ void sender_wait(struct engine *engine, struct entry *entry)
 static void make_waiting(struct engine *engine, struct entry *entry)
 {
     if (entry->state != ENTRY_WAITING) queue_move(entry, ENTRY_WAITING);
+    if (entry->opens) entry->opens = entry->queue->opening = false;
     entry->link = NULL;
     wait_until(engine, entry, INT64_MAX);
     engine_ready(engine, entry->queue);
+}
+
+/* ---- exactly-once: who has what ---- */
+
+void sender_doubt(struct entry *entry, bool doubtful)
+{
+    if (entry->profile != EXACTLY_ONCE || entry->queue->kind != QUEUE_OUTBOX) return;
+    if (entry->doubtful == doubtful) return;
+    entry->doubtful = doubtful;
+    entry->queue->doubtful += doubtful ? 1 : (size_t)-1;
+}
+
+/* The owner may have it: nobody knows until it answers. */
+static void left_unanswered(struct entry *entry)
+{
+    entry->unanswered = true;
+    sender_doubt(entry, true);
 }
 
 /* ---- ends ---- */
@@ -197,7 +215,7 @@ static int64_t ack_delay(struct engine *engine, struct entry *entry)
     int64_t delay_ms = -1;
     struct span reason;
     entry->last_try = !engine_retry(engine, entry->policy, &failure, &delay_ms, &reason);
-    return delay_ms >= 0 ? delay_ms : retry_delay(entry->policy, failure.attempt, 0);
+    return some_ms(delay_ms >= 0 ? delay_ms : retry_delay(entry->policy, failure.attempt, 0));
 }
 
 static void note_sent(struct engine *engine, const struct entry *entry, const struct link *link)
@@ -207,9 +225,68 @@ static void note_sent(struct engine *engine, const struct entry *entry, const st
     if (fact) fact->link = arena_copy(&engine->effects->arena, link->name);
 }
 
+/* Without body, about the number or its lane. */
+static void write_flag(struct engine *engine, const struct entry *entry, uint8_t flag,
+                       struct link *link)
+{
+    struct transmission transmission = next_transmission(engine, entry);
+    if (transmission.number == 0) transmission.number = 1;
+    transmission.flags = flag;
+    message_transmit(entry->block, &transmission, &link->out);
+    link->sent++;
+}
+
+/* Before the first exactly-once message its owner makes a lane for them, durably. A store that has
+ * no such lane takes none of them: so what was sent to one owner is never taken by another. */
+static void open_lane(struct engine *engine, struct entry *entry, struct link *link)
+{
+    entry->opens = entry->queue->opening = true;
+    entry->link = link;
+    queue_move(entry, ENTRY_LEASED);
+    write_flag(engine, entry, MESSAGE_OPEN, link);
+    entry->sent_ms = engine->now_ms;
+    entry->timer_ms = after_ms(engine->now_ms, (uint64_t)ack_delay(engine, entry));
+    heap_set(&engine->deadlines, &entry->deadline, earlier(entry->timer_ms, entry->give_up_ms));
+}
+
+static void commit_first(struct engine *engine, struct entry *entry)
+{
+    queue_move(entry, ENTRY_COMMITTING);
+    engine_changes(engine, true);
+    batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;
+    sender_wait(engine, entry);
+}
+
+static bool is_of_this_lane(const struct entry *entry)
+{
+    return message_lane_epoch(entry->block) == entry->queue->lane_epoch;
+}
+
+/* The outbox has a new lane, and this message was not sent in the old one: it gets its number
+ * there, durably before it is sent. */
+static void join_lane(struct engine *engine, struct entry *entry)
+{
+    struct message message = message_of(entry->block);
+    message.lane_epoch = entry->queue->lane_epoch;
+    struct block *block = message_encode(&message);
+    block_release(entry->block);
+    entry->block = block;
+    engine_put(engine, entry);
+    commit_first(engine, entry);
+}
+
+/* Another store than the one that had the lane owns the address: what is not sent yet goes to that
+ * in a lane of its own. */
+static void leave_lane(struct engine *engine, struct queue *outbox)
+{
+    outbox->opened = false;
+    outbox->lane_epoch = random_next(&engine->random);
+    engine_put_outbox(engine, outbox);
+}
+
 static void transmit(struct engine *engine, struct entry *entry, struct link *link)
 {
-    entry->transmissions++;
+    if (entry->transmissions < UINT16_MAX) entry->transmissions++; /* none has the number 0 */
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
     write_data(engine, entry, link);
@@ -245,6 +322,7 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
                                                                    random_spread(&engine->random));
     entry->link = NULL;
     queue_move(entry, ENTRY_DEFERRED);
+    delay_ms = some_ms(delay_ms);
     wait_until(engine, entry, after_ms(engine->now_ms, (uint64_t)delay_ms));
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
@@ -269,6 +347,44 @@ static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry
     return true;
 }
 
+/* ---- order while there is no way ---- */
+
+/* The oldest message that waits for a way to its address, or NULL. What came later must not go
+ * before it: the way may be there again by now. */
+static struct entry *without_way(const struct queue *outbox)
+{
+    struct entry *oldest = outbox->lists[ENTRY_DEFERRED].head;
+    bool lost = outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE;
+    return lost && oldest && oldest->last_code == outbox->told_code ? oldest : NULL;
+}
+
+/* It is tried again together with the oldest. */
+static bool is_held(struct engine *engine, struct queue *outbox, struct entry *entry)
+{
+    struct entry *oldest = without_way(outbox);
+    if (!oldest || entry->fail_fast || oldest->sequence > entry->sequence) return false;
+    entry->last_code = oldest->last_code;
+    queue_move(entry, ENTRY_DEFERRED);
+    wait_until(engine, entry, oldest->deadline.at_ms);
+    return true;
+}
+
+/* A new message is a reason to look for the way now, but the oldest is the one that looks. */
+static void look_for_way(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest = without_way(outbox);
+    if (oldest && outbox->lists[ENTRY_LEASED].count == 0) make_waiting(engine, oldest);
+}
+
+/* One has got through, so the others may follow, in order. */
+static void way_found(struct engine *engine, struct queue *outbox)
+{
+    struct entry *oldest;
+    while ((oldest = without_way(outbox))) make_waiting(engine, oldest);
+    outbox->told_code = CODE_NONE;
+    engine_ready(engine, outbox);
+}
+
 static bool is_solo(const struct entry *entry)
 {
     return entry && entry->link_deaths >= SOLO_AFTER_LINK_DEATHS;
@@ -279,6 +395,7 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
     const struct entry_list *leased = &outbox->lists[ENTRY_LEASED];
     if (leased->count == 0) return true;
     if (is_solo(leased->head) || is_solo(outbox->lists[ENTRY_WAITING].head)) return false;
+    if (outbox->told_code == CODE_NO_ROUTE || outbox->told_code == CODE_UNREACHABLE) return false;
     return leased->count < engine->settings.window;
 }
 
@@ -286,6 +403,10 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
 static void deliver_here(struct engine *engine, struct queue *outbox, struct queue *mailbox)
 {
     struct entry *entry = outbox->lists[ENTRY_WAITING].head;
+    if (entry->doubtful) {
+        in_doubt(engine, entry, "its address has moved to this node");
+        return;
+    }
     struct message message = message_of(entry->block);
     struct submit submit = {.message = message, .retry = entry->policy};
     struct waiter *waiter = entry->waiter;
@@ -312,6 +433,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             deliver_here(engine, outbox, mailbox);
             continue;
         }
+        if (is_held(engine, outbox, entry)) continue;
         bool upstream;
         struct link *link = route_to(engine, outbox->name, outbox->turn, NULL, &upstream);
         if (!link) {
@@ -319,7 +441,16 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             continue;
         }
         if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
-        transmit(engine, entry, link);
+        if (!entry->doubtful && !is_of_this_lane(entry)) {
+            join_lane(engine, entry);
+            continue;
+        }
+        bool closed = entry->profile == EXACTLY_ONCE && !outbox->opened && !entry->doubtful;
+        if (closed && outbox->opening) return;
+        if (closed)
+            open_lane(engine, entry, link);
+        else
+            transmit(engine, entry, link);
     }
 }
 
@@ -360,8 +491,10 @@ void sender_released(struct engine *engine, uint64_t handle)
     ensure(entry->state == ENTRY_COMMITTING);
     if (entry->profile == AT_MOST_ONCE)
         send_at_most_once(engine, entry);
-    else
+    else {
+        look_for_way(engine, entry->queue);
         make_waiting(engine, entry);
+    }
 }
 
 /* ---- farewell ---- */
@@ -401,7 +534,7 @@ void sender_stop(struct engine *engine)
 static void ack_overdue(struct engine *engine, struct entry *entry)
 {
     entry->spent++;
-    entry->unanswered = true;
+    if (!entry->opens) left_unanswered(entry);
     struct fact *fact = engine_fact(engine, FACT_TIMED_OUT, entry);
     if (fact) {
         fact->attempt = entry->spent;
@@ -410,8 +543,13 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
         fact->link =
             arena_copy(&engine->effects->arena, entry->link ? entry->link->name : no_text());
     }
-    if (entry->last_try) {
+    if (entry->last_try && entry->unanswered) {
         in_doubt(engine, entry, "no answer");
+        return;
+    }
+    if (entry->last_try) {
+        finish_and_bury(engine, entry, CODE_TIMEOUT, no_text(),
+                        span_text("its owner did not answer; it was never sent"), NULL);
         return;
     }
     make_waiting(engine, entry);
@@ -441,10 +579,7 @@ static void ask(struct engine *engine, struct entry *entry)
     struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
     ask_later(engine, entry);
     if (!link || !forward_has_credit(link)) return;
-    struct transmission transmission = next_transmission(engine, entry);
-    if (!planted(PLANT_AWAITING_RESENT)) transmission.flags = MESSAGE_ASK;
-    message_transmit(entry->block, &transmission, &link->out);
-    link->sent++;
+    write_flag(engine, entry, planted(PLANT_AWAITING_RESENT) ? 0 : MESSAGE_ASK, link);
 }
 
 static bool is_over(struct engine *engine, struct entry *entry)
@@ -498,7 +633,7 @@ static struct end end_of(const struct receipt *receipt)
 
 static void acknowledged(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
-    entry->queue->told_code = CODE_NONE;
+    if (entry->state == ENTRY_LEASED) way_found(engine, entry->queue);
     if (receipt->level >= entry->level) {
         struct end end = end_of(receipt);
         finish_and_drop(engine, entry, &end, receipt);
@@ -511,17 +646,48 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
     queue_move(entry, ENTRY_AWAITING);
     entry->stalls = 0;
     entry->timer_ms = engine->now_ms;
+    stream_accepted(engine, entry);
     ask_later(engine, entry);
     engine_put_facts(engine, entry);
     engine_ready(engine, entry->queue);
 }
 
+/* Exactly-once: the owner has the lane now. */
+static void lane_opened(struct engine *engine, struct entry *entry)
+{
+    struct queue *outbox = entry->queue;
+    entry->opens = outbox->opening = false;
+    outbox->opened = true;
+    engine_put_outbox(engine, outbox);
+    commit_first(engine, entry);
+}
+
+/* Exactly-once, and the owner has no lane for it: another store than before, or one that has
+ * forgotten. What may be there already nobody knows. */
+static void lane_missing(struct engine *engine, struct entry *entry, const struct receipt *receipt)
+{
+    if (receipt->transmission != entry->transmissions) return;
+    if (entry->queue->opened && is_of_this_lane(entry)) leave_lane(engine, entry->queue);
+    if (entry->doubtful)
+        in_doubt(engine, entry, "the address has another owner now");
+    else
+        make_waiting(engine, entry);
+}
+
 /* The owner never accepted the number we were told was stored: another store, or a lost one. The
  * time in which the message was there was no time of trying to send it. */
-static void unknown_to_owner(struct engine *engine, struct entry *entry)
+static void unknown_to_owner(struct engine *engine, struct entry *entry,
+                             const struct receipt *receipt)
 {
+    if (entry->state == ENTRY_LEASED && entry->profile == EXACTLY_ONCE) {
+        if (entry->opens)
+            lane_opened(engine, entry);
+        else
+            lane_missing(engine, entry, receipt);
+        return;
+    }
     if (entry->state != ENTRY_AWAITING) return; /* it has been sent again meanwhile */
-    entry->unanswered = true;
+    left_unanswered(entry);
     if (entry->give_up_ms != INT64_MAX) entry->give_up_ms += engine->now_ms - entry->timer_ms;
     if (entry->profile == EXACTLY_ONCE)
         in_doubt(engine, entry, "the owner does not know it any more");
@@ -564,7 +730,7 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
     if (receipt->level == LEVEL_UNKNOWN && planted(PLANT_UNKNOWN_IS_HANDLED))
         finish_and_drop(engine, entry, &(struct end){.level = LEVEL_HANDLED}, receipt);
     else if (receipt->level == LEVEL_UNKNOWN)
-        unknown_to_owner(engine, entry);
+        unknown_to_owner(engine, entry, receipt);
     else if (!(receipt->flags & RECEIPT_NACK))
         acknowledged(engine, entry, receipt);
     else if (entry->state == ENTRY_AWAITING && code_class((enum code)receipt->code) != CODE_FINAL)
@@ -579,14 +745,15 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
 void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt)
 {
     struct queue *outbox = map_find_again(&engine->outboxes, receipt->destination);
-    if (!outbox || outbox->lane_epoch != receipt->lane_epoch) return;
+    if (!outbox) return;
     uint64_t first = receipt->first < outbox->base ? outbox->base : receipt->first;
     for (uint64_t n = first; n <= receipt->last && n < outbox->next_number; n++) {
         struct entry *entry = queue_numbered(outbox, n);
         if (!entry || entry->state == ENTRY_COMMITTING || entry->state == ENTRY_DEAD) continue;
+        if (message_lane_epoch(entry->block) != receipt->lane_epoch) continue;
         struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
-        if (hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop))
-            take_receipt(engine, entry, receipt);
+        if (!hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop)) continue;
+        take_receipt(engine, entry, receipt);
     }
 }
 
@@ -631,7 +798,7 @@ static void count_death(struct engine *engine, struct entry *head)
 
 static void take_back(struct engine *engine, struct entry *entry)
 {
-    entry->unanswered = true;
+    if (!entry->opens) left_unanswered(entry);
     if (planted(PLANT_LEASE_NOT_RETURNED))
         heap_clear(&engine->deadlines, &entry->deadline);
     else
@@ -650,8 +817,45 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
     if (head) count_death(engine, head);
 }
 
+/* What parts are missing nobody could tell: a stream ends with the link that it came over. */
+static void break_streams(struct engine *engine, struct queue *outbox, const struct link *link)
+{
+    static const struct end broken = {.code = CODE_STREAM_BROKEN,
+                                      .flags = RECEIPT_NACK,
+                                      .reason = {"the link to its owner is gone", 29}};
+    struct entry *next;
+    for (struct entry *at = outbox->lists[ENTRY_AWAITING].head; at; at = next) {
+        next = at->next;
+        if (at->link == link && stream_is(at)) finish_and_drop(engine, at, &broken, NULL);
+    }
+}
+
 void sender_link_down(struct engine *engine, struct link *link)
 {
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_OUTBOX) give_back(engine, queue, link);
+    for (struct queue *queue = engine->queues; queue; queue = queue->next) {
+        if (queue->kind != QUEUE_OUTBOX) continue;
+        give_back(engine, queue, link);
+        break_streams(engine, queue, link);
+    }
+}
+
+static void tell_owner(struct engine *engine, const struct entry *entry)
+{
+    bool upstream;
+    struct link *link = route_to(engine, entry->queue->name, entry->queue->turn, NULL, &upstream);
+    struct message message = message_of(entry->block);
+    struct part cancel = {
+        .lane_epoch = message.lane_epoch,
+        .number = message.seq,
+        .origin = message.origin,
+        .destination = message.to,
+    };
+    if (link) frame_write_cancel(&link->out, &cancel);
+}
+
+void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason)
+{
+    struct end end = {.code = (uint8_t)code, .flags = RECEIPT_NACK, .reason = span_text(reason)};
+    if (entry->transmissions > 0) tell_owner(engine, entry);
+    finish_and_drop(engine, entry, &end, NULL);
 }

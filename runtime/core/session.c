@@ -70,6 +70,7 @@ void session_closed(struct engine *engine, uint32_t connection, struct span reas
     if (!link) return;
     bool was_up = link->up_ms != 0;
     struct span why = link->parting.size > 0 ? link->parting : reason;
+    stream_link_gone(engine, connection, link->session);
     link_disconnect(engine, link);
     attach_link_gone(link);
     route_link_gone(engine, link);
@@ -130,11 +131,11 @@ static void take_frame(struct engine *engine, struct link *link, const struct fr
     case FRAME_PING: frame_write_number(&link->out, FRAME_PONG, frame->number); return;
     case FRAME_PONG: hello_take_pong(link, frame->number); return;
     case FRAME_BYE: hello_take_bye(engine, link, &frame->bye); return;
+    case FRAME_PART: stream_take_part(engine, link, &frame->part); return;
+    case FRAME_CANCEL: stream_take_cancel(engine, link, &frame->part); return;
     case FRAME_HELLO:
     case FRAME_WELCOME:
-    case FRAME_PART:
-    case FRAME_PROGRESS:
-    case FRAME_CANCEL: break;
+    case FRAME_PROGRESS: break;
     }
     link_bye(link, CODE_BAD_FRAME,
              engine_format(engine, "a %s frame has no place here", frame_type_name(frame->type)));

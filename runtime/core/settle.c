@@ -51,6 +51,7 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
         .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
     note_handled(engine, entry, outcome);
     lanes_entry_level(engine, entry, LANE_HANDLED);
+    results_keep(engine, entry, outcome);
     answer_later(engine, entry, &end);
     if (entry->seen) dedup_handled(engine, entry->queue, entry->seen, outcome);
     engine_delete(engine, entry);
@@ -142,7 +143,7 @@ static bool try_again(struct engine *engine, const struct entry *entry,
     if (!engine_retry(engine, policy, &failure, delay_ms, reason)) return false;
     if (outcome->delay_ms >= 0) *delay_ms = outcome->delay_ms;
     if (policy->deadline_ms == DURATION_FOREVER ||
-        failure.elapsed_ms + *delay_ms <= policy->deadline_ms)
+        *delay_ms <= policy->deadline_ms - failure.elapsed_ms)
         return true;
     *reason = engine_format(
         engine, "the policy's deadline of %g s ends after %u attempts; last: %.*s",
@@ -315,6 +316,19 @@ void settle_expire(struct engine *engine, struct entry *entry)
         dedup_released(engine, entry->queue, entry->seen);
     engine_delete(engine, entry);
     engine_drop(engine, entry);
+}
+
+void settle_late(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    settle_end_lease(engine, entry);
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        if (engine->now_ms >= entry->expires_ms)
+            settle_expire(engine, entry);
+        else
+            give_back(engine, entry);
+    }
 }
 
 void settle_deadline(struct engine *engine, struct entry *entry)

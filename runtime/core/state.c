@@ -5,14 +5,21 @@
 #include <stdlib.h>
 #include "core/parts.h"
 
+/* What a record holds. */
+struct content {
+    uint64_t version;
+    uint32_t writer;
+    int64_t expires_wall_ms;
+    struct block *value; /* NULL: it is not there */
+};
+
 struct state_kept {
     struct state_kept *older, *newer;
     struct span key; /* the store's; owned, behind this struct */
-    uint64_t version;
-    uint64_t put_batch; /* that wrote it last; 0: it came from the store */
-    int64_t expires_wall_ms;
-    uint32_t writer;
-    struct block *value; /* NULL: it is not there */
+    struct content now;
+    bool foreseen;       /* an outcome on its way to the next step ... */
+    struct content next; /* ... will make it this, if it is good */
+    uint64_t put_batch;  /* that wrote it last; 0: it came from the store */
 };
 
 enum {
@@ -24,7 +31,7 @@ enum {
 
 static size_t record_bytes(const struct state_kept *record)
 {
-    return sizeof *record + record->key.size + (record->value ? record->value->size : 0);
+    return sizeof *record + record->key.size + (record->now.value ? record->now.value->size : 0);
 }
 
 static void unlink_record(struct states *states, struct state_kept *record)
@@ -46,7 +53,7 @@ static void forget(struct states *states, struct state_kept *record)
     unlink_record(states, record);
     map_remove(&states->records, record->key);
     states->bytes -= record_bytes(record);
-    block_release(record->value);
+    block_release(record->now.value);
     free(record);
 }
 
@@ -57,7 +64,7 @@ static void make_room(struct engine *engine)
     struct state_kept *next, *record = states->oldest;
     for (; record && states->bytes > STATE_CACHE_BYTES; record = next) {
         next = record->newer;
-        if (record->put_batch <= engine->committed) forget(states, record);
+        if (!record->foreseen && record->put_batch <= engine->committed) forget(states, record);
     }
 }
 
@@ -84,13 +91,16 @@ static struct state_kept *add(struct engine *engine, struct span key)
 static void set_value(struct states *states, struct state_kept *record, struct block *value)
 {
     states->bytes -= record_bytes(record);
-    block_release(record->value);
-    record->value = value;
+    block_release(record->now.value);
+    record->now.value = value;
     states->bytes += record_bytes(record);
 }
 
 void states_deinit(struct states *states)
 {
+    for (size_t i = 0; i < states->foreseen_count; i++)
+        block_release(states->foreseen[i]->next.value);
+    free(states->foreseen);
     while (states->oldest) forget(states, states->oldest);
     map_deinit(&states->records);
 }
@@ -104,9 +114,9 @@ static void take_stored(struct engine *engine, struct state_kept *record, struct
         engine->counts.damaged++;
         return;
     }
-    record->version = state.version;
-    record->writer = state.writer;
-    record->expires_wall_ms = state.expires_wall_ms;
+    record->now.version = state.version;
+    record->now.writer = state.writer;
+    record->now.expires_wall_ms = state.expires_wall_ms;
     set_value(&engine->states, record, block_copy(state.value));
 }
 
@@ -114,7 +124,8 @@ static struct state_kept *fetch(struct engine *engine, struct span key)
 {
     struct block *stored = NULL;
     struct state_kept *record = add(engine, key);
-    if (engine->policies.fetch && engine->policies.fetch(engine->policies.store_user, key, &stored))
+    if (engine->policies.fetch &&
+        engine->policies.fetch(engine->policies.store_user, &key, &stored))
         take_stored(engine, record, block_span(stored));
     block_release(stored);
     make_room(engine);
@@ -132,32 +143,37 @@ static struct state_kept *find(struct engine *engine, struct span address, uint8
     return record;
 }
 
-static bool is_there(const struct engine *engine, const struct state_kept *record)
+static bool is_there(const struct engine *engine, const struct content *content)
 {
     int64_t now_ms = engine->now_ms + engine->wall_ms;
-    return record->value && (record->expires_wall_ms == 0 || record->expires_wall_ms > now_ms);
+    return content->value && (content->expires_wall_ms == 0 || content->expires_wall_ms > now_ms);
+}
+
+/* As a handler sees it that begins now. */
+static const struct content *latest(const struct state_kept *record)
+{
+    return record->foreseen ? &record->next : &record->now;
 }
 
 struct state_value engine_state(struct engine *engine, struct span address, enum state_scope scope,
                                 struct span key)
 {
-    const struct state_kept *record = find(engine, address, (uint8_t)scope, key);
-    struct block *value = is_there(engine, record) ? block_retain(record->value) : NULL;
-    return (struct state_value){record->version, record->writer, value};
+    const struct content *content = latest(find(engine, address, (uint8_t)scope, key));
+    struct block *value = is_there(engine, content) ? block_retain(content->value) : NULL;
+    return (struct state_value){content->version, content->writer, value};
 }
 
 /* ---- numbers ---- */
 
 /* Whether the value is one number; absent, it is 0. */
-static bool read_number(const struct engine *engine, const struct state_kept *record,
-                        double *number)
+static bool read_number(const struct engine *engine, const struct content *content, double *number)
 {
     char text[64], *end;
     *number = 0;
-    if (!is_there(engine, record)) return true;
-    if (record->value->size == 0 || record->value->size >= sizeof text) return false;
-    memcpy(text, record->value->bytes, record->value->size);
-    text[record->value->size] = 0;
+    if (!is_there(engine, content)) return true;
+    if (content->value->size == 0 || content->value->size >= sizeof text) return false;
+    memcpy(text, content->value->bytes, content->value->size);
+    text[content->value->size] = 0;
     *number = strtod(text, &end);
     return *end == 0;
 }
@@ -174,14 +190,14 @@ static struct block *write_number(double number)
 
 static bool is_same(struct engine *engine, struct span address, const struct state_read *read)
 {
-    return find(engine, address, read->scope, read->key)->version == read->version;
+    return find(engine, address, read->scope, read->key)->now.version == read->version;
 }
 
 static bool can_add(struct engine *engine, struct span address, const struct state_write *write)
 {
     double number;
     return write->change != STATE_ADD ||
-           read_number(engine, find(engine, address, write->scope, write->key), &number);
+           read_number(engine, &find(engine, address, write->scope, write->key)->now, &number);
 }
 
 bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome)
@@ -193,8 +209,8 @@ bool state_is_current(struct engine *engine, struct span address, const struct o
     return true;
 }
 
-/* The value that the record gets (given); NULL: it goes. */
-static struct block *new_value(const struct engine *engine, const struct state_kept *record,
+/* The value that comes of it (given); NULL: the record goes. */
+static struct block *new_value(const struct engine *engine, const struct content *before,
                                const struct state_write *write)
 {
     double number;
@@ -202,35 +218,40 @@ static struct block *new_value(const struct engine *engine, const struct state_k
     case STATE_SET: return block_copy(write->value);
     case STATE_REMOVE: return NULL;
     case STATE_ADD:
-        read_number(engine, record, &number);
+        read_number(engine, before, &number);
         return write_number(number + write->number);
     }
     return NULL;
+}
+
+static uint64_t new_version(struct engine *engine)
+{
+    return (engine->settings.epoch << EPOCH_SHIFT) + ++engine->states.writes;
 }
 
 static void put(struct engine *engine, struct state_kept *record)
 {
     engine_changes(engine, false);
     record->put_batch = engine->open->number;
-    if (!record->value) {
+    if (!record->now.value) {
         batch_delete(engine->open, record->key);
         return;
     }
     engine->scratch.used = 0;
-    record_state_head(&(struct record_state){.version = record->version,
-                                             .writer = record->writer,
-                                             .expires_wall_ms = record->expires_wall_ms},
+    record_state_head(&(struct record_state){.version = record->now.version,
+                                             .writer = record->now.writer,
+                                             .expires_wall_ms = record->now.expires_wall_ms},
                       &engine->scratch);
-    batch_put(engine->open, record->key, buffer_span(&engine->scratch), record->value);
+    batch_put(engine->open, record->key, buffer_span(&engine->scratch), record->now.value);
 }
 
 static void apply(struct engine *engine, struct span address, const struct state_write *write)
 {
     struct state_kept *record = find(engine, address, write->scope, write->key);
-    set_value(&engine->states, record, new_value(engine, record, write));
-    record->version = (engine->settings.epoch << EPOCH_SHIFT) + ++engine->states.writes;
-    record->writer = write->writer;
-    record->expires_wall_ms = write->expires_wall_ms;
+    set_value(&engine->states, record, new_value(engine, &record->now, write));
+    record->now.version = write->version ? write->version : new_version(engine);
+    record->now.writer = write->writer;
+    record->now.expires_wall_ms = write->expires_wall_ms;
     put(engine, record);
 }
 
@@ -238,6 +259,43 @@ void state_apply(struct engine *engine, struct span address, const struct outcom
 {
     for (size_t i = 0; i < outcome->write_count; i++) apply(engine, address, &outcome->writes[i]);
     make_room(engine);
+}
+
+/* ---- between two steps ---- */
+
+/* The next handler of this turn must see what this one leaves, or all that ran in one turn would be
+ * in conflict. Its version is drawn here, so that what they read stays what will have been. */
+static void foresee(struct engine *engine, struct span address, struct state_write *write)
+{
+    struct states *states = &engine->states;
+    struct state_kept *record = find(engine, address, write->scope, write->key);
+    struct block *value = new_value(engine, latest(record), write);
+    write->version = new_version(engine);
+    if (record->foreseen)
+        block_release(record->next.value);
+    else {
+        array_reserve(states->foreseen, states->foreseen_count, states->foreseen_capacity);
+        states->foreseen[states->foreseen_count++] = record;
+    }
+    record->foreseen = true;
+    record->next = (struct content){write->version, write->writer, write->expires_wall_ms, value};
+}
+
+void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,
+                          size_t count)
+{
+    for (size_t i = 0; i < count; i++) foresee(engine, address, &writes[i]);
+}
+
+void state_arrived(struct engine *engine)
+{
+    struct states *states = &engine->states;
+    for (size_t i = 0; i < states->foreseen_count; i++) {
+        struct state_kept *record = states->foreseen[i];
+        block_release(record->next.value);
+        record->foreseen = false;
+    }
+    states->foreseen_count = 0;
 }
 
 /* ---- listing ---- */
@@ -288,8 +346,8 @@ static bool take_listed(void *user, struct span key, struct span stored)
         record = add(engine, key);
         take_stored(engine, record, stored);
     }
-    if (!is_there(engine, record)) return true;
-    listing->bytes += record->value->size;
+    if (!is_there(engine, latest(record))) return true;
+    listing->bytes += latest(record)->value->size;
     if (++listing->live < listing->limit && listing->bytes < LISTED_BYTES_MAX) return true;
     listing->last = record->key;
     return false;
@@ -310,9 +368,9 @@ static size_t tell(const struct listing *listing, size_t limit,
     size_t told = 0;
     for (size_t i = 0; i < listing->count && told < limit; i++) {
         const struct state_kept *record = listing->records[i];
-        if (!is_there(listing->engine, record)) continue;
+        if (!is_there(listing->engine, latest(record))) continue;
         each(user, span_of(record->key.bytes + listing->head, record->key.size - listing->head),
-             block_span(record->value));
+             block_span(latest(record)->value));
         told++;
     }
     return told;

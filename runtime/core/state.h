@@ -40,6 +40,7 @@ struct state_write {
     double number;           /* of STATE_ADD: added to a number in JSON; absent: to 0 */
     int64_t expires_wall_ms; /* worthless from then on; 0: never */
     uint32_t writer;         /* version of the script that wrote it */
+    uint64_t version;        /* drawn by engine_state_foresee; 0: when it is applied */
 };
 
 /* A record as a reader sees it. */
@@ -56,7 +57,9 @@ struct states {
     struct map records;
     struct state_kept *oldest, *newest;
     size_t bytes;
-    uint64_t writes; /* of this life: the lower part of versions */
+    uint64_t writes;              /* of this life: the lower part of versions */
+    struct state_kept **foreseen; /* until the next step has ended */
+    size_t foreseen_count, foreseen_capacity;
 };
 
 #endif

@@ -50,10 +50,6 @@ static enum code fault_of(struct engine *engine, const struct message *message, 
         *reason = "node addresses are not open here";
         return CODE_DENIED;
     }
-    if (message->profile == EXACTLY_ONCE) {
-        *reason = "exactly-once: not yet";
-        return CODE_UNSUPPORTED;
-    }
     if (message->body.size > engine->settings.body_max) {
         snprintf(engine->refusal, sizeof engine->refusal, "the body has %zu bytes; body_max is %zu",
                  message->body.size, engine->settings.body_max);
@@ -158,9 +154,11 @@ static void submit_remote(struct engine *engine, const struct submit *submit,
                           struct message *message)
 {
     struct entry *entry = outbox_entry(engine, submit, message);
-    if (submit->waiter)
-        waiter_new(engine, submit->waiter, entry, submit->timeout_ms)->policy =
-            policy_keep(engine, submit->retry);
+    if (submit->waiter) {
+        struct waiter *waiter = waiter_new(engine, submit->waiter, entry, submit->timeout_ms);
+        waiter->policy = policy_keep(engine, submit->retry);
+        waiter->stream = submit->stream;
+    }
     if (entry->number) engine_put(engine, entry);
     engine_changes(engine, true);
     batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;

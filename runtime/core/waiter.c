@@ -72,11 +72,42 @@ static bool is_held_up(const struct entry *entry)
     return entry->state == ENTRY_AWAITING && entry->owner_paused;
 }
 
-static const char *late_text(const struct waiter *waiter)
+static bool has_found_no_way(const struct entry *entry)
 {
-    if (waiter->entry && is_held_up(waiter->entry))
-        return "no answer in time; the message is stored, and its mailbox is paused";
-    return "no answer in time; the message is still on its way";
+    return entry->queue->kind == QUEUE_OUTBOX && entry->state != ENTRY_AWAITING &&
+           entry->last_code == CODE_NO_ROUTE;
+}
+
+static struct span no_way_text(struct engine *engine, struct span address)
+{
+    struct span reason;
+    if (route_missing(engine, address, &reason) != CODE_NO_ROUTE)
+        reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
+    return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
+}
+
+/* Why there is no answer yet, as far as it is known here. */
+static struct span late_text(struct engine *engine, const struct entry *entry)
+{
+    if (entry && is_held_up(entry))
+        return span_text("no answer in time; the message is stored, and its mailbox is paused");
+    if (!entry || entry->queue->kind == QUEUE_MAILBOX)
+        return span_text("no answer in time; it is stored here and goes on");
+    if (entry->state == ENTRY_AWAITING)
+        return span_text("no answer in time; its owner has stored it, and goes on with it");
+    if (has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
+    return span_text("no answer in time; the message is still on its way");
+}
+
+/* What is known of a message whose end did not come in time. */
+static struct end end_so_far(struct engine *engine, const struct waiter *waiter)
+{
+    const struct entry *entry = waiter->entry;
+    bool stored = !entry || entry->queue->kind == QUEUE_MAILBOX || entry->state == ENTRY_AWAITING;
+    return (struct end){.code = CODE_TIMEOUT,
+                        .flags = RECEIPT_NACK,
+                        .level = stored ? LEVEL_STORED : LEVEL_NONE,
+                        .reason = late_text(engine, entry)};
 }
 
 void waiter_deadline(struct engine *engine, struct waiter *waiter)
@@ -86,7 +117,10 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
         waiter_free(engine, waiter);
         return;
     }
-    struct end end = {
-        .code = CODE_TIMEOUT, .flags = RECEIPT_NACK, .reason = span_text(late_text(waiter))};
+    if (waiter->entry && stream_is(waiter->entry)) {
+        sender_cancel(engine, waiter->entry, CODE_TIMEOUT, "it was to last no longer");
+        return;
+    }
+    struct end end = end_so_far(engine, waiter);
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }

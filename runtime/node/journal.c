@@ -62,8 +62,10 @@ static enum log_level say_retrying(const struct fact *fact, char *text)
 static enum log_level say_dead(const struct fact *fact, char *text)
 {
     struct span word = word_of(fact);
-    say(text, "dead letter after %u attempt%s: %.*s: %.*s", fact->attempt,
-        fact->attempt == 1 ? "" : "s", SPAN_ARGS(word), SPAN_ARGS(fact->reason));
+    bool plain = fact->code == CODE_DEAD; /* "dead" says it already */
+    say(text, "dead letter after %u attempt%s: %.*s%s%.*s", fact->attempt,
+        fact->attempt == 1 ? "" : "s", SPAN_ARGS(plain ? span_of("", 0) : word), plain ? "" : ": ",
+        SPAN_ARGS(fact->reason));
     return LOG_ERROR;
 }
 

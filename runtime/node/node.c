@@ -79,6 +79,8 @@ static void host_describe(void *user, struct node_facts *facts)
         .epoch = epoch_of(node),
         .started_ms = node->started_ms,
         .body_max = node->settings.body_max,
+        .used_bytes = node->room.used_bytes,
+        .max_bytes = node->room.max_bytes,
     };
 }
 
@@ -91,6 +93,15 @@ static size_t host_reload(void *user, const struct reload_request *request,
                           void (*each)(void *, const struct reload_result *), void *each_user)
 {
     return node_reload(user, request, each, each_user);
+}
+
+static void watch_facts(struct node *node);
+
+static bool host_tail(void *user, uint64_t request, struct span pattern, struct span id)
+{
+    bool added = tail_add(user, request, pattern, id);
+    watch_facts(user);
+    return added;
 }
 
 static struct script_host *make_host(struct node *node)
@@ -108,6 +119,7 @@ static struct script_host *make_host(struct node *node)
         .describe = host_describe,
         .started = host_started,
         .reload = host_reload,
+        .tail = host_tail,
         .getenv = node->io.getenv ? host_getenv : NULL,
     };
     return script_host_new(&env);
@@ -232,7 +244,8 @@ static void watch_facts(struct node *node)
 {
     uint32_t facts = journal_facts() | node->hook_facts;
     if (node->options.ready) facts |= 1u << FACT_LINK_UP | 1u << FACT_LINK_FAILED;
-    if (node->see) facts = UINT32_MAX;
+    if (node->options.role != ROLE_CLIENT) facts |= 1u << FACT_NACKED;
+    if (node->see || tail_count(node) > 0) facts = UINT32_MAX;
     engine_watch(node->engine, facts, node->hook_steps);
 }
 
@@ -248,13 +261,13 @@ static void say_unread(struct node *node, struct span key)
     host_log(node, &(struct log_record){.level = LOG_ERROR, .text = span_text(text)});
 }
 
-static bool fetch_record(void *user, struct span key, struct block **value)
+static bool fetch_record(void *user, const struct span *key, struct block **value)
 {
     struct node *node = user;
-    enum status status = store_peek(node->store, key, value);
+    enum status status = store_peek(node->store, *key, value);
     if (status == STATUS_OK) return true;
     if (status == STATUS_DAMAGED) block_release(*value);
-    if (status != STATUS_NOT_FOUND) say_unread(node, key);
+    if (status != STATUS_NOT_FOUND) say_unread(node, *key);
     *value = NULL;
     return false;
 }
@@ -328,7 +341,7 @@ static void set_identity(struct node *node, struct span name)
 {
     struct identity *identity = &node->identity;
     char made[NAME_MADE_BYTES];
-    if (identity->epoch == 0) make_store_id(node, identity->store_id);
+    if (identity->epoch == 0) copy_store_id(node, identity->store_id);
     identity->epoch++;
     if (name.size == 0 && !identity->name[0]) name = make_name(node, made);
     if (name.size == 0 || name.size > ADDRESS_BYTES_MAX) return;
@@ -346,8 +359,10 @@ bool node_use_store(struct node *node, struct store *store, struct span name, ch
                          "damaged; restore a backup",
                          error);
     set_identity(node, name);
-    if (identity_write(store, &node->identity) == STATUS_OK) return true;
-    return say_store(node, "cannot write to the store", error);
+    if (identity_write(store, &node->identity) != STATUS_OK)
+        return say_store(node, "cannot write to the store", error);
+    node->room = store->engine->room(store);
+    return true;
 }
 
 static void recover_record(struct node *node, const struct store_record *record,
@@ -411,6 +426,7 @@ void node_free(struct node *node)
     engine_free(node->engine);
     node->store->engine->close(node->store);
     reload_free(node);
+    tail_free(node);
     free(node->agents);
     free(node->name);
     free(node);
@@ -448,10 +464,11 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 
 /* ---- effects ---- */
 
-void node_committed(struct node *node, struct batch *batch, bool store_full)
+void node_committed(struct node *node, struct batch *batch, const struct store_room *room)
 {
+    node->room = *room;
     node_post(node,
-              &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = store_full});
+              &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room->full});
 }
 
 static void commit(struct node *node, struct batch *batch)
@@ -463,7 +480,8 @@ static void commit(struct node *node, struct batch *batch)
     }
     enum status status = engine->commit(node->store, batch->ops, batch->op_count);
     ensure(status == STATUS_OK);
-    node_committed(node, batch, engine->room(node->store).full);
+    struct store_room room = engine->room(node->store);
+    node_committed(node, batch, &room);
 }
 
 void node_loaded(struct node *node, struct load *load)
@@ -512,6 +530,7 @@ static void journal(struct node *node, const struct fact *fact)
 static void take_fact(struct node *node, const struct fact *fact)
 {
     if (node->see) node->see(node->see_user, fact);
+    if (tail_count(node) > 0) tail_fact(node, fact);
     if ((node->hook_facts >> fact->kind) & 1) script_fact(node->host, fact);
     if (node->options.role != ROLE_CLIENT || fact->block) journal(node, fact);
     if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
@@ -549,7 +568,24 @@ static void carry_out(struct node *node, struct effect *effect)
     case EFFECT_ADMIN:
         script_admin(node->host, effect->waiter, effect->block, effect->page);
         return;
+    case EFFECT_PART: script_part(node->host, effect->waiter, &effect->part); return;
+    case EFFECT_STREAM_OVER:
+        tail_over(node, effect->waiter);
+        watch_facts(node);
+        return;
     }
+}
+
+/* Of a node that is abandoned: the batch and the page are nobody's. Blocks go with the effects. */
+static void drop(struct effect *effect)
+{
+    if (effect->kind == EFFECT_COMMIT) batch_free(effect->batch);
+    if (effect->kind == EFFECT_LOAD) load_free(effect->load);
+}
+
+void node_abandon(struct node *node)
+{
+    node->abandoned = true;
 }
 
 /* ---- turns ---- */
@@ -567,7 +603,13 @@ static void step(struct node *node, const struct event *extra)
     node->stepping = true;
     engine_set_clock(node->engine, host_now_ms(node), host_wall_ms(node));
     engine_step(node->engine, post->events, post->count, host_now_ms(node), &node->effects);
-    for (size_t i = 0; i < node->effects.count; i++) carry_out(node, &node->effects.items[i]);
+    for (size_t i = 0; i < node->effects.count; i++) {
+        struct effect *effect = &node->effects.items[i];
+        if (node->abandoned)
+            drop(effect);
+        else
+            carry_out(node, effect);
+    }
     effects_reset(&node->effects);
     post_reset(post);
     node->stepping = false;
@@ -608,7 +650,7 @@ void node_bytes(struct node *node, uint32_t connection, struct span bytes)
 
 int64_t node_deadline_ms(const struct node *node)
 {
-    if (!node->engine) return INT64_MAX;
+    if (!node->engine || node->abandoned) return INT64_MAX;
     return node->posts[node->filling].count > 0 ? INT64_MIN : engine_deadline_ms(node->engine);
 }
 

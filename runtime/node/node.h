@@ -74,8 +74,8 @@ bool node_use_store(struct node *node, struct store *store, struct span name, ch
 /* Who it is by the store of node_use_store. */
 const struct identity *node_identity(const struct node *node);
 
-/* A batch of io->commit is durable; `store_full` as store_room has it. */
-void node_committed(struct node *node, struct batch *batch, bool store_full);
+/* A batch of io->commit is durable; `room` (copied) is left in the store. */
+void node_committed(struct node *node, struct batch *batch, const struct store_room *room);
 
 /* A page of io->load has its values. */
 void node_loaded(struct node *node, struct load *load);
@@ -141,6 +141,10 @@ void node_turn(struct node *node);
 /* When node_turn wants to be called at the latest, monotonic; INT64_MAX: nothing is due; now or
  * earlier: events are queued. */
 int64_t node_deadline_ms(const struct node *node);
+
+/* The node is dead to the world, as a process that was killed: from now on nothing that its engine
+ * asks for is done, also in the step at hand. What is left to do is node_free. */
+void node_abandon(struct node *node);
 
 /* Begin no new deliveries; those in hand may end (engine_in_hand). */
 void node_drain(struct node *node);

@@ -8,6 +8,7 @@
 
 struct shown;
 struct newcomer;
+struct tail;
 
 struct node {
     struct node_io io;
@@ -16,6 +17,7 @@ struct node {
     struct script_host *host;
     bool host_is_borrowed;
     struct store *store;
+    struct store_room room;   /* as of the last commit */
     struct identity identity; /* epoch 0: the store has none, it lives as long as the process */
     struct settings settings; /* its texts live in the host that loaded them */
     char *name;
@@ -24,7 +26,7 @@ struct node {
     unsigned filling; /* which of the two takes events now */
     struct effects effects;
     struct shown *shown; /* frames that leave with this step, not shown yet */
-    bool stepping;
+    bool stepping, abandoned;
     bool told_ready;
     int64_t started_ms;
     uint32_t *agents; /* those that are delivered to */
@@ -33,6 +35,8 @@ struct node {
     size_t starting_count, starting_capacity;
     struct newcomer *newcomers; /* files that were to be agents and are not */
     size_t newcomer_count, newcomer_capacity;
+    struct tail *tails; /* who follows what happens */
+    size_t tail_count, tail_capacity;
     bool stopping;
     uint32_t hook_facts, hook_steps;
     void (*see)(void *user, const struct fact *fact);
@@ -61,6 +65,19 @@ bool node_each_match(const struct node *node, struct span pattern, bool must_mat
 
 /* On.start of a staged agent has ended. */
 void reload_started(struct node *node, uint32_t agent, bool ok, struct span reason);
+
+/* ---- tail.c ---- */
+
+/* How many follow what happens: then every fact is wanted. */
+size_t tail_count(const struct node *node);
+
+/* One more; false: there are too many. It ends with EFFECT_STREAM_OVER. */
+bool tail_add(struct node *node, uint64_t request, struct span pattern, struct span id);
+void tail_over(struct node *node, uint64_t request);
+
+/* Tell of a fact. */
+void tail_fact(struct node *node, const struct fact *fact);
+void tail_free(struct node *node);
 
 /* The node stops: nobody takes anybody's place any more. */
 void reload_stop(struct node *node);

@@ -117,6 +117,13 @@ static const struct administered *copy_administered(struct arena *arena,
     return answer;
 }
 
+static const struct part *copy_part(struct arena *arena, const struct part *from)
+{
+    struct part *part = copy_struct(arena, from, sizeof *from);
+    if (part) part->body = arena_copy(arena, part->body);
+    return part;
+}
+
 void post_add(struct post *post, const struct event *event)
 {
     array_reserve(post->events, post->count, post->capacity);
@@ -127,6 +134,7 @@ void post_add(struct post *post, const struct event *event)
     copy->address = arena_copy(&post->arena, event->address);
     copy->requeue = copy_requeue(&post->arena, event->requeue);
     copy->administered = copy_administered(&post->arena, event->administered);
+    copy->part = copy_part(&post->arena, event->part);
     copy->agent = copy_agent(&post->arena, event->agent);
     copy->transaction = copy_transaction(&post->arena, event->transaction);
     copy->outcome = copy_outcome(&post->arena, event->outcome);

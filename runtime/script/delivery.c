@@ -295,10 +295,21 @@ static void event_end(struct task *task, const struct outcome *outcome)
         host_log(task->host, LOG_ERROR, span_text(agent->address), "%.*s", SPAN_ARGS(text));
 }
 
+/* Handlers that run before the engine's next step see what this one leaves. */
+static void foresee_state(const struct task *task, const struct outcome *outcome)
+{
+    struct script_env *env = &task->host->env;
+    struct engine *engine = outcome->write_count > 0 && env->engine ? env->engine(env->user) : NULL;
+    if (engine)
+        engine_state_foresee(engine, span_text(task->agent->address), task->writes,
+                             task->write_count);
+}
+
 void delivery_end(struct task *task, int status, struct turn *turn)
 {
     struct outcome outcome = {.delivery = task->run.delivery, .delay_ms = -1};
     read_end(task, status, turn, &outcome);
+    foresee_state(task, &outcome);
     if (task->kind == TASK_DELIVERY) {
         count_outcome(task->agent, &outcome);
         post_outcome(task->host, &outcome);

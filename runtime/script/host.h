@@ -179,6 +179,7 @@ struct task {
     bool waiting_call;           /* a nack is an error */
     uint32_t flushing;           /* it waits until nothing of this client is open; or 0 */
     struct gathering *gathering; /* receipts that it waits for together, or NULL */
+    uint32_t stream;             /* number of the first of the streams that it waits for, or 0 */
     uint32_t calls;
     struct run run;      /* of a delivery; key is in the arena */
     int64_t expires_ms;  /* wall clock; DURATION_FOREVER */
@@ -228,6 +229,8 @@ struct script_host {
     struct inhand *inhand, own_inhand; /* never NULL: the host's own until there is a page */
     struct slots waiters;              /* tokens to tasks and sendings */
     struct sending *sendings, *sendings_last;
+    struct stream *streams; /* that programs read */
+    uint32_t stream_numbers;
     struct task *tasks, *spare_tasks;
     struct agent **agents; /* by number - 1 */
     size_t agent_count;
@@ -553,6 +556,22 @@ void sending_ends(struct script_host *host, struct sending *sending, const struc
 /* The client is closed (0: all of them). The task is gone. */
 void sendings_close(struct script_host *host, uint32_t client);
 void sendings_drop_task(struct task *task);
+
+/* ---- stream.c ---- */
+
+/* Send the question of a stream over a client; answers the stream's number. */
+uint32_t stream_submit(struct task *task, uint32_t client, struct submit *submit);
+
+/* Wait for news of one stream, or of two, by number; close one. May raise. */
+int wait_stream_next(lua_State *L, struct task *task);
+int wait_stream_close(lua_State *L, struct task *task);
+
+/* The receipt is the end of a stream; false: it is none. */
+bool stream_ended(struct script_host *host, uint64_t waiter, const struct answer *answer);
+
+/* The client is closed, and its streams with it. */
+void streams_forget(struct script_host *host, uint32_t client);
+void streams_deinit(struct script_host *host);
 
 /* ---- receipt.c ---- */
 

@@ -68,6 +68,8 @@ static void set_store(lua_State *L, const struct node_facts *facts, bool full)
 {
     lua_createtable(L, 0, 3);
     set_span(L, "kind", span_text(facts->on_disk ? "disk" : "memory"));
+    set_number(L, "used", (double)facts->used_bytes);
+    if (facts->max_bytes != UINT64_MAX) set_number(L, "max", (double)facts->max_bytes);
     if (facts->on_disk) {
         set_span(L, "sync", span_text(facts->relaxed ? "relaxed" : "commit"));
         set_boolean(L, "full", full);
@@ -493,16 +495,130 @@ void inside_push_page(lua_State *L, struct script *script, const struct page *pa
     set_number(L, "last", (double)page->last);
 }
 
+/* inside.tail(request, pattern or nil, id or nil) -> whether facts become parts of its answer */
+static int inside_tail(lua_State *L)
+{
+    struct script_env *env = &own_host(L)->env;
+    uint64_t request = (uint64_t)luaL_checknumber(L, 1);
+    bool added = env->tail && env->tail(env->user, request, text_or_none(L, 2), text_or_none(L, 3));
+    lua_pushboolean(L, added);
+    return 1;
+}
+
+/* ---- one message ---- */
+
+static void set_word(lua_State *L, uint8_t code, struct span word)
+{
+    if (code) set_span(L, "code", word.size > 0 ? word : span_text(code_name((enum code)code)));
+}
+
+static void set_text(lua_State *L, const char *name, struct span text)
+{
+    if (text.size > 0) set_span(L, name, text);
+}
+
+static void add_failures(struct list *list, const struct trace_view *view)
+{
+    struct list failures = list_begin(list->L);
+    for (size_t i = 0; i < view->failure_count; i++) {
+        const struct dead_failure *failure = &view->failures[i];
+        lua_createtable(list->L, 0, 5);
+        set_number(list->L, "attempt", failure->attempt);
+        set_moment(list, "at", failure->at_ms);
+        set_word(list->L, failure->code, failure->word);
+        set_text(list->L, "reason", failure->reason);
+        list_add(&failures);
+    }
+    lua_setfield(list->L, -2, "failures");
+}
+
+static void add_place(void *user, const struct trace_view *view)
+{
+    struct list *list = user;
+    lua_State *L = list->L;
+    struct message message = message_of(view->block);
+    lua_createtable(L, 0, 16);
+    set_span(L, "where", span_text(view->outbox ? "outbox" : "mailbox"));
+    set_span(L, "address", view->address);
+    set_span(L, "state", span_text(view->state));
+    set_text(L, "from", message.from);
+    set_span(L, "profile", span_text(profile_name(message.profile)));
+    set_boolean(L, "paused", view->paused);
+    set_moment(list, "first_at", view->first_ms);
+    set_moment(list, "due_at", view->due_ms);
+    set_moment(list, "expires_at", view->expires_ms);
+    set_number(L, "attempts", view->attempts);
+    set_number(L, "transmissions", view->transmissions);
+    set_number(L, "requeues", message.requeues);
+    if (view->number) set_number(L, "number", (double)view->number);
+    if (view->number) set_number(L, "lane_base", (double)view->lane_base);
+    set_text(L, "link", view->link);
+    add_failures(list, view);
+    list_add(list);
+}
+
+/* inside.places(id) -> array of where it is, and how many messages were not looked at */
+static int inside_places(lua_State *L)
+{
+    struct span id = span_at(L, 1);
+    luaL_checkstring(L, 1);
+    struct list list = list_begin(L);
+    lua_pushnumber(L, (double)engine_trace(own_engine(L), id, add_place, &list));
+    return 2;
+}
+
+static void add_recent(void *user, const struct recent_view *view)
+{
+    struct list *list = user;
+    lua_State *L = list->L;
+    lua_createtable(L, 0, 10);
+    set_span(L, "fact", span_text(fact_name(view->kind)));
+    set_moment(list, "at", view->at_ms);
+    set_text(L, "address", view->address);
+    set_boolean(L, "outbox", view->outbox);
+    set_word(L, view->code, span_of(NULL, 0));
+    set_text(L, "level", view->level ? span_text(level_name(view->level)) : span_of(NULL, 0));
+    if (view->attempt) set_number(L, "attempt", view->attempt);
+    if (view->transmission) set_number(L, "transmission", view->transmission);
+    if (view->delay_ms >= 0) set_number(L, "delay", (double)view->delay_ms / 1000);
+    set_text(L, "reason", view->reason);
+    list_add(list);
+}
+
+/* inside.recent(id) -> array of the latest facts about it, how many facts of all messages are
+ * remembered, and since when, or nil: all are */
+static int inside_recent(lua_State *L)
+{
+    struct span id = span_at(L, 1);
+    luaL_checkstring(L, 1);
+    struct list list = list_begin(L);
+    int64_t since_ms = engine_recent(own_engine(L), id, add_recent, &list);
+    lua_pushinteger(L, RECENT_FACTS);
+    if (since_ms == INT64_MIN) return 2;
+    lua_pushnumber(L, (double)(since_ms + list.wall_ms) / 1000);
+    return 3;
+}
+
 int open_inside(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"node", inside_node},         {"counts", inside_counts},
-        {"queues", inside_queues},     {"links", inside_links},
-        {"attached", inside_attached}, {"letters", inside_letters},
-        {"requeue", inside_requeue},   {"remove", inside_remove},
-        {"hold", inside_hold},         {"peek", inside_peek},
-        {"purge", inside_purge},       {"generations", inside_generations},
-        {"reload", inside_reload},     {NULL, NULL},
+        {"node", inside_node},
+        {"counts", inside_counts},
+        {"queues", inside_queues},
+        {"links", inside_links},
+        {"attached", inside_attached},
+        {"letters", inside_letters},
+        {"requeue", inside_requeue},
+        {"remove", inside_remove},
+        {"hold", inside_hold},
+        {"peek", inside_peek},
+        {"purge", inside_purge},
+        {"generations", inside_generations},
+        {"reload", inside_reload},
+        {"tail", inside_tail},
+        {"places", inside_places},
+        {"recent", inside_recent},
+        {NULL, NULL},
     };
     struct script *script = script_of(L);
     lua_newtable(L);

@@ -73,9 +73,10 @@ struct reload_result {
 struct node_facts {
     uint8_t role; /* enum role */
     bool on_disk, relaxed;
-    uint64_t epoch;     /* which start of its store this is */
-    int64_t started_ms; /* monotonic */
-    size_t body_max;    /* bytes */
+    uint64_t epoch;                 /* which start of its store this is */
+    int64_t started_ms;             /* monotonic */
+    size_t body_max;                /* bytes */
+    uint64_t used_bytes, max_bytes; /* of the store, at its last commit; UINT64_MAX: no bound */
 };
 
 /* What a host needs of the world around it. Everything is borrowed for the host's life. */
@@ -119,6 +120,11 @@ struct script_env {
     size_t (*reload)(void *user, const struct reload_request *request,
                      void (*each)(void *each_user, const struct reload_result *result),
                      void *each_user);
+
+    /* Each fact of interest becomes a part of the answer to this request of $node, until
+     * EFFECT_STREAM_OVER; pattern and id may be empty. False: too many do so already. NULL: no
+     * node. */
+    bool (*tail)(void *user, uint64_t request, struct span pattern, struct span id);
 
     /* The program ended: its exit code, or the error text it died of (with traceback). */
     void (*program_done)(void *user, int exit_code, struct span error);
@@ -290,6 +296,9 @@ void script_resume(struct script_host *host, uint64_t waiter);
 /* What became of a send or call (EFFECT_RECEIPT). */
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer);
 
+/* A part of a stream that a program reads (EFFECT_PART). */
+void script_part(struct script_host *host, uint64_t waiter, const struct part_answer *answer);
+
 /* Resume a waiting coroutine with `ok` and the values that `push` leaves on the stack (`push`
  * answers how many; NULL: none; it may raise). Unknown waiters are ignored. */
 void script_wake(struct script_host *host, uint64_t waiter, bool ok,
@@ -316,6 +325,9 @@ void script_hook_masks(const struct script_host *host, uint32_t *facts, uint32_t
 
 /* Hand a fact to the hooks that asked for it. */
 void script_fact(struct script_host *host, const struct fact *fact);
+
+/* Append a fact that happened at this wall time as a JSON object. */
+void script_fact_json(struct buffer *out, const struct fact *fact, int64_t wall_ms);
 
 /* The answers of this host's scripts to the core's questions (user pointer: the host). */
 struct policies script_policies(struct script_host *host);

@@ -124,10 +124,22 @@ static int wait_client_flush(lua_State *L, struct task *task)
     return sendings_flush(L, task, check_client(L, task), ms_of_seconds(luaL_checknumber(L, 4)));
 }
 
+/* Leaves the number of a stream; how it goes on is waited for with it. */
+static int wait_client_stream(lua_State *L, struct task *task)
+{
+    uint32_t client = check_client(L, task);
+    struct submit *submit = read_submit(L, task, 4);
+    send_settle_timeout(submit);
+    lua_pushboolean(L, true);
+    lua_pushinteger(L, (lua_Integer)stream_submit(task, client, submit));
+    return 2;
+}
+
 static int wait_client_close(lua_State *L, struct task *task)
 {
     uint32_t client = check_client(L, task);
     sendings_close(task->host, client);
+    streams_forget(task->host, client);
     task->host->env.client_close(task->host->env.user, client);
     lua_pushboolean(L, true);
     return 1;
@@ -141,7 +153,10 @@ static const struct wait_kind kinds[] = {
     {"client_send_all", wait_client_send_all},
     {"client_transact", wait_client_transact},
     {"client_flush", wait_client_flush},
+    {"client_stream", wait_client_stream},
     {"client_close", wait_client_close},
+    {"stream_next", wait_stream_next},
+    {"stream_close", wait_stream_close},
 };
 
 /* A kind that only the shell knows. */
@@ -230,6 +245,7 @@ static int answer_receipt(lua_State *L, void *user)
 
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer)
 {
+    if (stream_ended(host, waiter, answer)) return;
     struct task *task = task_waiting(host, waiter);
     struct sending *sending = task ? NULL : slots_get(&host->waiters, waiter);
     struct receipt_request request = {task, answer};

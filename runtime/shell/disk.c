@@ -15,9 +15,9 @@
 
 struct job {
     struct job *next;
-    struct batch *batch; /* to be committed ... */
-    struct load *load;   /* ... or to be read; neither: the store is condemned */
-    bool full;           /* after the commit */
+    struct batch *batch;    /* to be committed ... */
+    struct load *load;      /* ... or to be read; neither: the store is condemned */
+    struct store_room room; /* after the commit */
 };
 
 struct jobs {
@@ -121,7 +121,7 @@ static bool do_commit(struct disk *disk, struct job *job)
         fail(disk, job, status);
         return false;
     }
-    job->full = store->engine->room(store).full;
+    job->room = store->engine->room(store);
     hand_over(disk, job);
     store->engine->tend(store);
     return true;
@@ -165,7 +165,7 @@ static void tell(struct disk *disk, const struct job *job)
         return;
     }
     disk->committing = false;
-    disk->calls.committed(disk->calls.user, job->batch, job->full);
+    disk->calls.committed(disk->calls.user, job->batch, &job->room);
 }
 
 static void on_closed(uv_handle_t *handle)

@@ -13,8 +13,8 @@ struct disk;
 struct disk_calls {
     void *user;
 
-    /* The batch (given back) is durable; `full` as store_room has it. */
-    void (*committed)(void *user, struct batch *batch, bool full);
+    /* The batch (given back) is durable; `room` (borrowed) is left. */
+    void (*committed)(void *user, struct batch *batch, const struct store_room *room);
 
     /* The page (given back) has its values. */
     void (*loaded)(void *user, struct load *load);

@@ -46,6 +46,7 @@ struct front {
     uint64_t service_waiter;
     struct guest child; /* of shell.exec or shell.spec: one in all */
     bool show_envelopes;
+    bool until_signal; /* the command goes on until a signal, which is its good end */
     uint64_t child_waiter;
     struct producer_wait *loads;
     struct inspect *inspect;
@@ -331,6 +332,21 @@ static int front_quiet(lua_State *L)
     return 0;
 }
 
+static int front_until_signal(lua_State *L)
+{
+    struct front *front = bind_user(L);
+    front->until_signal = true;
+    return 0;
+}
+
+/* Whether a signal has come: what fails afterwards fails because the command ends. */
+static int front_signalled(lua_State *L)
+{
+    const struct front *front = bind_user(L);
+    lua_pushboolean(L, front->shell.signals > 0);
+    return 1;
+}
+
 static int front_node(lua_State *L)
 {
     char address[PATH_BYTES_MAX];
@@ -390,6 +406,8 @@ static void front_preload(struct front *front, struct script *script)
                                          {"columns", files_columns},
                                          {"temp", front_temp},
                                          {"quiet", front_quiet},
+                                         {"until_signal", front_until_signal},
+                                         {"signalled", front_signalled},
                                          {"node", front_node},
                                          {"variable", front_variable},
                                          {"versions", front_versions},
@@ -426,6 +444,8 @@ static void on_signal(void *user, int number)
     if (front->shell.signals > 1) end_at_once(front, 128 + number);
     if (front->service)
         service_stop(front->service);
+    else if (front->until_signal)
+        shell_exit(&front->shell, 0);
     else if (!processes_interrupt(front->processes))
         shell_exit(&front->shell, 128 + number);
 }

@@ -23,7 +23,7 @@ static struct node *guest_node_open(void *user, const struct node_options *optio
     struct settings settings = *options->settings;
     struct node_options own = *options;
     choose_link(&settings, address, sizeof address);
-    override_client(&settings.send);
+    override_client(&settings);
     own.settings = &settings;
     return seat_open(guest->shell, ".", &own)->node;
 }

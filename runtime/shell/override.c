@@ -351,13 +351,15 @@ static bool is_usual(const struct retry_policy *send)
            send->jitter == usual.jitter && send->deadline_ms == usual.deadline_ms;
 }
 
-void override_client(struct retry_policy *send)
+void override_client(struct settings *settings)
 {
     struct log ignored = {0};
-    struct override override = {.settings.send = *send, .log = &ignored};
+    struct override override = {.settings = *settings, .log = &ignored};
     struct complaint complaint;
-    if (is_usual(send) && override_by_environment(&override, &complaint))
-        *send = override.settings.send;
+    if (override_by_environment(&override, &complaint)) {
+        if (is_usual(&settings->send)) settings->send = override.settings.send;
+        memcpy(settings->links, override.settings.links, sizeof settings->links);
+    }
     override_deinit(&override);
 }
 

@@ -36,9 +36,9 @@ bool override_by_flag(struct override *override, const char *name, struct span v
  * set (or, with a complaint, the file cannot be read). Empty is not set. Copied. */
 bool override_variable(const char *name, char *value, size_t size, struct complaint *complaint);
 
-/* What the environment says of a client: its retry policy is changed where it is the default one.
- * What is no valid value is ignored. */
-void override_client(struct retry_policy *send);
+/* What the environment says of a client: its retry policy is changed where it is the default one,
+ * that of its link always. What is no valid value is ignored. */
+void override_client(struct settings *settings);
 
 /* The node that commands and clients speak to: `given`, or MOONPOST_NODE, or data/moonpost.sock. A
  * path without a scheme is a Unix socket's; of a folder, that of the node whose data or whose

@@ -148,11 +148,11 @@ static void note_full(struct seat *seat, bool full)
                  : "the store has room again");
 }
 
-static void on_committed(void *user, struct batch *batch, bool full)
+static void on_committed(void *user, struct batch *batch, const struct store_room *room)
 {
     struct seat *seat = user;
-    note_full(seat, full);
-    node_committed(seat->node, batch, full);
+    note_full(seat, room->full);
+    node_committed(seat->node, batch, room);
 }
 
 static void on_loaded(void *user, struct load *load)

@@ -322,8 +322,8 @@ static void say_up(struct service *service)
     while (agent_at(service, count + 1)) count++;
     struct span name = node_name(service->seat->node);
     describe_store(service, store, sizeof store);
-    log_say(&service->shell->log, LOG_INFO, name, "%s %.*s up  store %s  agents %u",
-            service->options->sentinel ? "sentinel" : "node", SPAN_ARGS(name), store, count);
+    log_say(&service->shell->log, LOG_INFO, name, "%s up  store %s  agents %u",
+            service->options->sentinel ? "sentinel" : "node", store, count);
     say_damage(service);
     for (uint32_t i = 1; i <= count; i++) say_agent(service, agent_at(service, i));
     for (size_t i = 0; i < service->door_count; i++) say_door(service, &service->doors[i]);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Run every spec with the executable given: those that start processes or wait for a disk beside the
-# others. Ends with one line for all, `N passed, N failed`, and fails when one failed.
+# others. WITHOUT='NAME|NAME' leaves these folders of spec out. Ends with one line for all, `N passed, N
+# failed`, and fails when one failed.
 set -u
 moonpost=$1
 results=$(mktemp -d)
@@ -19,8 +20,11 @@ part() {
 # shellcheck disable=SC2046 # files, one word each
 part process $(find spec/process -name '*_spec.lua' ! -name 'example_spec.lua' ! -name 'command_spec.lua' | sort)
 part commands spec/process/command_spec.lua spec/process/example_spec.lua
-part disk spec/build spec/rock spec/shell spec/store
-others=$(find spec -mindepth 1 -maxdepth 1 -type d | grep -Ev '/(process|rock|store|shell|build|support)$' | sort)
+folders=$(find spec -mindepth 1 -maxdepth 1 -type d | grep -Ev "/(process|support${WITHOUT:+|$WITHOUT})\$" | sort)
+disk='/(rock|store|shell|build)$'
+# shellcheck disable=SC2046 # folders, one word each
+part disk $(echo "$folders" | grep -E "$disk")
+others=$(echo "$folders" | grep -Ev "$disk")
 # shellcheck disable=SC2086 # folders, one word each
 "$moonpost" test $others | tee "$results/others" | sed '$d'
 # shellcheck disable=SC2086

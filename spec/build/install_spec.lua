@@ -21,6 +21,17 @@ describe("make install", function()
     assert.truthy(output:find("lost-ack-dedup", 1, true), output)
   end)
 
+  it("puts scenarios there that can be explained, and copied to where they run", function()
+    local moonpost = root .. "/usr/bin/moonpost"
+    local text = shell.must(moonpost .. " example explain reload", "/")
+    assert.truthy(text:find(root .. "/usr/share/moonpost/examples/reload/README.md", 1, true), text)
+    local home = node.folder()
+    shell.must(moonpost .. " example copy lost-ack-dedup", home)
+    local output = shell.must("make -s run-virtual MOONPOST=" .. moonpost, home .. "/lost-ack-dedup")
+    node.remove(home)
+    assert.truthy(output:find("PASS 5/5 checks", 1, true), output)
+  end)
+
   it("puts stock scripts and editor types beside them, and nothing of the build", function()
     local share = root .. "/usr/share/moonpost"
     assert.equal("examples\nmeta\nscripts\n", shell.must("ls", share))

@@ -37,6 +37,14 @@ describe("a request of $node", function()
 
   before_each(function() node = engine.new { name = "owner" } end)
 
+  -- The answer had come all the same, for a waiter that was no more.
+  it("is not answered when who asked waits no more", function()
+    local request = node:ask()
+    node:step { kind = "FORGET", waiter = node.askers }
+    node:administered(request)
+    assert.equal(0, #node.answers)
+  end)
+
   it("is taken from a program of the node's own user, and never stored", function()
     local peer = node:guest("me", ("c"):rep(16), { credit = 2 ^ 40, own = true })
     peer:say(question(1))
@@ -263,7 +271,7 @@ describe("a dead letter of a mailbox that goes back", function()
     node:requeue "a@x"
     assert.equal(2, #node.runs)
     assert.equal(1, tonumber(node:counts().duplicates))
-    assert.same({}, kept(node))
+    assert.same({ k = 1 }, kept(node)) -- what the policy remembers
   end)
 
   it("stays when it has expired, and the request says so", function()
@@ -483,5 +491,24 @@ describe("the numbers of an outbox", function()
     assert.equal(HELD + 1, tonumber(outbox.base))
     assert.is_true(core.queue_numbered(outbox, 1) == nil)
     core.queue_free(outbox)
+  end)
+end)
+
+describe("a dead letter", function()
+  local node
+
+  before_each(function()
+    node = engine.new { name = "owner" }
+    node:agent "a@x"
+    node:send("a@x", "m")
+    node:finish(node.runs[1], "REJECT", "never")
+  end)
+
+  it("does not go back with a body that is too large", function()
+    node:requeue("a@x", { has_body = true, body = ("x"):rep(1048577) })
+    local answer = node.answers[#node.answers]
+    assert.is_false(answer.ok)
+    assert.equal("the body is larger than body_max", answer.reason)
+    assert.equal(1, #node:letters "a@x")
   end)
 end)

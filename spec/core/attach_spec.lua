@@ -71,3 +71,16 @@ describe("an address that the node further up refuses", function()
     assert.equal(0, asked_again(10000))
   end)
 end)
+
+describe("a link that is gone", function()
+  -- The addresses that had come over it were taken back over itself, and so the next connection began with a detach.
+  it("begins with a hello when it is dialled again, whatever was attached over it", function()
+    local mid = engine.new { name = "mid", links = { "top" } }
+    local top = mid:connect()
+    top:say(wire.welcome("top", ("t"):rep(16)))
+    top:say(wire.attach "a@x")
+    top:hang_up()
+    mid:advance(1000)
+    assert.equal(1, mid:connect():frames()[1].kind)
+  end)
+end)

@@ -1,3 +1,4 @@
+local c = require "spec.support.c"
 local engine = require "spec.support.engine"
 local wire = require "spec.support.wire"
 
@@ -151,5 +152,18 @@ describe("the starts of stores that a node remembers", function()
     hub:guest("stays", store(0), { epoch = 2 })
     for number = 1, EPOCHS_MAX do visit(number, 2) end
     assert.equal(FENCED, visit(0, 1))
+  end)
+end)
+
+describe("destinations that hold nothing any more", function()
+  it("are forgotten when a node sends to more than half of those it can hold", function()
+    local OUTBOXES_MAX = 65536
+    local node = engine.new { name = "node" }
+    for n = 1, OUTBOXES_MAX / 2 + 500 do node:send("a@" .. n, "m", { profile = 0 }) end
+    local count = 0
+    local each = c.ffi.cast("void (*)(void *, const struct queue_view *)", function() count = count + 1 end)
+    c.core.engine_queues(node.handle, each, nil)
+    each:free()
+    assert.is_true(count < OUTBOXES_MAX / 2 + 10, count)
   end)
 end)

@@ -260,3 +260,70 @@ describe("a sender that was killed and is back", function()
     assert.same({ b = 1 }, node:kept())
   end)
 end)
+
+-- Found by spec/fuzz/recover.c: each of these had stopped the process at its start, for good.
+describe("a record that no engine wrote", function()
+  local FIRST_AT, HEAD_BYTES, SEQ_AT = 3, 10, 24
+  local node, key, value
+
+  local function number8(last) return ("\0"):rep(8 - #last) .. last end
+
+  local function with(text, at, bytes) return text:sub(1, at - 1) .. bytes .. text:sub(at + #bytes) end
+
+  local function head(flags, more) return value:sub(1, 1) .. string.char(flags) .. value:sub(3, HEAD_BYTES) .. more end
+
+  -- What the store has then, with this record beside or instead of what was there.
+  local function refused(at, record)
+    node.store[at] = record
+    local after = node:restart(0)
+    after:advance(60000)
+    return #after.damaged
+  end
+
+  before_each(function()
+    node = engine.new { name = "client", links = { "hub" } }
+    node:send("a@x", "m1")
+    node:advance(100)
+    for name in pairs(node.store) do
+      if name:sub(1, 1) == "m" then key = name end
+    end
+    value = node.store[key]
+  end)
+
+  it("is left alone: a message under a key that is no sequence", function()
+    assert.equal(1, refused("mX", value))
+    node.store["mX"] = nil
+    assert.equal(1, refused("m" .. ("\255"):rep(8), value))
+  end)
+
+  it("is left alone: a number of an outbox a second time", function()
+    assert.equal(1, refused("m" .. number8 "\99", value))
+  end)
+
+  it("is left alone: a number of another lane than its outbox's", function()
+    assert.equal(1, refused(key, with(value, HEAD_BYTES + 1 + SEQ_AT - 8, number8 "\1")))
+  end)
+
+  it("is left alone: numbers of an outbox too far apart to be held in memory", function()
+    local outbox = node.store["ba@x"]
+    node.store["ba@x"] = outbox:sub(1, 8) .. "\0\0\0\255" .. outbox:sub(13)
+    assert.equal(1, refused(key, value))
+  end)
+
+  it("is left alone: a moment that no clock says", function()
+    assert.equal(1, refused(key, with(value, FIRST_AT, "\128" .. ("\0"):rep(7))))
+  end)
+
+  it("is left alone: a queue whose name is no address", function()
+    local frame = value:sub(HEAD_BYTES + 1)
+    assert.equal(1, refused(key, head(4, "\0\0" .. frame)))
+    assert.equal(1, refused(key, head(4, "\1\44" .. ("a"):rep(300) .. frame)))
+  end)
+
+  it("is left alone: a retry policy that is none", function()
+    local not_a_number = "\127\248" .. ("\0"):rep(6)
+    local policy = "\0\0\0\5" .. number8 "\1" .. not_a_number .. ("\0"):rep(8) .. number8 "\99" .. ("\0"):rep(8)
+      .. number8 "\99" .. "\0"
+    assert.equal(1, refused(key, head(2, policy .. value:sub(HEAD_BYTES + 1))))
+  end)
+end)

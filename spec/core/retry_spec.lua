@@ -56,6 +56,22 @@ describe("the wait after a failure", function()
     assert.are.equal(60000, tonumber(core.retry_delay(policy { step_ms = 1 }, 4294967295, 0)))
   end)
 
+  -- Nothing times more than any number is no number: it had become a wait without end.
+  it("stays nothing when the first one is, however far the factor has grown", function()
+    local at_once = policy { first_ms = 0, factor = 1000 }
+    assert.are.equal(0, tonumber(core.retry_delay(at_once, 103, 0)))
+    assert.are.equal(0, tonumber(core.retry_delay(at_once, 104, 0)))
+    assert.are.equal(0, tonumber(core.retry_delay(at_once, 4294967295, -1)))
+  end)
+
+  it("is for ever when the list or the cap says so, and not an overflow", function()
+    local forever = 0x7fffffffffffffffLL
+    local listed = policy { delay_count = 1, cap_ms = forever, jitter = 0 }
+    listed.delays_ms[0] = forever
+    assert.are.equal(forever, core.retry_delay(listed, 1, 0))
+    assert.are.equal(forever, core.retry_delay(policy { cap_ms = forever, factor = 1000, jitter = 1 }, 500, -1))
+  end)
+
   it("is not negative with a jitter of one", function()
     assert.are.same({ 0 }, delays(policy { jitter = 1 }, 1, -1))
   end)

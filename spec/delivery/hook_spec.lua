@@ -217,3 +217,90 @@ describe("the fault that drops two of three receipts", function()
     assert.are.same({ 3 }, world:times(id, "acked"))
   end)
 end)
+
+describe("a hook on links", function()
+  local function told(world, node, name, run)
+    world:fault(moonpost.hook { [name] = run }, { node = node })
+  end
+
+  it("is told which link went down, why, how often it was dialled and when it is dialled again", function()
+    local world = delivery.chain { client = { links = { { to = "hub", first = 1, factor = 2, jitter = 0 } } } }
+    local seen = {}
+    told(world, "client", "link_down", function(fact)
+      seen[#seen + 1] = ("%s %s %d %d %s"):format(fact.fact, fact.link, fact.attempt, fact.delay, fact.reason)
+    end)
+    told(world, "client", "link_up", function(fact) seen[#seen + 1] = ("%s %s"):format(fact.fact, fact.link) end)
+    world:cut("client", "hub")
+    world:advance(2)
+    world:heal("client", "hub")
+    world:advance(2)
+    assert.are.same({
+      "link_down hub 1 1 the link is cut",
+      "link_down hub 2 2 the link is cut",
+      "link_up hub",
+    }, seen)
+  end)
+
+  it("is told how many messages wait for it", function()
+    local world = delivery.chain()
+    local waiting
+    told(world, "client", "link_down", function(fact) waiting = fact.waiting end)
+    world:cut("client", "hub")
+    for n = 1, 3 do delivery.send(world, n) end
+    world:advance(1)
+    assert.are.equal(3, waiting)
+  end)
+
+  it("is told of a link that has failed for good", function()
+    local world = delivery.chain { client = { links = { { to = "hub", jitter = 0, attempts = 2 } } } }
+    local failed
+    told(world, "client", "link_failed", function(fact) failed = ("%s %s"):format(fact.link, fact.code) end)
+    world:cut("client", "hub")
+    world:advance(10)
+    assert.are.equal("hub UNREACHABLE", failed)
+  end)
+
+  it("that raises is logged and counted; the link comes up, and other hooks are told", function()
+    local world = delivery.chain()
+    local others = 0
+    delivery.agent(world, noop)
+    for _, name in ipairs { "link_up", "link_down" } do
+      told(world, "client", name, function() error "oops" end)
+      told(world, "client", name, function() others = others + 1 end)
+    end
+    world:cut("client", "hub")
+    world:heal("client", "hub")
+    world:advance(1)
+    local id = delivery.send(world, "x")
+    assert.are.equal("stored", world:receipt(id).level)
+    assert.are.equal(2, others)
+    assert.are.equal(2, lines(world, "oops"))
+  end)
+
+  it("is beside a line of log with the number of the next dial, its delay and what waits", function()
+    local world = delivery.chain { client = { links = { { to = "hub", first = 2, jitter = 0 } } } }
+    world:cut("client", "hub")
+    assert.are.equal(1, lines(world, "link down: hub: the link is cut; dial 2 in 2.0 s; 0 messages waiting"))
+  end)
+end)
+
+describe("the log of a dead letter", function()
+  it("says its code unless that only says that it is dead", function()
+    local world = delivery.chain()
+    delivery.agent(world, function(_, msg)
+      if msg.body == "reject" then return moonpost.reject("never") end
+      return delivery.failing()
+    end, { retry = { attempts = 1 } })
+    delivery.send(world, "fail")
+    delivery.send(world, "reject")
+    world:settle()
+    local said = {}
+    for _, line in ipairs(world:log()) do
+      if line.text:find("^dead letter") then said[#said + 1] = line.text end
+    end
+    assert.are.same({
+      "dead letter after 1 attempt: it does not work",
+      "dead letter after 1 attempt: REJECTED: never",
+    }, said)
+  end)
+end)

@@ -116,10 +116,6 @@ describe("a receipt", function()
     assert.are.equal("TOO_LARGE", world:dead("a@x")[1].code)
   end)
 
-  it("of an exactly-once message is UNSUPPORTED in this version", function()
-    assert.has_error(function() delivery.send(world, "x", { profile = "exactly-once" }) end)
-  end)
-
   it("of many messages that are stored together comes to each sender", function()
     delivery.agent(world, noop)
     local ids = {}

@@ -94,7 +94,42 @@ describe("a client", function()
     assert.equal(2, #waits)
   end)
 
-  for name in ("publish stream cancel take"):gmatch("%S+") do
+  it("asks what is answered by parts, and waits until the answer begins", function()
+    local news = { { 1, "accepted" }, { 1, "part", 7 }, { 1, "part", false, 3 }, { 1, "end", { ok = true, result = "all" } } }
+    local results, waits = program(function(client)
+      local stream = client:stream("$node", {}, { method = "tail", timeout = math.huge })
+      local first, second, left_out = stream(), stream()
+      return first, second, left_out, stream(), stream.result
+    end, function()
+      if #news == 4 and not news.asked then
+        news.asked = true
+        return true, 9
+      end
+      if #news == 0 then return true end
+      return true, unpack(table.remove(news, 1))
+    end)
+    assert.same({ 7, false, 3, nil, "all" }, { results[1], results[2], results[3], results[4], results[5] })
+    assert.same({ "client_stream", "stream_next", "stream_close" }, { waits[2][1], waits[3][1], waits[#waits][1] })
+    assert.same({ "handled", math.huge }, { waits[2][3].await, waits[2][3].timeout })
+  end)
+
+  it("answers why a question is not answered by parts", function()
+    local calls = 0
+    local results = program(function(client) return client:stream("$node", {}, { method = "tail" }) end, function()
+      calls = calls + 1
+      if calls == 1 then return true, 9 end
+      if calls == 2 then return true, 1, "end", { ok = false, code = "DENIED", reason = "not you" } end
+      return true
+    end)
+    assert.same({ nil, "not you", "DENIED" }, results)
+  end)
+
+  it("asks agents for no parts yet", function()
+    assert.equal("UNSUPPORTED: client:stream: only $node answers by parts in this version",
+      raised(program, function(client) return client:stream("a@b", {}) end))
+  end)
+
+  for name in ("publish cancel take"):gmatch("%S+") do
     it("does not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: client:%s: not yet in this version"):format(name),
         raised(program, function(client) return client[name] end))

@@ -94,6 +94,8 @@ describe("the settings of a node", function()
     { { links = { to = "hub" } }, 'node.links: expected a list, got a table with the key "to"' },
     { { links = { {} } }, "node.links[1].to: required" },
     { { links = { { to = "hub", atempts = 1 } } }, 'node.links[1].atempts: unknown key; did you mean "attempts"?' },
+    -- The core had added it to the time until that was negative, and pinged without a pause.
+    { { links = { { to = "hub", heartbeat = math.huge } } }, "node.links[1].heartbeat: inf is longer than a day" },
     { { agents = { 5 } }, "node.agents[1]: expected a file, a glob or an agent, got 5" },
     { { hooks = { {} } }, "node.hooks[1]: expected a file, a glob or a hook, got a table" },
     { { policies = { {} } }, "node.policies[1]: expected a file or a glob that ends in .lua, got a table" },

@@ -16,7 +16,7 @@ end
 
 describe("a receipt", function()
   it("prints as one line", function()
-    assert.equal("type=nack ok=false code=BUSY reason=full ref=m1 level=nil attempt=2", tostring(receipt.new {
+    assert.equal("type=nack ok=false code=BUSY reason=full ref=m1 attempt=2", tostring(receipt.new {
       type = "nack", ok = false, code = "BUSY", reason = "full", ref = "m1", attempt = 2,
     }))
   end)

@@ -33,6 +33,10 @@ describe("a retry policy", function()
     assert.equal(60, policy:delay(5000))
   end)
 
+  it("waits nothing for ever when it begins with nothing", function()
+    assert.equal(0, retry.policy { first = 0, factor = 1000 }:delay(500))
+  end)
+
   it("grows by a step", function()
     local policy = retry.policy { first = 2, step = 3, cap = 9 }
     assert.equal(2, policy:delay(1))

@@ -158,7 +158,6 @@ describe("the options of a send", function()
     for _, name in ipairs { "priority", "notify", "on_done" } do
       assert.equal(("UNSUPPORTED: options.%s: not yet in this version"):format(name), refusal { [name] = "x" })
     end
-    assert.equal('UNSUPPORTED: options.profile: "exactly-once": not yet in this version', refusal { profile = "exactly-once" })
   end)
 
   it("of ctx:send do not have immediate yet", function()

@@ -107,6 +107,16 @@ describe("a size", function()
   end)
 end)
 
+-- A size had been infinite when its number was, and not exact from 2^53 on.
+describe("a size and a rate", function()
+  it("are no numbers beyond all counting", function()
+    assert.equal(2 ^ 53 - 2 ^ 30, units.size("8388607G"))
+    assert.matches("is not a size", select(2, units.size("8388608G")))
+    assert.matches("is not a size", select(2, units.size(("9"):rep(400))))
+    assert.matches("is not a rate", select(2, units.rate(("9"):rep(400) .. "/s")))
+  end)
+end)
+
 describe("a rate", function()
   it("is a number for each second, minute, hour or day", function()
     assert.equal(10, units.rate("10/s"))

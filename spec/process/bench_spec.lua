@@ -36,11 +36,11 @@ describe("moonpost bench", function()
 
   it("finds that nothing was lost or handled twice, in each profile", function()
     local output, code = bench("--count", "2000", "--compare-profiles", "--verify", "--json")
-    for profile in ("at-most-once at-least-once"):gmatch("%S+") do
+    for profile in ("at-most-once at-least-once exactly-once"):gmatch("%S+") do
       assert.truthy(output:find(('"profile":"%s"'):format(profile), 1, true), output)
     end
     local _, good = output:gsub('"duplicated":0,.-"lost":0,', "")
-    assert.equal(2, good)
+    assert.equal(3, good)
     assert.equal(0, code)
   end)
 
@@ -54,9 +54,8 @@ describe("moonpost bench", function()
   it("says what a wrong option can be", function()
     says('--count: "many" is not a whole number from 1 to 10000000', 2, "--count", "many")
     says('--size: "4" is not a whole number from 12', 2, "--size", "4")
-    says('--profile: "twice" is none of at-most-once, at-least-once', 2, "--profile", "twice")
+    says('--profile: "twice" is none of at-most-once, at-least-once, exactly-once', 2, "--profile", "twice")
     says('--await: "sent" is not stored or handled, which is what at-least-once has', 2, "--await", "sent")
-    says("UNSUPPORTED: --profile exactly-once: not yet", 2, "--profile", "exactly-once")
     says("leave out --profile and --await", 2, "--compare-profiles", "--await", "handled")
     says('"fast" is one argument too many', 2, "fast")
   end)

@@ -58,9 +58,9 @@ describe("a node with a store on disk", function()
   end)
 
   it("keeps the name that was made for it", function()
-    local name = start():match("node (node%-%x+) up")
+    local name = start():match("(node%-%x+) | node up")
     stop()
-    assert.truthy(start():find("node " .. name .. " up", 1, true))
+    assert.truthy(start():find(name .. " | node up", 1, true))
   end)
 
   it("promises what its store can keep", function()

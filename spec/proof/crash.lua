@@ -25,6 +25,7 @@ local FAULTS = {
 }
 
 local PATIENT_ONCE_IN = 8
+local LETTERS_EVERY = 20 -- rounds, then the dead letters are removed
 
 -- How a supervisor's child ends.
 local CRASHES = { "KILL", "ABRT", "SEGV" }
@@ -114,6 +115,12 @@ end
 
 -- ---- a round ----
 
+-- A store that only grows makes each look at it longer.
+local function remove_letters(run)
+  local _, why = run.stage:remove_letters "receiver"
+  if why then run.ledger:violation("receiver", "dlq rm: " .. why) end
+end
+
 -- A node that crashes by itself does so behind the back of its supervisor.
 local function look_for_respawns(run)
   for _, name in ipairs(stage.NAMES) do
@@ -140,6 +147,7 @@ local function one_round(run, round)
     if fault.stop then stop(run, fault.stop, random) else kill(run, fault.kill, random) end
   end
   run:drain(random:once_in(PATIENT_ONCE_IN))
+  if round % LETTERS_EVERY == 0 and not run:is_broken() then remove_letters(run) end
   look_for_respawns(run)
 end
 

@@ -137,11 +137,24 @@ local function will_die(self, of) return self.plans(of.id):find "[dr]" ~= nil en
 function Ledger:has_ended(id)
   local of = self.messages[id]
   if not of then return false end
-  if of.done > 0 then return true end
+  if of.done > 0 or of.letter then return true end
   return of.begun > 0 and will_die(self, of) and (self.plans(id) == "r" or of.last_attempt >= ledger.ATTEMPTS)
 end
 
 ledger.ATTEMPTS = 4 -- of a handler that always fails
+
+--- Confirmed ones that only lack their last attempt: its handler may have been killed before it said that it begins. Then
+--- the attempt is charged all the same, and the message is a dead letter.
+function Ledger:almost_dead()
+  local found = {}
+  for _, id in ipairs(self:unfinished()) do
+    if will_die(self, self.messages[id]) and self.messages[id].last_attempt == ledger.ATTEMPTS - 1 then found[#found + 1] = id end
+  end
+  return found
+end
+
+--- It was seen in a store that holds nothing but dead letters.
+function Ledger:is_letter(id) self.messages[id].letter = true end
 
 --- The ids that were confirmed and are not at an end.
 function Ledger:unfinished()

@@ -46,6 +46,15 @@ describe("the ledger of a proof", function()
     assert.same({}, book:unfinished())
   end)
 
+  it("asks the store about a message whose last attempt was charged to a handler that was killed as it began", function()
+    read("stored p1.d", "do p1.d 3 1", "killed receiver")
+    assert.same({ "p1.d" }, book:almost_dead())
+    assert.same({ "p1.d" }, book:unfinished())
+    book:is_letter "p1.d"
+    assert.same({}, book:unfinished())
+    assert.same({}, book:almost_dead())
+  end)
+
   it("names what is handled again after its sender was told that it was handled", function()
     read("sent p1 1", "do p1 1 1", "done p1", "handled p1", "killed receiver", "do p1 1 1")
     assert.matches("^p1 is handled again although its sender knows", broken())

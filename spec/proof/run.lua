@@ -1,5 +1,6 @@
 --- A proof that runs: its processes, what the driver sends, and waiting until all of it has come to an end.
 local guest = require "proof.guest"
+local kept = require "proof.kept"
 local ledger = require "proof.ledger"
 local posix = require "proof.posix"
 local stage = require "proof.stage"
@@ -176,7 +177,19 @@ local function end_waiting(self)
   return true
 end
 
+-- All of a store has to be read for it, so only when it is wanted.
+local function look_for_letters(self)
+  local missing = self.ledger:almost_dead()
+  if #missing == 0 or #missing < #self.ledger:unfinished() or not stores_are_empty(self) then return end
+  local there = {}
+  for _, id in ipairs(kept.ids(self.stage:path "receiver/data")) do there[id] = true end
+  for _, id in ipairs(missing) do
+    if there[id] then self.ledger:is_letter(id) end
+  end
+end
+
 local function is_drained(self)
+  look_for_letters(self)
   if #self.ledger:unfinished() > 0 or not stores_are_empty(self) then return false end
   self:read_ledger() -- what was noted before the stores were looked at
   if #self.ledger:unfinished() > 0 then return false end

@@ -156,6 +156,16 @@ function Stage:check(name)
   return { clean = count "found" == 0, said = text, messages = count "messages", dead = count "dead" }
 end
 
+--- Remove the dead letters of a node that runs: what `moonpost dlq rm` says, or nil and that.
+function Stage:remove_letters(name)
+  local pipe = assert(io.popen(("'%s' dlq rm --all --yes --node 'unix:%s' 2>&1; echo exit $?")
+    :format(self.executable, self:socket(name))))
+  local text = pipe:read "*a"
+  pipe:close()
+  if text:find("exit 0\n$") then return text end
+  return nil, text
+end
+
 --- What a process has said.
 function Stage:log(name)
   local file = io.open(self:path(name .. ".log"))

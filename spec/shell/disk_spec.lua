@@ -7,7 +7,7 @@ pcall(ffi.cdef, [[
 struct disk;
 struct disk_calls {
   void *user;
-  void (*committed)(void *user, struct batch *batch, bool full);
+  void (*committed)(void *user, struct batch *batch, const struct store_room *room);
   void (*loaded)(void *user, struct load *load);
   void (*failed)(void *user, const char *reason);
 };
@@ -46,8 +46,8 @@ describe("the store thread", function()
     assert(shell.uv_loop_init(loop) == 0)
     callbacks, told = {}, {}
     local calls = ffi.new "struct disk_calls"
-    calls.committed = callback("void (*)(void *, struct batch *, bool)", function(_, batch, full)
-      tell("committed", tonumber(batch.number), full and "full" or nil)
+    calls.committed = callback("void (*)(void *, struct batch *, const struct store_room *)", function(_, batch, room)
+      tell("committed", tonumber(batch.number), room.full and "full" or nil)
       core.batch_free(batch)
     end)
     calls.loaded = callback("void (*)(void *, struct load *)", function(_, load)

@@ -22,11 +22,28 @@ end
 --- A policy that waits so many milliseconds after each failure.
 Engine.retry = retry
 
+-- One function for all engines (there are few of them to be had), which asks for a record of the store by its number.
+local stores, store_count = setmetatable({}, { __mode = "v" }), 0
+
+local fetch = ffi.cast("bool (*)(void *, const struct span *, struct block **)", function(user, key, value)
+  local found = stores[tonumber(ffi.cast("intptr_t", user))].store[c.text(key[0])]
+  if found then value[0] = core.block_copy(c.span(found)) end
+  return found ~= nil
+end)
+
+local function policies_of(self)
+  local policies = ffi.new "struct policies"
+  store_count = store_count + 1
+  stores[store_count] = self
+  policies.store_user, policies.fetch = ffi.cast("void *", store_count), fetch
+  return policies
+end
+
 local function settings_of(options)
   local settings, links = ffi.new "struct engine_settings", ffi.new("struct link_settings[?]", #options.links)
   for index, address in ipairs(options.links) do
     local link = links[index - 1]
-    link.address, link.retry, link.stable_for_ms, link.heartbeat_ms = c.span(address), retry(1000), 10000, 15000
+    link.address, link.retry, link.stable_for_ms, link.heartbeat_ms = c.span(address), options.redial or retry(1000), 10000, 15000
   end
   settings.name, settings.store_id = c.span(options.name), ("e"):rep(16)
   settings.epoch, settings.seed, settings.profile, settings.window = 1, 1, 1, 64
@@ -56,17 +73,19 @@ local function recover(self)
 end
 
 --- A started engine. `links` are addresses that it dials; `store` (key to value) is what an earlier life left, `wall` its
---- wall clock in milliseconds at the start; `suspects` are sequences of messages whose handlers ran when that life died.
+--- wall clock in milliseconds at the start; `redial` is the links' retry policy; `suspects` are sequences of messages
+--- whose handlers ran when that life died.
 ---@param options { name: string, links: string[]|nil, store: table<string, string>|nil, wall: number|nil,
----  slow: boolean|nil, suspects: table|nil }
+---  slow: boolean|nil, redial: ffi.cdata*|nil, suspects: table|nil }
 function engine.new(options)
   options.links = options.links or {}
   local settings, links = settings_of(options)
   local self = setmetatable({ now = 1, peers = {}, dials = {}, facts = {}, batches = {}, loads = {}, runs = {}, answers = {},
-    requests = {}, held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
+    requests = {}, parts = {}, streams_over = {},
+    held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
     anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
-  self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
+  self.handle = ffi.gc(core.engine_new(settings, policies_of(self)), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
   core.engine_set_clock(self.handle, self.now, options.wall or 1000000)
   for _, sequence in ipairs(options.suspects or {}) do core.engine_suspect(self.handle, sequence) end
@@ -165,6 +184,11 @@ local function take(self, effect)
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
       reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
+  elseif effect.kind == ffi.C.EFFECT_PART then
+    table.insert(self.parts, { accepted = effect.part.accepted, left_out = effect.part.left_out,
+      body = c.text(effect.part.body) })
+  elseif effect.kind == ffi.C.EFFECT_STREAM_OVER then
+    table.insert(self.streams_over, tonumber(effect.waiter))
   elseif effect.kind == ffi.C.EFFECT_ADMIN then
     table.insert(self.requests, { token = effect.waiter, body = c.text(core.message_of(effect.block).body),
       page = effect.page ~= nil and page_of(effect.page) or nil })
@@ -241,6 +265,15 @@ function Engine:send(to, id, more)
   self:step { kind = "SUBMIT", submit = submit }
 end
 
+--- A submit whose waiter takes parts, awaited until it is handled.
+function Engine:submit_stream(to)
+  local submit = ffi.new "struct submit"
+  submit.message.id, submit.message.to, submit.message.body = c.span "s", c.span(to), c.span "{}"
+  submit.message.profile, submit.message.level, submit.message.remaining_ms = 1, 3, 0xffffffffffffffffULL
+  submit.stream, submit.waiter = true, 77
+  self:step { kind = "SUBMIT", submit = submit }
+end
+
 --- What is in the store, by kind: { m = 3, ... }.
 function Engine:kept()
   local kept = {}
@@ -281,6 +314,33 @@ function Engine:administered(request, more)
   local answer = ffi.new "struct administered"
   for name, value in pairs(more or {}) do answer[name] = type(value) == "string" and c.span(value) or value end
   self:step { kind = "ADMINISTERED", waiter = request.token, administered = answer }
+end
+
+--- The node answers the request by parts from now on.
+function Engine:stream(request)
+  self:step { kind = "STREAM", waiter = request.token }
+  self:administered(request)
+end
+
+--- A part of that answer; false: there was no room for it.
+function Engine:part(request, body)
+  if not core.engine_part_fits(self.handle, request.token) then return false end
+  local part = ffi.new "struct part"
+  part.encoding, part.body = 1, c.span(body)
+  self:step { kind = "PART", waiter = request.token, part = part }
+  return true
+end
+
+--- What is remembered of a message: the names of facts, and since when anything is (nil: nothing was forgotten).
+function Engine:recent(id)
+  local found = {}
+  local each = ffi.cast("void (*)(void *, const struct recent_view *)", function(_, view)
+    found[#found + 1] = { fact = ffi.string(core.fact_name(view.kind)), at = tonumber(view.at_ms),
+      address = c.text(view.address), reason = c.text(view.reason), attempt = view.attempt }
+  end)
+  local since = core.engine_recent(self.handle, c.span(id), each, nil)
+  each:free()
+  return found, since > -0x7fffffffffffffffLL and tonumber(since) or nil
 end
 
 --- All dead letters of an address go back, as one request; `more` are fields of struct requeue.

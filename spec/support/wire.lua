@@ -148,8 +148,8 @@ end
 --- What specs look at in a data frame. The lane epoch, of 8 random bytes, stays bytes.
 function wire.read_data(payload)
   local id, origin = payload:byte(68, 69)
-  return { flags = payload:byte(1), lane = payload:sub(12, 19), seq = number(payload, 20, 8),
-    base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
+  return { flags = payload:byte(1), transmission = number(payload, 6, 2), lane = payload:sub(12, 19),
+    seq = number(payload, 20, 8), base = number(payload, 28, 8), origin = payload:sub(84 + id, 83 + id + origin) }
 end
 
 local function receipt(fields, nack, code, level)
@@ -177,6 +177,24 @@ function wire.receipt(payload)
     nack = payload:byte(1) % 2 == 1, code = payload:byte(2), level = payload:byte(3),
     transmission = number(payload, 5, 2), first = number(payload, 19, 8), last = number(payload, 27, 8),
   }
+end
+
+--- The sender of a number of a lane wants no more parts.
+function wire.cancel(fields)
+  return wire.frame(13, big_endian(fields.lane, 8) .. big_endian(fields.seq, 8) .. text8(fields.origin) .. text8(fields.to))
+end
+
+--- A part of the answer to a number of a lane, given as its bytes.
+function wire.part(fields)
+  return wire.frame(11, big_endian(1, 1) .. big_endian(fields.left_out or 0, 4) .. fields.lane .. big_endian(fields.seq, 8)
+    .. text8(fields.origin) .. text8(fields.to) .. big_endian(#fields.body, 4) .. fields.body)
+end
+
+--- A part's payload, as far as specs look at it.
+function wire.read_part(payload)
+  local origin = payload:byte(22)
+  local to = payload:byte(23 + origin)
+  return { left_out = number(payload, 2, 4), seq = number(payload, 14, 8), body = payload:sub(28 + origin + to) }
 end
 
 --- A bye's code and reason.

@@ -4,6 +4,8 @@ return [=[
 local moonpost = require "moonpost"
 
 local VERIFY = os.getenv "MOONPOST_BENCH_VERIFY" == "1"
+local STATE = os.getenv "MOONPOST_BENCH_STATE" == "1"
+local DEDUP = os.getenv "MOONPOST_BENCH_DEDUP" == "1"
 local handled, duplicated, bytes, seen = 0, 0, 0, {}
 
 local function read(path)
@@ -42,8 +44,9 @@ local function verify(body)
   end
 end
 
-local function count(_, msg)
+local function count(ctx, msg)
   local body = msg.body
+  if STATE then ctx.state.count = (ctx.state.count or 0) + 1 end
   bytes = bytes + #body
   if VERIFY then verify(body) else handled = handled + 1 end
 end
@@ -51,6 +54,7 @@ end
 return moonpost.agent {
   address = "bench@local",
   concurrency = 1024,
+  dedup = DEDUP and { ttl = "1h" } or "none",
   on = { message = count },
   methods = {
     report = function() return { handled = handled, duplicated = duplicated, bytes = bytes, usage = usage() } end,

@@ -35,6 +35,8 @@ local function environment(self)
   return {
     MOONPOST_LOG = "info", MOONPOST_NAME = false, MOONPOST_NODE = false, MOONPOST_PROFILE = false,
     MOONPOST_SHOW_ENVELOPES = false, MOONPOST_BENCH_VERIFY = self.options.verify and "1" or "0",
+    MOONPOST_BENCH_STATE = self.options.state and "1" or "0",
+    MOONPOST_BENCH_DEDUP = self.options.dedup and "1" or "0",
     MOONPOST_BENCH_SYNCS = self.folder .. "/syncs",
   }
 end

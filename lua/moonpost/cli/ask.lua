@@ -1,16 +1,18 @@
 --- What commands about a node share: they ask its `$node`, over one client.
 local connect = require "moonpost.cli.connect"
+local errors = require "moonpost.errors"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
 local ask = {}
 
 local REFUSED = 4
+local ANSWERED = "at-least-once" -- whatever MOONPOST_PROFILE says
 local EXITS = { BAD_VALUE = 2, TIMEOUT = 5, IN_DOUBT = 5 }
 
 -- What the node calls a field of a request is a flag here.
 local function as_flags(reason)
-  return (reason:gsub("^dead%.%l+%.", "--"))
+  return (reason:gsub("^dead%.%l+%.", "--"):gsub("^tail%.address", "ADDR"):gsub("^trace%.id", "ID"))
 end
 
 --- Flags that all of them have.
@@ -39,13 +41,36 @@ end
 
 --- Ask for a result, or nil, reason, code, receipt.
 function Ask:try(method, body)
-  return self.link:call("$node", body or {}, { method = method, fail_fast = true })
+  return self.link:call("$node", body or {}, { method = method, fail_fast = true, profile = ANSWERED })
+end
+
+--- Ask for what is answered by parts, as long as the command goes on.
+function Ask:stream(method, body)
+  local stream, reason, code = self.link:stream("$node", body,
+    { method = method, timeout = math.huge, fail_fast = true, profile = ANSWERED })
+  if not stream then self:refused(reason, code) end
+  return stream
+end
+
+--- Run a function; an error object that it raises becomes its code and reason.
+---@return string|nil code
+---@return string|nil reason
+function Ask.caught(_, work, ...)
+  local ok, fault = pcall(work, ...)
+  if ok then return nil end
+  if not errors.is(fault) then error(fault, 0) end
+  return fault.code, fault.reason
 end
 
 --- Ask for a result; a refusal ends the command.
 function Ask:get(method, body)
   local result, reason, code = self:try(method, body)
   if result ~= nil then return result end
+  return self:refused(reason, code)
+end
+
+--- The node has refused: say why and end.
+function Ask:refused(reason, code)
   local plain = code == "NOT_FOUND" or code == "BAD_VALUE"
   return self:fail(plain and as_flags(reason) or ("%s: %s"):format(code, reason), EXITS[code] or REFUSED)
 end

@@ -14,8 +14,9 @@ local NUMBERS = {
 local LEVELS = {
   ["at-most-once"] = { sent = true, default = "sent" },
   ["at-least-once"] = { stored = true, handled = true, default = "stored" },
+  ["exactly-once"] = { stored = true, handled = true, default = "handled" },
 }
-local PROFILES = { "at-most-once", "at-least-once" }
+local PROFILES = { "at-most-once", "at-least-once", "exactly-once" }
 
 -- ---- what is asked for ----
 
@@ -37,13 +38,13 @@ end
 
 local function profile_of(flags)
   local name = flags.profile or "at-least-once"
-  if name == "exactly-once" then return nil, "UNSUPPORTED: --profile exactly-once: not yet in this version" end
   if LEVELS[name] then return name end
   return nil, ("--profile: %q is none of %s"):format(name, table.concat(PROFILES, ", "))
 end
 
 local function options_of(flags)
-  local options = { verify = flags.verify, via_sentinel = flags.via_sentinel, store = flags.store }
+  local options = { verify = flags.verify, via_sentinel = flags.via_sentinel, store = flags.store,
+    state = flags.state, dedup = flags.dedup }
   for _, wanted in ipairs(NUMBERS) do
     local value, reason = number(flags, wanted)
     if not value then return nil, reason end
@@ -164,10 +165,12 @@ return {
     { name = "count", value = "N", help = "how many messages: 200000" },
     { name = "window", value = "N", help = "how many may lack their receipt: 1000" },
     { name = "size", value = "BYTES", help = "of a body: 128" },
-    { name = "profile", value = "PROFILE", help = "at-least-once, or at-most-once" },
+    { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once or exactly-once" },
     { name = "await", value = "LEVEL", help = "stored, or handled; at most once only sent" },
     { name = "via-sentinel", help = "node and client are linked to a sentinel" },
     { name = "compare-profiles", help = "one run for each profile" },
+    { name = "state", help = "each handler reads and writes ctx.state" },
+    { name = "dedup", help = "the agent remembers each message by its id" },
     { name = "verify", help = "count what was lost or handled twice; exit 1 when something was lost" },
     { name = "store", value = "STORE", help = "of the node, as for moonpost run" },
     { name = "json", help = "a JSON object for each run" },

@@ -18,13 +18,18 @@ local ORDER = [[
   config
   policy
   send
+  call
   status
+  tail
+  trace
+  metrics
   dlq
   queue
   reload
   generations
   exec
   test
+  sim
   example
   bench
   store
@@ -34,13 +39,8 @@ local ORDER = [[
 
 -- Names of the API that this version refuses.
 local LATER = [[
-  sim
   publish
-  call
   stream
-  metrics
-  trace
-  tail
   choose
 ]]
 

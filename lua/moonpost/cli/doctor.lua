@@ -17,7 +17,7 @@ local function status_of(address)
   local link, reason, code = client.open { link = address }
   if not link then return nil, reason, code end
   local status
-  status, reason, code = link:call("$node", {}, { method = "status", fail_fast = true })
+  status, reason, code = link:call("$node", {}, { method = "status", fail_fast = true, profile = "at-least-once" })
   link:close()
   return status, reason, code
 end

@@ -1,48 +1,14 @@
 --- `moonpost send`: messages from the command line, and what became of them.
 local body_of = require "moonpost.cli.body"
 local connect = require "moonpost.cli.connect"
+local follow = require "moonpost.cli.follow"
 local json = require "moonpost.json"
+local message = require "moonpost.cli.message"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
 local USAGE, REFUSED, UNKNOWN = 2, 4, 5
 local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
-
--- ---- what is sent ----
-
-local function number_or(text)
-  return text and (tonumber(text) or text)
-end
-
-local function headers_of(list)
-  if not list then return nil end
-  local headers = {}
-  for _, word in ipairs(list) do
-    local name, value = word:match("^([^=:]+)[=:]%s*(.*)$")
-    if not name then return nil, ("--header: %q is not NAME=VALUE"):format(word) end
-    headers[name] = value
-  end
-  return headers
-end
-
-local function options_of(flags)
-  local headers, reason = headers_of(flags.header)
-  if reason then return nil, reason end
-  if flags.await == "none" then return nil, "--await none: this process would end before it is sent; use sent" end
-  return {
-    id = flags.id,
-    key = flags.key,
-    method = flags.method,
-    headers = headers,
-    delay = number_or(flags.delay),
-    at = number_or(flags.at),
-    expires = number_or(flags.expires),
-    timeout = number_or(flags.timeout),
-    profile = flags.profile,
-    await = flags.await,
-    fail_fast = true,
-  }
-end
 
 -- ---- what became of it ----
 
@@ -94,7 +60,7 @@ end
 
 --- Send one and print its receipt; answers the exit code.
 local function send_one(link, to, body, options, as_json)
-  local receipt, reason, code, refusal = link:send(to, body, options)
+  local receipt, reason, code, refusal = follow.send(link, to, body, options)
   receipt = receipt or refusal or { type = "nack", ok = false, code = code, reason = reason }
   term.out(as_json and receipt_json(receipt) or receipt_line(receipt))
   note_paused(to, receipt, as_json)
@@ -127,7 +93,7 @@ local function send_all(link, to, word, flags, options)
 end
 
 local function run(flags)
-  local options, reason = options_of(flags)
+  local options, reason = message.options(flags)
   if not options then
     term.complain("send", reason)
     return USAGE
@@ -143,16 +109,11 @@ local function run(flags)
   return exit
 end
 
--- What the library calls an option is a flag here.
-local function as_flags(reason)
-  return (reason:gsub("options%.(%l+)", "--%1"):gsub("client%.(%l+)", "--%1"))
-end
-
 --- A wrong option is the user's misuse of this command, not a bug of ours.
 local function guarded(flags)
   local ok, answer = pcall(run, flags)
   if ok then return answer end
-  term.complain("send", as_flags(tostring(answer)))
+  term.complain("send", message.as_flags(tostring(answer)))
   return USAGE
 end
 
@@ -162,20 +123,21 @@ return {
   summary = "a message to an agent; prints its receipt",
   details = [[
   BODY is JSON when it parses, otherwise text; @FILE reads it from a file; with - each line of standard
-  input is a message. Durations are written 250ms, 5s, 2m, 24h, 7d.]],
+  input is a message. Durations are written 250ms, 5s, 2m, 24h, 7d. On a terminal, --await handled shows
+  what the agent's attempts come to.]],
   flags = {
     { name = "await", value = "LEVEL", help = "wait until sent, stored or handled (handled brings the result)" },
-    { name = "timeout", value = "DURATION", help = "how long to wait; then exit 5" },
-    { name = "method", value = "NAME", help = "for the agent's methods" },
-    { name = "key", value = "KEY", help = "for order and state" },
-    { name = "id", value = "ID", help = "instead of a new one" },
-    { name = "header", value = "NAME=VALUE", many = true, help = "may come several times" },
+    message.FLAGS.timeout,
+    message.FLAGS.method,
+    message.FLAGS.key,
+    message.FLAGS.id,
+    message.FLAGS.header,
     { name = "delay", value = "DURATION", help = "deliver later" },
     { name = "at", value = "MOMENT", help = "deliver then: epoch seconds or 2026-01-31T09:00:00Z" },
-    { name = "expires", value = "DURATION", help = "nobody wants it afterwards" },
-    { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once" },
+    message.FLAGS.expires,
+    message.FLAGS.profile,
     { name = "node", value = "ADDR", help = "which node; else MOONPOST_NODE, else data/moonpost.sock" },
-    { name = "text", help = "the body is text, also when it looks like JSON" },
+    message.FLAGS.text,
     { name = "json", help = "the receipt as a JSON object" },
   },
   at_least = 2,

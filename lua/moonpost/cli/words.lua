@@ -33,6 +33,15 @@ function words.duration(seconds)
   return "0 s"
 end
 
+--- A short while as "250 ms", "2.1 s", "3.0 min".
+---@param seconds number
+---@return string
+function words.wait(seconds)
+  if seconds < 1 then return ("%d ms"):format(seconds * 1000 + 0.5) end
+  if seconds < 120 then return ("%.1f s"):format(seconds) end
+  return ("%.1f min"):format(seconds / 60)
+end
+
 --- How long ago a moment is.
 ---@param moment number epoch seconds
 ---@return string

@@ -40,6 +40,26 @@ function inside.generations() end
 ---@return table[] results, see struct reload_result
 function inside.reload(address, dry, unchanged) end
 
+--- Each fact of interest becomes a part of the answer to this request.
+---@param request number
+---@param pattern string|nil of addresses
+---@param id string|nil of one message
+---@return boolean added false: too many follow already
+function inside.tail(request, pattern, id) end
+
+--- Where the messages with this id are.
+---@param id string
+---@return table[] see struct trace_view
+---@return number unread messages in the store only, which were not looked at
+function inside.places(id) end
+
+--- What is remembered of a message, oldest first.
+---@param id string
+---@return table[] see struct recent_view
+---@return integer facts how many of all messages are remembered
+---@return number|nil since when; nil: nothing was forgotten yet
+function inside.recent(id) end
+
 --- A dead letter goes back right after this request.
 ---@param request number
 ---@param handle string of the letter

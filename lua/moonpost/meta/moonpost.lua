@@ -29,7 +29,7 @@ local moonpost = {}
 ---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
----@field dedup? moonpost.DedupFields|"none"|string which messages are the same; `"none"`
+---@field dedup? moonpost.DedupFields|"none"|string|fun(msg: moonpost.Msg): { key?: string, version?: number, ttl?: moonpost.Duration|"done" }|nil which messages are the same; `"none"`
 
 --- Messages that are handled together, in one commit.
 ---@class moonpost.Batch
@@ -70,7 +70,6 @@ function moonpost.agent(fields) end
 
 -- ---- In a handler ----
 
---- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 --- Records of an agent, written in the commit of the delivery. A delivery sees each record as it was when it first read it,
 --- with its own changes. When one that it read has changed by the time it is acked, it runs again, at no attempt.
 ---@class moonpost.Kv
@@ -101,6 +100,7 @@ function kv:add(key, number) end
 ---@return { key: string, value: any }[]
 function kv:list(options) end
 
+--- One delivery: what it is, and what it can do. After it, all of this raises `GONE`.
 ---@class moonpost.Ctx
 ---@field address string of the agent
 ---@field node string the node's name
@@ -263,6 +263,28 @@ function client:send(to, body, options) end
 ---@return moonpost.Receipt|nil refusal
 function client:call(to, body, options) end
 
+--- Ask a question that is answered by parts, of `$node`: `for fact, left_out in client:stream("$node", { address = "mail@local" },
+--- { method = "tail", timeout = math.huge }) do`. It waits until the answer begins.
+---@param to "$node"
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return moonpost.Stream|nil stream
+---@return string|nil reason
+---@return string|nil code
+function client:stream(to, body, options) end
+
+--- What is answered by parts. Called, it waits for the next part and answers it and, when some before it were left out because
+--- they were not read in time, how many; `false` instead of a part when only that is to be told; nothing at the end. It raises
+--- when it breaks.
+---@class moonpost.Stream
+---@field result any of the whole, after its end
+---@operator call(): any, integer|nil
+local stream = {}
+
+--- Want no more parts; a second time changes nothing.
+---@return true
+function stream:close() end
+
 --- Send many at once, each for itself: an array of receipts, some perhaps with `ok = false`. Those with `await = "none"`
 --- have their id there. An item has `to`, `body`, and options of a send.
 ---@param items table[] at most 1,000
@@ -353,7 +375,9 @@ function policy:schedule() end
 --- Which messages are the same. One that was seen never reaches the handler; it is acknowledged again, with the first result.
 ---@class moonpost.DedupFields
 ---@field key? fun(msg: moonpost.Msg): string messages with the same key are the same; the message's id
----@field ttl? moonpost.Duration how long a key is remembered; `"24h"`; `math.huge`: for ever
+---@field ttl? moonpost.Duration|"done" how long a key is remembered; `"24h"`; `math.huge`: for ever; `"done"`: until the first is settled
+---@field version? fun(msg: moonpost.Msg): number the highest is remembered with its key; a lower or equal one is stale: acknowledged, not handed over
+---@field keep_result? boolean for the receipts of duplicates, up to 16 KiB; true
 
 -- ---- Hooks and faults ----
 

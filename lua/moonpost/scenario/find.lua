@@ -81,7 +81,9 @@ local PROCESS = {
   exec = { read = TEXT },
   ready = { read = TEXT },
   gives = { read = NAME },
+  socket = { read = NAME },
   ports = { read = named_values, default = {} },
+  env = { read = named_values, default = {} },
 }
 
 local function process(value)
@@ -90,6 +92,28 @@ local function process(value)
   if (taken.run == nil) == (taken.exec == nil) then return nil, "needs one of run and exec" end
   if taken.run and not taken.ready then return nil, "ready: a node needs the line that says it is up" end
   return taken
+end
+
+local CUE = {
+  process = { read = NAME, required = true },
+  says = { read = TEXT, required = true },
+  kill = { read = NAME, required = true },
+}
+
+local function cue(value)
+  return shape.read(CUE, value)
+end
+
+local PROMISE = {
+  file = { read = TEXT, required = true },
+  line = { read = TEXT, required = true },
+  why = { read = TEXT, required = true },
+  instead = { read = TEXT, required = true },
+  otherwise = { read = TEXT, required = true },
+}
+
+local function promise(value)
+  return shape.read(PROMISE, value)
 end
 
 local function check(value)
@@ -105,33 +129,56 @@ local FIELDS = {
   processes = { read = shape.list(process, 16), required = true },
   shown = { read = TEXT },
   hide = { read = shape.list(TEXT, 16), default = {} },
+  cues = { read = shape.list(cue, 16), default = {} },
+  only_real = { read = TEXT },
+  promises = { read = shape.list(promise, 16), default = {} },
   totals = { read = shape.func, required = true },
   checks = { read = shape.list(check, 64), required = true },
 }
 
--- What scenario.lua sees: what programs see, and `scenario "name"` for a neighbour that it builds on.
-local function environment(folder, neighbours)
+-- Cues speak of processes; only nodes are started again.
+local function check_cues(value)
+  local names, nodes = {}, {}
+  for _, each in ipairs(value.processes) do
+    names[each.name], nodes[each.name] = true, each.run and true or nil
+  end
+  for index, each in ipairs(value.cues) do
+    local known = names[each.process] and nodes or names
+    local name = names[each.process] and each.kill or each.process
+    if not known[name] then
+      return nil, (".cues[%d]: %q is no %s here%s"):format(index, name, known == nodes and "node" or "process",
+        nearest.hint(name, known))
+    end
+  end
+  return value
+end
+
+-- What scenario.lua sees: what programs see, `seed`, and `scenario "name"` for a neighbour that it builds on.
+local function environment(folder, neighbours, seed)
   local function scenario(name)
     neighbours[#neighbours + 1] = name
-    local other, reason = find.load(parent(folder, 1) .. "/" .. name)
+    local other, reason = find.load(parent(folder, 1) .. "/" .. name, seed)
     return other or error(reason, 0)
   end
-  return setmetatable({ scenario = scenario }, { __index = strict.environment "program" })
+  return setmetatable({ scenario = scenario, seed = seed }, { __index = strict.environment "program" })
 end
 
 --- Load a scenario: its fields, and `name`, `folder` and `neighbours` (names of folders it needs beside it).
 ---@param name string
+---@param seed integer|nil of what it draws; else 1
 ---@return table|nil
 ---@return string|nil reason
-function find.load(name)
+function find.load(name, seed)
   local folder, reason = find.folder(name)
   if not folder then return nil, reason end
   local path, neighbours = folder .. "/" .. FILE, {}
-  local chunk, syntax = load(assert(shell.read_file(path)), "@" .. path, "t", environment(folder, neighbours))
+  local text, env = assert(shell.read_file(path)), environment(folder, neighbours, seed or 1)
+  local chunk, syntax = load(text, "@" .. path, "t", env)
   if not chunk then return nil, syntax end
   local ran, given = pcall(chunk)
   if not ran then return nil, tostring(given) end
   local value, wrong = shape.read(FIELDS, given)
+  if value then value, wrong = check_cues(value) end
   if not value then return nil, ("%s: scenario%s"):format(path, wrong) end
   value.folder, value.name, value.neighbours = folder, folder:match("([^/]+)$"), neighbours
   return value

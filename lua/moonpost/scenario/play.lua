@@ -19,7 +19,7 @@ function play.new(scenario, show)
   local processes, up = {}, {}
   for _, process in ipairs(scenario.processes) do processes[process.name] = process end
   return setmetatable({
-    scenario = scenario, facts = facts.new(), given = {}, show = show, processes = processes, up = up,
+    scenario = scenario, facts = facts.new(), given = {}, show = show, told = {}, processes = processes, up = up,
   }, Play)
 end
 
@@ -32,6 +32,27 @@ function Play:hear(record)
   if not from then return end
   self.up[process.name], record.opening = true, true
   if process.gives and captured then self.given[process.gives] = captured end
+end
+
+-- Once for a message: it may come again because of it.
+local function is_new(self, cue, record)
+  local told = self.told[cue] or {}
+  self.told[cue] = told
+  if told[record.ref or ""] then return false end
+  told[record.ref or ""] = true
+  return true
+end
+
+--- The processes that are to be killed now that this was said.
+---@param record table
+---@return string[]
+function Play:killed_by(record)
+  local names = {}
+  for _, cue in ipairs(self.scenario.cues) do
+    local fits = cue.process == record.process and record.text:find(cue.says)
+    if fits and is_new(self, cue, record) then names[#names + 1] = cue.kill end
+  end
+  return names
 end
 
 --- Keep a record and show it.

@@ -33,7 +33,63 @@ function real.new(scenario, options, show)
   return self
 end
 
+-- ---- processes ----
+
+-- An address that an earlier process has found stays its own when it is started again.
+local function environment(self, cast)
+  local env = {
+    MOONPOST_LOG = "info,json",
+    MOONPOST_SHOW_ENVELOPES = self.options.verbose and "1" or false,
+    MOONPOST_NAME = false,
+    MOONPOST_NODE = false,
+    MOONPOST_SEED = self.options.seed,
+  }
+  for name, value in pairs(cast.env) do env[name] = value end
+  for name, value in pairs(self.play.given) do env[name] = value end
+  for name, value in pairs(cast.ports) do env[name] = self.play.given[name] or value end
+  return env
+end
+
+--- Start any program; `read` makes a record (or nil) of a line event.
+---@param name string
+---@param spawn table as process.spawn takes it
+---@param read fun(event: table): table|nil
+---@return table child
+function Real:spawn(name, spawn, read)
+  local number = assert(process.spawn(spawn))
+  local child = { name = name, number = number, read = read }
+  self.children[number], self.by_name[name] = child, child
+  return child
+end
+
+local function open_stage(self)
+  self.folder = stage.open(self.scenario)
+  self.play.given.DEMO_FOLDER = self.play.given.DEMO_FOLDER or self.folder
+end
+
+local function start(self, cast)
+  if not self.folder then open_stage(self) end
+  local folder, file = (self.folder .. "/" .. (cast.run or cast.exec)):match("^(.*)/([^/]+)$")
+  if cast.socket then self.play.given[cast.socket] = "unix://" .. folder .. "/data/moonpost.sock" end
+  -- What a scenario kills stays dead until it is started again, so nodes run without a supervisor.
+  local args = cast.run and { shell.exe(), "run", "--no-respawn", file } or { shell.exe(), "exec", file }
+  return self:spawn(cast.name, {
+    args = args,
+    env = environment(self, cast),
+    cwd = folder,
+  }, function(event) return record.of_child(cast.name, event.stream, event.line) end)
+end
+
 -- ---- one event after the other ----
+
+-- Nodes that another process runs are killed by that one.
+local function kill(self, name)
+  local child = self.by_name[name]
+  if not child or child.ended or child.killed then return end
+  child.killed = true
+  self.order:add(record.of_scenario(name, runtime.now(), "KILLED", { fact = "killed" }))
+  process.kill(child.number, "KILL")
+end
 
 local function take_line(self, event)
   local child = self.children[event.child]
@@ -41,12 +97,15 @@ local function take_line(self, event)
   if not said then return end
   self.play:hear(said)
   self.order:add(said)
+  if self.stopping then return end
+  for _, name in ipairs(self.play:killed_by(said)) do kill(self, name) end
 end
 
 local function take_exit(self, event)
   local child = self.children[event.child]
   child.ended = event.signal and "signal " .. event.signal or "exit code " .. event.code
   child.well = event.code == 0
+  if child.killed and not self.stopping then start(self, self.play.processes[child.name]) end
 end
 
 local function take(self, timeout)
@@ -73,44 +132,7 @@ function Real:take_until(done, limit)
   return true
 end
 
--- ---- processes ----
-
-local function environment(self, cast)
-  local env = {
-    MOONPOST_LOG = "info,json",
-    MOONPOST_SHOW_ENVELOPES = self.options.verbose and "1" or false,
-    MOONPOST_NAME = false,
-    MOONPOST_NODE = false,
-    MOONPOST_SEED = self.options.seed,
-  }
-  for name, value in pairs(self.play.given) do env[name] = value end
-  for name, value in pairs(cast.ports) do env[name] = value end
-  return env
-end
-
---- Start any program; `read` makes a record (or nil) of a line event.
----@param name string
----@param spawn table as process.spawn takes it
----@param read fun(event: table): table|nil
----@return table child
-function Real:spawn(name, spawn, read)
-  local number = assert(process.spawn(spawn))
-  local child = { name = name, number = number, read = read }
-  self.children[number], self.by_name[name] = child, child
-  return child
-end
-
-local function start(self, cast)
-  self.folder = self.folder or stage.open(self.scenario)
-  local folder, file = (self.folder .. "/" .. (cast.run or cast.exec)):match("^(.*)/([^/]+)$")
-  -- What a scenario kills stays dead until it is started again, so nodes run without a supervisor.
-  local args = cast.run and { shell.exe(), "run", "--no-respawn", file } or { shell.exe(), "exec", file }
-  return self:spawn(cast.name, {
-    args = args,
-    env = environment(self, cast),
-    cwd = folder,
-  }, function(event) return record.of_child(cast.name, event.stream, event.line) end)
-end
+-- ---- nodes and programs ----
 
 local function start_node(self, cast)
   local child = start(self, cast)
@@ -138,7 +160,8 @@ end
 local function lost_node(self)
   for _, cast in ipairs(self.scenario.processes) do
     local child = cast.run and self.by_name[cast.name]
-    if child and child.ended then return ("%s ended (%s) during the run"):format(cast.name, child.ended) end
+    local lost = child and child.ended and not child.killed
+    if lost then return ("%s ended (%s) during the run"):format(cast.name, child.ended) end
   end
 end
 
@@ -184,7 +207,7 @@ end
 --- End what still runs and show what it said last. A second interrupt does not wait.
 function Real:stop()
   local interrupted = self.interrupted
-  self.interrupted = false
+  self.interrupted, self.stopping = false, true
   local function done() return all_ended(self) end
   signal_all(self, "TERM")
   if not self:take_until(done, STOPPED_WITHIN) then

@@ -65,6 +65,16 @@ function record.of_child(process, stream, line)
   return build(process, at, said.level, said.text, said.id, fields)
 end
 
+--- What the scenario itself did to a process.
+---@param process string
+---@param at number epoch seconds
+---@param text string
+---@param fields table
+---@return table
+function record.of_scenario(process, at, text, fields)
+  return build(process, at, "warn", text, nil, fields)
+end
+
 --- A line of a world's log.
 ---@param process string
 ---@param line table as World:log answers it

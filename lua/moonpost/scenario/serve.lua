@@ -19,7 +19,7 @@ end
 
 local function any_ended(run)
   for _, child in pairs(run.children) do
-    if child.ended then return child end
+    if child.ended and not child.killed then return child end
   end
 end
 

@@ -1,4 +1,5 @@
 --- A scenario in a world: the same settings, agents, hooks and programs in one process and in virtual time.
+local facts = require "moonpost.scenario.facts"
 local play = require "moonpost.scenario.play"
 local record = require "moonpost.scenario.record"
 local stage = require "moonpost.scenario.stage"
@@ -6,6 +7,15 @@ local test = require "moonpost.test"
 local worlds = require "moonpost.world"
 
 local virtual = {}
+
+-- Nothing is on a sentinel's disk, so what its end means to others is that their links to it die.
+local function kill(self, world, name)
+  local now = worlds.now(world.handle)
+  self:tell(record.of_scenario(name, now, "KILLED", { fact = "killed" }))
+  for _, node in ipairs(worlds.names(world.handle)) do
+    if node ~= name and worlds.cut(world.handle, name, node) then worlds.heal(world.handle, name, node) end
+  end
+end
 
 -- A client's node is called after its program: "client-92e265ec".
 local function speaker(self, node)
@@ -19,10 +29,12 @@ local function listen(self, world)
     local said = record.of_world(speaker(self, line.node), line)
     self:hear(said)
     self:tell(said)
+    for _, name in ipairs(self:killed_by(said)) do kill(self, world, name) end
   end
 end
 
 local function start_node(self, world, cast, folder)
+  if cast.socket then self.given[cast.socket] = cast.name end
   world:node(cast.name, folder .. "/" .. cast.run)
   listen(self, world)
   for name, value in pairs(self.given) do worlds.setenv(world.handle, name, value) end
@@ -32,8 +44,9 @@ end
 
 local function run_program(self, world, cast, folder)
   local root, file = (folder .. "/" .. cast.exec):match("^(.*)/([^/]+)$")
-  local code, reason = world:exec(root .. "/" .. file, { name = cast.name, root = root })
-  listen(self, world)
+  local code, reason = world:exec(root .. "/" .. file, {
+    name = cast.name, root = root, each = function() listen(self, world) end,
+  })
   if code == 0 then return true end
   return nil, ("%s ended with exit code %d%s"):format(cast.name, code, reason ~= "" and ": " .. reason or "")
 end
@@ -65,10 +78,14 @@ end
 ---@return true|nil
 ---@return string|nil reason
 function virtual.run(scenario, options, show, began)
+  if scenario.only_real then
+    return facts.new(), nil, ("UNSUPPORTED in virtual time: %s; run it without --virtual"):format(scenario.only_real)
+  end
   local world = test.world { seed = options.seed and tonumber(options.seed) or nil }
   world.show = options.verbose
-  local self = play.new(scenario, show)
-  local ran, ok, reason = pcall(run, self, world, stage.open(scenario), began)
+  local self, folder = play.new(scenario, show), stage.open(scenario)
+  self.given.DEMO_FOLDER = folder
+  local ran, ok, reason = pcall(run, self, world, folder, began)
   if not ran then
     listen(self, world)
     ok, reason = nil, tostring(ok)
