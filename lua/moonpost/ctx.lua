@@ -45,8 +45,8 @@ local LABEL_MAX = 64
 
 local read_label = shape.string(LABEL_MAX)
 
---- An id that follows from the message's, the same at every attempt: for the outside world, which can tell by it what it
---- has done already. An id that would be longer than 128 bytes has a hash in its middle.
+--- An id that follows from the message's, the same at every attempt: for the outside world, which can tell by it
+--- what it has done already. An id that would be longer than 128 bytes has a hash in its middle.
 ---@param self moonpost.Ctx
 ---@param label string
 ---@return string

@@ -144,12 +144,19 @@ static bool pump_alone(struct engine *engine, struct queue *mailbox)
     return true;
 }
 
+static void pump_singly(struct engine *engine, struct queue *mailbox)
+{
+    while (deliver_takes(engine, mailbox) && !suspect_holds(engine) &&
+           mailbox->lists[ENTRY_WAITING].head)
+        deliver_entry(engine, mailbox->lists[ENTRY_WAITING].head);
+}
+
 void deliver_pump(struct engine *engine, struct queue *mailbox)
 {
     if (mailbox->alone && pump_alone(engine, mailbox)) return;
-    if (mailbox->agent.batch > 0) bundle_pump(engine, mailbox);
-    while (mailbox->agent.batch == 0 && deliver_takes(engine, mailbox) && !suspect_holds(engine) &&
-           mailbox->lists[ENTRY_WAITING].head)
-        deliver_entry(engine, mailbox->lists[ENTRY_WAITING].head);
+    if (mailbox->agent.batch > 0)
+        bundle_pump(engine, mailbox);
+    else
+        pump_singly(engine, mailbox);
     if (mailbox->agent.agent) backlog_pump(engine, mailbox);
 }

@@ -180,7 +180,8 @@ local function take(self, effect)
         id = c.text(core.message_of(effect.run.others[index].block).id) }
     end
     table.insert(self.runs, { others = others, delivery = effect.run.delivery, sequence = effect.run.sequence,
-      attempt = effect.run.attempt, notice = effect.run.notice, key = c.text(effect.run.key), id = c.text(message.id), body = c.text(message.body), at = self.now })
+      attempt = effect.run.attempt, notice = effect.run.notice, key = c.text(effect.run.key),
+      id = c.text(message.id), body = c.text(message.body), at = self.now })
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
       reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
