@@ -153,6 +153,26 @@ describe("on.dead", function()
     assert.same({ "m1/dead/mail", "m1/dead-2/mail" }, told)
   end)
 
+  it("comes when the node crashed between the death and its handler", function()
+    local up = false
+    world = delivery.chain { owner = { store = { path = "data" } } }
+    agent(function(ctx, dead)
+      if not up then moonpost.sleep(20) end
+      note(ctx, dead)
+    end)
+    delivery.send(world, "x", { id = "m1", key = "k" })
+    world:advance(5)
+    assert.equal(0, #told)
+    assert.equal(1, #world:dead("a@x"))
+    up = true
+    world:crash "owner"
+    world:restart "owner"
+    world:settle()
+    assert.equal(1, #told)
+    assert.same({ "m1", "k", "x", 2 },
+      { told[1].dead.id, told[1].dead.key, told[1].dead.message.body, #told[1].dead.failures })
+  end)
+
   it("knows the letter although it was removed meanwhile", function()
     agent(function(ctx, dead)
       if ctx.attempt == 1 then return moonpost.retry("later", { delay = 5 }) end
