@@ -31,6 +31,15 @@ void engine_suspect_one_of(struct engine *engine, uint64_t sequence)
     suspects->bundled[at] = sequence;
 }
 
+void engine_blame(struct engine *engine, const struct inhand *found)
+{
+    if (found->other_count == 0) engine_suspect(engine, found->running);
+    if (found->running == 0 || found->other_count == 0) return;
+    engine_suspect_one_of(engine, found->running);
+    for (size_t i = 0; i < found->other_count && i < BUNDLE_MAX - 1; i++)
+        engine_suspect_one_of(engine, found->others[i]);
+}
+
 uint64_t engine_charged(const struct engine *engine)
 {
     return engine->suspects.charged;

@@ -175,18 +175,6 @@ static bool open_store(struct service *service, struct complaint *complaint)
            complain(complaint, "%s", error);
 }
 
-static void name_suspects(struct engine *engine, const struct inhand *found)
-{
-    if (found->running == 0) return;
-    if (found->other_count == 0) {
-        engine_suspect(engine, found->running);
-        return;
-    }
-    engine_suspect_one_of(engine, found->running);
-    for (size_t i = 0; i < found->other_count && i < BUNDLE_MAX - 1; i++)
-        engine_suspect_one_of(engine, found->others[i]);
-}
-
 static const char *blame(const struct inhand *found)
 {
     if (found->running == 0) return "nobody is blamed";
@@ -207,7 +195,7 @@ static void open_inhand(struct service *service)
     if (!service->inhand)
         log_say(&service->shell->log, LOG_WARN, node_name(node),
                 "messages that end the process cannot be told: %s", error);
-    name_suspects(node_engine(node), &found);
+    engine_blame(node_engine(node), &found);
     if (found.count)
         log_say(&service->shell->log, LOG_WARN, node_name(node),
                 "the process before died with %llu in hand; %s", (unsigned long long)found.count,
