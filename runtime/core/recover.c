@@ -137,6 +137,15 @@ static void restore_mailbox(struct engine *engine, struct entry *entry,
     if (suspect) suspect_charge(engine, entry);
 }
 
+/* Exactly-once: in a lane that is not open yet nothing was sent. */
+static void restore_doubt(struct entry *entry, bool awaiting)
+{
+    const struct queue *outbox = entry->queue;
+    bool in_lane = message_lane_epoch(entry->block) == outbox->lane_epoch;
+    if (entry->profile == EXACTLY_ONCE && in_lane && !outbox->opened) entry->unanswered = false;
+    sender_doubt(entry, entry->unanswered && !awaiting);
+}
+
 static void restore_outbox(struct engine *engine, struct entry *entry,
                            const struct record_message *record, const struct record_facts *facts)
 {
@@ -147,7 +156,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
-    sender_doubt(entry, entry->unanswered && !(facts && facts->state == ENTRY_AWAITING));
+    restore_doubt(entry, facts && facts->state == ENTRY_AWAITING);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
