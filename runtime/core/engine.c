@@ -102,6 +102,7 @@ static void free_queues(struct engine *engine)
         for (int state = 0; state < ENTRY_STATE_COUNT; state++)
             while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
         seen_clear(queue);
+        heap_clear(&engine->deadlines, &queue->gathered); /* links are still to leave the heap */
         engine->queues = queue->next;
         queue_free(queue);
     }

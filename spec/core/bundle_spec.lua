@@ -144,6 +144,14 @@ describe("messages that one delivery hands over together", function()
     assert.same({ "m4 m5 m6" }, runs())
   end)
 
+  -- Was: the moment for which they waited was still looked at when the links went. Seen with the sanitizer.
+  it("may be waited for when the engine ends", function()
+    node:guest("peer", ("p"):rep(16))
+    send(1, 2)
+    node:guest("other", ("o"):rep(16))
+    node.core.engine_free(require("spec.support.c").ffi.gc(node.handle, nil))
+  end)
+
   it("come in from the store, as many as are wanted", function()
     agent { batch = 1000, concurrency = 1 }
     send(1, 9000)
