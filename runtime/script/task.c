@@ -166,17 +166,15 @@ static int task_push(struct task *task)
     return 1;
 }
 
-/* One that was settled before its handler has nothing to be charged. */
+/* One that was settled before its handler has nothing to be charged, and stands there as 0: it may
+ * be at fault all the same. */
 static void note_in_hand(struct inhand *inhand, const struct run *run)
 {
     uint64_t running = run->sequence;
-    inhand->other_count = 0;
+    inhand->other_count = run->other_count;
     for (size_t i = 0; i < run->other_count; i++) {
-        uint64_t other = run->others[i].sequence;
-        if (running == 0)
-            running = other;
-        else if (other != 0)
-            inhand->others[inhand->other_count++] = other;
+        inhand->others[i] = running ? run->others[i].sequence : 0;
+        if (!running) running = run->others[i].sequence;
     }
     inhand->running = running;
 }

@@ -271,6 +271,24 @@ describe("an agent with a batch", function()
     assert.same({ "strong" }, ends "dead")
   end)
 
+  -- Was: one that was settled first left the other alone on the page of what is in hand, and so to blame.
+  it("is not to blame when what ended the process had been settled before", function()
+    local attempts, killed = {}, false
+    world = delivery.chain { owner = { store = { path = "data" } } }
+    agent(function(ctx, msgs)
+      attempts[#attempts + 1] = { ctx.attempt, #msgs }
+      if killed then return end
+      killed = true
+      world:crash "owner"
+    end)
+    send_named "strong"
+    delivery.send(world, "weak", { profile = "at-most-once" })
+    world:advance(3)
+    world:restart "owner"
+    world:settle()
+    assert.same({ { 1, 2 }, { 1, 1 } }, attempts)
+  end)
+
   it("is told of its dead letters one by one", function()
     local told = {}
     agent(function() return moonpost.reject "no" end, { on = { dead = function(_, dead) told[#told + 1] = dead.id end } })
