@@ -31,6 +31,7 @@ local ORDER = [[
   test
   sim
   example
+  choose
   bench
   store
   completion
@@ -41,7 +42,6 @@ local ORDER = [[
 local LATER = [[
   publish
   stream
-  choose
 ]]
 
 --- All commands, in order.
