@@ -95,6 +95,17 @@ local function finished(ctx, kind, ...)
   return kind, ...
 end
 
+-- An outcome that was made and not returned does nothing: most likely the `return` was forgotten.
+local function noticed(made, kind, ...)
+  if outcome.made == made then return kind, ... end
+  local value = outcome.take()
+  if kind == "ack" and value then
+    runtime.log("warn", ("acknowledged, although moonpost.%s(%q) was made: an outcome counts when it is returned; "
+      .. "write: return moonpost.%s(…)"):format(value.outcome, value.reason, value.outcome))
+  end
+  return kind, ...
+end
+
 --- Run the handler of an agent on a message.
 ---@param agent moonpost.Agent
 ---@param ctx moonpost.Ctx
@@ -108,7 +119,8 @@ end
 ---@return "raw"|"json"|nil encoding of the result
 ---@return string|nil traceback
 function handler.run(agent, ctx, msg, method)
-  return finished(ctx, ended(xpcall(agent.handle, on_error, ctx, msg, method)))
+  local made = outcome.made
+  return noticed(made, finished(ctx, ended(xpcall(agent.handle, on_error, ctx, msg, method))))
 end
 
 -- What is said of one message of a batch: an outcome, an error, or its result.

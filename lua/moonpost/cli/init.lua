@@ -30,7 +30,7 @@ local function unknown(name)
 end
 
 local function show_help(name)
-  if not name then
+  if not name or name == "help" then
     io.stdout:write(help.all(commands.list))
     return 0
   end

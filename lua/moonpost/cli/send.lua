@@ -31,13 +31,14 @@ local function receipt_line(receipt)
     field("ref", receipt.ref),
     field("attempt", good and receipt.attempt or nil),
     field("dup", receipt.dup or nil),
+    field("result_lost", receipt.result_lost),
     result_text(receipt),
     receipt.reason and "  " .. receipt.reason or "",
   }
 end
 
 local SHOWN = {
-  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "retry_after", "guarantees",
+  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "result_lost", "retry_after", "guarantees",
 }
 
 local function receipt_json(receipt)
@@ -58,12 +59,18 @@ local function note_paused(to, receipt, as_json)
   term.note(("note: %s is paused: the message is stored, and handed over when it is resumed"):format(to))
 end
 
+local function note_lost(receipt, as_json)
+  if not receipt.result_lost or as_json then return end
+  term.note "note: it was handled, but its result is lost: an agent keeps results with a dedup policy"
+end
+
 --- Send one and print its receipt; answers the exit code.
 local function send_one(link, to, body, options, as_json)
   local receipt, reason, code, refusal = follow.send(link, to, body, options)
   receipt = receipt or refusal or { type = "nack", ok = false, code = code, reason = reason }
   term.out(as_json and receipt_json(receipt) or receipt_line(receipt))
   note_paused(to, receipt, as_json)
+  note_lost(receipt, as_json)
   return exit_code(receipt)
 end
 
