@@ -50,9 +50,11 @@ local function waits_here(self)
   return ("%s is paused: it is handed over when that is resumed"):format(self.to)
 end
 
+local ELSEWHERE = "by its owner on another node; what its attempts come to is known there"
+
 local function show_stored(self)
   if self.delivered then return end
-  line("stored", "cyan", self.here and waits_here(self) or "by its owner on another node; what its attempts come to is known there", "waiting until it is handled")
+  line("stored", "cyan", self.here and waits_here(self) or ELSEWHERE, "waiting until it is handled")
 end
 
 --- Until the node follows what happens to the message, or says that it does not.

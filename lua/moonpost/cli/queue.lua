@@ -89,7 +89,8 @@ return {
   },
   summary = "mailboxes and outboxes: look in, stop one, go on, empty it",
   flags = {
-    { name = "state", value = "STATE", verbs = { "peek" }, help = "only waiting, deferred, leased, blocked or dead ones",
+    { name = "state", value = "STATE", verbs = { "peek" },
+      help = "only waiting, deferred, leased, blocked or dead ones",
       choices = { "waiting", "deferred", "leased", "blocked", "parked", "dead", "awaiting" } },
     { name = "limit", value = "N", verbs = { "peek" }, help = "so many, 20 otherwise" },
     { name = "after", value = "N", verbs = { "peek" }, help = "go on there" },
