@@ -9,7 +9,9 @@ local PLACES = { "lua/%s.lua", "lua/%s/init.lua", "%s.lua", "%s/init.lua" }
 local LIBRARIES = { string = true, table = true, math = true, os = true, io = true, debug = true,
   coroutine = true, bit = true, _G = true }
 local CLOSED = { ffi = true, jit = true, package = true, ["jit.util"] = true, ["jit.opt"] = true }
-local PUBLIC = { moonpost = true, ["moonpost.webhook"] = true, ["moonpost.test"] = true }
+local PUBLIC = {
+  moonpost = true, ["moonpost.webhook"] = true, ["moonpost.test"] = true, ["moonpost.test.storm"] = true,
+}
 local LOADING = {}
 
 local modules = {} -- by kind, by name
@@ -83,8 +85,8 @@ local function check(name, kind)
   if CLOSED[name] then errors.at_caller(('require "%s": not in scripts'):format(name)) end
   local ours = name:find("^moonpost%.") and not PUBLIC[name]
   if ours then errors.at_caller(('require "%s": a private module; use require "moonpost"'):format(name)) end
-  if name == "moonpost.test" and kind ~= "spec" and kind ~= "program" then
-    errors.at_caller('require "moonpost.test": only in specs')
+  if name:find("^moonpost%.test") and kind ~= "spec" and kind ~= "program" then
+    errors.at_caller(('require "%s": only in specs'):format(name))
   end
 end
 

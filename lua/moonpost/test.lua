@@ -3,9 +3,12 @@
 local closed = require "moonpost.closed"
 local environment = require "moonpost.environment"
 local errors = require "moonpost.errors"
-local hook = require "moonpost.hook"
+local faults = require "moonpost.test.faults"
+local fuzz = require "moonpost.test.fuzz"
+local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
+local plan = require "moonpost.test.plan"
 local receipt = require "moonpost.receipt"
 local send = require "moonpost.send"
 local shape = require "moonpost.shape"
@@ -17,10 +20,11 @@ local test = {}
 ---@class moonpost.World
 local World = {}
 
-local FIRST_NODE = "node"
 local SETTLE_LIMIT = 24 * 3600
 local SETTLE_MOMENTS = 200000 -- a message every second is 86,400 a day
-local LATER = closed.words "publish trace state kv metric fake fake_http crash restart disk check set_time"
+local LATER = closed.words "publish trace state kv metric fake fake_http"
+
+faults.add(World)
 
 local metatable = { __name = "moonpost.world" }
 function metatable.__index(_, name)
@@ -49,13 +53,6 @@ function test.world(options)
   return self
 end
 
-local function first_node(self)
-  if self.nodes then return nil end
-  self.nodes = {}
-  worlds.node(self.handle, FIRST_NODE, 0, node.new {}, self.show)
-  worlds.run(self.handle, 0)
-end
-
 local IDENTITY = {
   goes_by = { read = shape.string(255) },
   store = { read = shape.string(16) },
@@ -72,12 +69,11 @@ local IDENTITY = {
 function World:node(name, settings, identity)
   identity = shape.construct("identity", IDENTITY, identity or {})
   if type(name) ~= "string" or name == "" then errors.misuse("name: expected a string") end
-  self.nodes = self.nodes or {}
-  if self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
+  if self.nodes and self.nodes[name] then errors.misuse(("node %q is there already"):format(name)) end
   if settings == nil then settings = {} end
   if type(settings) == "table" and not node.is(settings) then settings = node.new(settings) end
-  self.nodes[name] = true
   worlds.node(self.handle, name, 0, settings, self.show, identity.goes_by, identity.store, identity.epoch)
+  made.keep(self, name, settings)
   worlds.run(self.handle, 0)
   return name
 end
@@ -87,13 +83,26 @@ end
 ---@param options { node: string|nil }|nil
 ---@return string|nil address nil for a file
 function World:load(what, options)
-  first_node(self)
+  made.first(self)
   if type(what) ~= "string" and not agent.is(what) then
     errors.misuse("expected a file or what moonpost.agent returns")
   end
+  local agents = made.of(self, options and options.node).agents
   worlds.load(self.handle, options and options.node, what, "spec")
+  agents[#agents + 1] = what
   worlds.run(self.handle, 0)
   return type(what) == "table" and what.address or nil
+end
+
+-- The next start of the node loads what was there last; what waits in on.start is not there yet.
+local function remember_reload(kept, address, what)
+  for index, agent_before in ipairs(kept.agents) do
+    if type(agent_before) == "table" and agent_before.address == address and type(what) == "table" then
+      kept.agents[index] = what
+      return
+    end
+  end
+  kept.reloads[#kept.reloads + 1] = { address, what }
 end
 
 --- Load an agent again, from its file, from another, or from a value; the next delivery runs in it.
@@ -103,7 +112,7 @@ end
 ---@return boolean|nil true
 ---@return string|nil reason why the one before goes on
 function World:reload(address, what, options)
-  first_node(self)
+  made.first(self)
   if what ~= nil and type(what) ~= "string" and not agent.is(what) then
     errors.misuse("expected a file or what moonpost.agent returns")
   end
@@ -111,6 +120,9 @@ function World:reload(address, what, options)
   if not result then errors.misuse(("no agent at %q"):format(tostring(address))) end
   worlds.run(self.handle, 0)
   if result == "refused" then return nil, reason end
+  if what ~= nil and result == "reloaded" then
+    remember_reload(made.of(self, options and options.node), address, what)
+  end
   return true
 end
 
@@ -138,7 +150,7 @@ end
 ---@param options table|nil send options, and `from`
 ---@return string id
 function World:send(to, body, options)
-  first_node(self)
+  made.first(self)
   local own, from = relative(self, options)
   local id = worlds.send(self.handle, from, send.normalise(to, body, own, "world:send"))
   worlds.run(self.handle, 0)
@@ -151,16 +163,16 @@ end
 ---@param options table|nil
 ---@return any result or nil, reason, code
 function World:call(to, body, options)
-  first_node(self)
+  made.first(self)
   local own, from = relative(self, options)
   local message = send.call(to, body, own, "client:call")
   local id = worlds.send(self.handle, from, message)
   worlds.run(self.handle, 0)
   local answer = self:receipt(id)
   while not answer do
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if not wait then return nil, "nothing is due any more, and no answer came", "TIMEOUT" end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
     answer = self:receipt(id)
   end
   return receipt.result(answer)
@@ -169,8 +181,8 @@ end
 --- Let time pass.
 ---@param time string|number duration
 function World:advance(time)
-  first_node(self)
-  worlds.run(self.handle, duration(time))
+  made.first(self)
+  plan.pass(self, duration(time))
 end
 
 local function list_pending(pending)
@@ -193,16 +205,16 @@ end
 --- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours, or 200,000 moments
 --- at which something happens.
 function World:settle()
-  first_node(self)
+  made.first(self)
   worlds.run(self.handle, 0)
   local began = worlds.now(self.handle)
   for _ = 1, SETTLE_MOMENTS do
     if worlds.pending_count(self.handle) == 0 then return end
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
       still_pending(self, "24 hours")
     end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
   end
   still_pending(self, ("%d moments"):format(SETTLE_MOMENTS))
 end
@@ -255,40 +267,6 @@ function World:dead(address)
   return worlds.dead(self.handle, address)
 end
 
---- Links between two nodes die, and none can be made until `heal`.
----@param a string
----@param b string
-function World:cut(a, b)
-  if not worlds.cut(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
-  worlds.run(self.handle, 0)
-end
-
----@param a string
----@param b string
-function World:heal(a, b)
-  if not worlds.heal(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
-  worlds.run(self.handle, 0)
-end
-
---- What two nodes say to each other takes so long from now on.
----@param a string
----@param b string
----@param time string|number duration
-function World:delay(a, b, time)
-  if not worlds.delay(self.handle, a, b, duration(time)) then
-    errors.misuse(("no nodes %q and %q here"):format(a, b))
-  end
-end
-
---- Put a hook (a fault, for instance) into a node.
----@param value table what moonpost.hook or moonpost.fault makes
----@param options { node: string|nil }|nil
-function World:fault(value, options)
-  first_node(self)
-  if not hook.is(value) then errors.misuse("expected what moonpost.hook or moonpost.fault returns") end
-  worlds.hook(self.handle, options and options.node, value)
-end
-
 --- Lines of log since the last call: tables with `at`, `node`, `level`, `text`, `id`, `fields` (JSON).
 ---@return table[]
 function World:log()
@@ -315,10 +293,10 @@ function World:exec(file, options)
   while true do
     if options and options.each then options.each() end
     local ended, code, reason = worlds.ended(self.handle, number)
-    local wait = worlds.next(self.handle)
+    local wait = plan.next(self)
     if ended then return code, reason end
     if not wait then errors.misuse(file .. ": waits for something that will never come") end
-    worlds.run(self.handle, wait)
+    plan.pass(self, wait)
   end
 end
 
@@ -327,4 +305,12 @@ function World:close()
   worlds.close(self.handle)
 end
 
-return closed.close("moonpost.test.", test, closed.words "fuzz")
+--- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come
+--- to its end, and no promise may be broken (`world:check`). Raises with the seed.
+---@param options { runs: integer|nil, seed: integer|nil, faults: table|nil, lasts: any, most: integer|nil }|nil
+---@param body fun(world: moonpost.World)
+function test.fuzz(options, body)
+  fuzz.fuzz(test.world, options, body)
+end
+
+return closed.close("moonpost.test.", test, {})

@@ -18,7 +18,8 @@ struct agent_declaration {
     uint8_t order;        /* enum order */
     uint8_t dedup;        /* enum dedup_kind */
     bool asks_dedup;      /* has a dedup key function: ask policies.dedup; else the id is the key */
-    int64_t dedup_ttl_ms; /* DURATION_FOREVER */
+    int64_t dedup_ttl_ms; /* DURATION_FOREVER; 0: until it is settled */
+    bool forgets_results; /* of duplicates */
     struct retry_policy retry;
 };
 

@@ -3,12 +3,14 @@
  * Changes gather in the open batch while another batch is with the store. It is handed out as soon
  * as the store is free, with two exceptions: a step that started handlers holds it for a moment, so
  * that a message handled at once is put and settled in one commit; and changes that nobody waits
- * for stay up to LAZY_COMMIT_MS for company. An open batch at its bound is closed between two
- * transactions and waits its turn. */
+ * for stay up to LAZY_COMMIT_MS for company. Only a commit tells whether the store has room, so
+ * while it is full there is one now and then although nothing has changed. An open batch at its
+ * bound is closed between two transactions and waits its turn. */
 #include "core/parts.h"
 
 enum {
     COMMIT_HOLD_MS = 2,        /* how long started handlers may hold a batch */
+    ROOM_LOOK_MS = 1000,       /* how often a full store is asked for room */
     BATCH_OPS_MAX = 8192,      /* changes in a batch, give or take one transaction ... */
     BATCH_BYTES_MAX = 4 << 20, /* ... and bytes of values */
 };
@@ -99,7 +101,8 @@ int64_t commit_due_ms(const struct engine *engine)
 {
     if (engine->committing) return INT64_MAX;
     if (engine->closed) return engine->now_ms;
-    if (batch_is_empty(engine)) return INT64_MAX;
+    if (batch_is_empty(engine))
+        return engine->store_full ? engine->committed_ms + ROOM_LOOK_MS : INT64_MAX;
     return engine->urgent ? engine->opened_ms : engine->opened_ms + LAZY_COMMIT_MS;
 }
 
@@ -137,6 +140,7 @@ void commit_done(struct engine *engine, struct batch *batch)
 {
     ensure(engine->committing && batch->number == engine->committed + 1);
     engine->committed = batch->number;
+    engine->committed_ms = engine->now_ms;
     engine->committing = false;
     answer_committed(engine, batch);
     batch_reset(batch);

@@ -9,17 +9,40 @@ static struct span no_text(void)
     return span_of(NULL, 0);
 }
 
-/* The key under which the policy remembers the message; empty: it is never a duplicate. */
+/* What the policy makes of the message. */
+static struct dedup_answer ask(struct engine *engine, const struct queue *mailbox,
+                               const struct message *message)
+{
+    struct dedup_answer answer = {.key = no_text(), .ttl_ms = -1};
+    if (mailbox->agent.dedup == DEDUP_NONE) return answer;
+    bool asked = mailbox->agent.asks_dedup && engine->policies.dedup &&
+                 engine->policies.dedup(engine->policies.user, mailbox->agent.agent, message,
+                                        &answer) == POLICY_ANSWERED;
+    if (!asked) answer = (struct dedup_answer){.key = message->id, .ttl_ms = -1};
+    return answer;
+}
+
 struct span dedup_key(struct engine *engine, const struct queue *mailbox,
                       const struct message *message)
 {
-    struct span key;
-    if (mailbox->agent.dedup == DEDUP_NONE) return no_text();
-    if (mailbox->agent.asks_dedup && engine->policies.dedup &&
-        engine->policies.dedup(engine->policies.user, mailbox->agent.agent, message, &key) ==
-            POLICY_ANSWERED)
-        return key;
-    return message->id;
+    return ask(engine, mailbox, message).key;
+}
+
+/* A newer version takes the place of what is remembered. */
+static bool is_newer(const struct seen *seen, const struct dedup_answer *answer)
+{
+    return answer->has_version && seen->has_version && answer->version > seen->version &&
+           !seen->holder;
+}
+
+static struct seen *hold(struct queue *mailbox, struct entry *entry,
+                         const struct dedup_answer *answer)
+{
+    struct seen *seen = seen_hold(mailbox, answer->key, entry);
+    seen->has_version = answer->has_version;
+    seen->version = answer->version;
+    seen->ttl_ms = answer->ttl_ms >= 0 ? answer->ttl_ms : mailbox->agent.dedup_ttl_ms;
+    return seen;
 }
 
 /* The message is, or waits for, the holder of its dedup key. */
@@ -27,13 +50,12 @@ enum entry_state dedup_claim(struct engine *engine, struct queue *mailbox, struc
 {
     if (mailbox->agent.dedup == DEDUP_NONE) return ENTRY_WAITING;
     struct message message = message_of(entry->block); /* as the store hook left it */
-    struct span key = dedup_key(engine, mailbox, &message);
-    if (planted(PLANT_DEDUP_KEY_TRUNCATED) && key.size > 12) key.size = 12;
-    if (key.size == 0) return ENTRY_WAITING;
-    struct seen *seen = seen_find(mailbox, key, engine->now_ms);
-    bool first = !seen;
-    if (first) seen = seen_hold(mailbox, key, entry);
-    entry->seen = seen;
+    struct dedup_answer answer = ask(engine, mailbox, &message);
+    if (planted(PLANT_DEDUP_KEY_TRUNCATED) && answer.key.size > 12) answer.key.size = 12;
+    if (answer.key.size == 0) return ENTRY_WAITING;
+    struct seen *seen = seen_find(engine, mailbox, answer.key);
+    bool first = !seen || is_newer(seen, &answer);
+    entry->seen = first ? hold(mailbox, entry, &answer) : seen;
     return first ? ENTRY_WAITING : ENTRY_BLOCKED;
 }
 
@@ -72,19 +94,47 @@ static struct entry *next_blocked(const struct queue *mailbox, const struct seen
     return entry;
 }
 
-/* The holder was handled: those who waited for it are duplicates. */
+/* A newer version is next, and those who waited wait for it. */
+static void pass_on(struct engine *engine, struct queue *mailbox, struct entry *next,
+                    const struct dedup_answer *answer)
+{
+    const struct seen *old = next->seen;
+    struct seen *seen = hold(mailbox, next, answer);
+    for (struct entry *at = mailbox->lists[ENTRY_BLOCKED].head; at; at = at->next)
+        if (at->seen == old) at->seen = seen;
+    owner_start_waiting(engine, next);
+}
+
+/* Those who waited for the first are duplicates of it, until one is a newer version. */
+static void let_blocked_go(struct engine *engine, struct queue *mailbox, const struct seen *seen)
+{
+    struct entry *entry;
+    while ((entry = next_blocked(mailbox, seen))) {
+        struct message message = message_of(entry->block);
+        struct dedup_answer answer = ask(engine, mailbox, &message);
+        if (seen->ttl_ms > 0 && is_newer(seen, &answer)) {
+            pass_on(engine, mailbox, entry, &answer);
+            return;
+        }
+        acknowledge_duplicate(engine, entry, seen);
+    }
+}
+
 void dedup_handled(struct engine *engine, struct queue *mailbox, struct seen *seen,
                    const struct outcome *outcome)
 {
-    bool keep = outcome->result.size > 0 && outcome->result.size <= RESULT_KEPT_MAX;
-    bool none = outcome->result.size == 0;
+    bool none = outcome->result.size == 0, brief = seen->ttl_ms == 0;
+    bool keep = !none && !mailbox->agent.forgets_results && outcome->result.size <= RESULT_KEPT_MAX;
     struct block *result = keep ? block_copy(outcome->result) : NULL;
+    uint8_t encoding = keep || none ? outcome->encoding : NO_RESULT;
     seen->forgot = !keep && !none;
-    seen_settle(mailbox, seen, result, keep || none ? outcome->encoding : NO_RESULT,
-                engine->now_ms);
+    if (brief)
+        seen_end(seen, result, encoding);
+    else
+        seen_settle(engine, mailbox, seen, result, encoding);
     block_release(result);
-    struct entry *entry;
-    while ((entry = next_blocked(mailbox, seen))) acknowledge_duplicate(engine, entry, seen);
+    let_blocked_go(engine, mailbox, seen);
+    if (brief) seen_drop(mailbox, seen);
 }
 
 /* The holder ended otherwise: the next one takes its place. */

@@ -56,6 +56,11 @@ void deliver_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->state != ENTRY_LEASED) return;
+    if (engine->now_ms >= entry->expires_ms) { /* while it was being committed */
+        settle_end_lease(engine, entry);
+        settle_expire(engine, entry);
+        return;
+    }
     heap_set(&engine->deadlines, &entry->deadline,
              after_ms(engine->now_ms, (uint64_t)entry->queue->agent.timeout_ms));
     run(engine, entry);

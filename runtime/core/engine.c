@@ -336,7 +336,7 @@ void engine_bury(struct engine *engine, struct entry *entry, uint8_t code, struc
     queue_move(entry, ENTRY_DEAD);
     engine->counts.dead++;
     if (!entry->stored) return;
-    if (entry->failures->older) engine_put_facts(engine, entry);
+    if (entry->failures->older || entry->spent > 0) engine_put_facts(engine, entry);
     engine_changes(engine, true);
     engine->scratch.used = 0;
     record_dead(entry, engine->wall_ms, &engine->scratch);

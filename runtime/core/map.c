@@ -15,7 +15,7 @@ static uint64_t mix(uint64_t x)
 
 /* Eight bytes at a time through a multiply-and-fold mix (after Rich Felker's and Pelle Evensen's
  * published mixers), keyed by the map's seed. */
-static uint64_t map_hash(const struct map *map, struct span key)
+uint64_t map_hash(const struct map *map, struct span key)
 {
     uint64_t hash = map->seed ^ (key.size * 0x9e3779b97f4a7c15u);
     const char *at = key.bytes;

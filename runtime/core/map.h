@@ -19,6 +19,9 @@ struct map {
     struct map_slot last;   /* a copy of what was found last: it is often asked for again */
 };
 
+/* The hash of a key in this map. */
+uint64_t map_hash(const struct map *map, struct span key);
+
 /* The value of the key, or NULL. */
 void *map_find(const struct map *map, struct span key);
 

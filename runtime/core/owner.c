@@ -98,6 +98,7 @@ void owner_start_waiting(struct engine *engine, struct entry *entry)
     queue_move(entry, later ? ENTRY_DEFERRED : parked ? ENTRY_PARKED : ENTRY_WAITING);
     engine_entry_deadline(engine, entry, later ? due : INT64_MAX);
     engine_ready(engine, entry->queue);
+    suspect_turn(engine, entry);
 }
 
 /* ---- from this engine ---- */

@@ -227,6 +227,7 @@ struct engine {
     bool store_full;                     /* as of the last commit */
     bool urgent;                         /* somebody waits for the open batch */
     int64_t opened_ms;                   /* when the open batch got its first change */
+    int64_t committed_ms;                /* when the last commit came back */
     uint64_t batches;                    /* number of the open batch */
     struct lane **touched;               /* lanes whose record the open batch must write */
     size_t touched_count, touched_capacity;
@@ -246,7 +247,8 @@ struct engine {
     struct buffer scratch;
     char refusal[96]; /* why engine_reserve refused */
     struct states states;
-    size_t results_bytes; /* of all lanes */
+    uint64_t seen_sequence; /* of the latest record of a dedup policy */
+    size_t results_bytes;   /* of all lanes */
     struct engine_counts counts;
 };
 

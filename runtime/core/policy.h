@@ -23,6 +23,14 @@ struct retry_answer {
     struct span reason; /* when giving up; borrowed until the next question */
 };
 
+/* What a dedup policy makes of a message. */
+struct dedup_answer {
+    struct span key; /* borrowed until the next question; empty: it is never a duplicate */
+    bool has_version;
+    double version; /* a lower or equal one than is remembered is stale */
+    int64_t ttl_ms; /* how long it is remembered; 0: until it is settled; -1: the agent's */
+};
+
 enum hook_step { HOOK_RECEIVE, HOOK_FORWARD, HOOK_STORE };
 enum hop_end { HOP_UPSTREAM, HOP_DOWNSTREAM, HOP_LOCAL };
 
@@ -56,9 +64,9 @@ struct policies {
     enum policy_answer (*key)(void *user, uint32_t agent, const struct message *message,
                               struct span *key);
 
-    /* Same as what? The key under which the agent's dedup policy remembers this message. */
+    /* Same as what? Under which key the agent's dedup policy remembers this message. */
     enum policy_answer (*dedup)(void *user, uint32_t agent, const struct message *message,
-                                struct span *key);
+                                struct dedup_answer *answer);
 
     /* May this envelope go on? Asked only for steps in engine_settings.hook_steps. */
     enum policy_answer (*hook)(void *user, enum hook_step step, const struct envelope *envelope,
@@ -67,7 +75,7 @@ struct policies {
     /* The value of a record of the store (given), or false. What a batch under way holds is not
      * asked for. NULL: there is no store. */
     void *store_user;
-    bool (*fetch)(void *store_user, struct span key, struct block **value);
+    bool (*fetch)(void *store_user, const struct span *key, struct block **value);
 
     /* Records whose key begins with `prefix`, from the key `from` on, in order, as long as `each`
      * answers true. */

@@ -17,6 +17,7 @@
 #include "core/agent.h"
 #include "core/heap.h"
 #include "core/map.h"
+#include "core/prints.h"
 #include "core/sequences.h"
 
 #define QUEUE_STATE_MAP(X)                                                                         \
@@ -144,8 +145,10 @@ struct queue {
     size_t tail_bytes;     /* of all that are not in memory */
     struct load *load;     /* a page of them on its way into memory, or NULL */
     size_t loading;        /* ... and how many it has */
-    struct map seen;       /* dedup key to struct seen */
-    struct seen *seen_oldest, *seen_newest; /* the settled ones, in the order they are forgotten */
+    struct map seen;       /* dedup key to struct seen: held and young ones */
+    struct seen *seen_oldest, *seen_newest; /* the young, in the order in which they were settled */
+    struct prints prints;   /* the other settled ones, whose records are in the store */
+    struct seen *seen_read; /* the latest of them that was asked for, or NULL */
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;

@@ -60,9 +60,9 @@ static void say_level(struct engine *engine, const struct lane *lane, const stru
 }
 
 /* The end of a number that is known to be handled, with its result while the key is remembered. */
-static struct end handled_before(struct queue *mailbox, struct span key, int64_t now_ms)
+static struct end handled_before(struct engine *engine, struct queue *mailbox, struct span key)
 {
-    const struct seen *seen = seen_find(mailbox, key, now_ms);
+    const struct seen *seen = seen_find(engine, mailbox, key);
     if (seen && !seen->holder) return dedup_end(seen);
     return (struct end){.level = LEVEL_HANDLED,
                         .flags = RECEIPT_DUP | RECEIPT_FORGOT,
@@ -74,9 +74,24 @@ static struct end handled_before(struct queue *mailbox, struct span key, int64_t
 static void say_handled(struct engine *engine, const struct lane *lane, struct queue *mailbox,
                         const struct message *message)
 {
-    struct end end = handled_before(mailbox, message->id, engine->now_ms);
+    struct end end = handled_before(engine, mailbox, message->id);
     end.flags &= (uint8_t)~RECEIPT_DUP;
     answer_again(engine, lane, mailbox, message, &end);
+}
+
+/* How far a number got, as its sender may know it. At most once, the lane says `handled` from
+ * before the handler begins, so that it never runs again; what it comes to is not known before its
+ * end. */
+static enum lane_level known_level(const struct queue *mailbox, const struct lane *lane,
+                                   uint64_t number)
+{
+    enum lane_level level = lane_level(lane, number);
+    if (level != LANE_HANDLED) return level;
+    const struct entry *entry = mailbox->lists[ENTRY_LEASED].head;
+    while (entry &&
+           !(entry->settled_first && entry->lane == lane->handle && entry->number == number))
+        entry = entry->next;
+    return entry ? LANE_STORED : level;
 }
 
 /* Exactly-once: as it was answered the first time. */
@@ -106,7 +121,7 @@ static void receive_ask(struct engine *engine, struct link *from, const struct m
     bool by_id = mailbox->agent.dedup != DEDUP_NONE && !mailbox->agent.asks_dedup;
     struct lane *lane = lanes_find(engine, message);
     if (lane) lanes_advance(engine, lane, message->base);
-    enum lane_level level = lane ? lane_level(lane, message->seq) : LANE_UNKNOWN;
+    enum lane_level level = lane ? known_level(mailbox, lane, message->seq) : LANE_UNKNOWN;
     if (level == LANE_UNKNOWN)
         answer_now(engine, from, message, &unknown);
     else if (level == LANE_HANDLED && message->profile == EXACTLY_ONCE)
@@ -128,7 +143,7 @@ static void receive_resend(struct engine *engine, const struct message *message,
     if (level == LANE_HANDLED && message->profile == EXACTLY_ONCE)
         end = handled_once(lane, message->seq);
     else if (level == LANE_HANDLED)
-        end = handled_before(mailbox, dedup_key(engine, mailbox, message), engine->now_ms);
+        end = handled_before(engine, mailbox, dedup_key(engine, mailbox, message));
     if (message->level < end.level) end.level = message->level;
     answer_again(engine, lane, mailbox, message, &end);
 }
@@ -167,11 +182,12 @@ static bool refuse_stored(struct engine *engine, struct link *from, const struct
     return true;
 }
 
-/* One that takes nothing new need not refuse what it has. */
+/* Whether a number that was accepted before is not handed over once more. One that takes nothing
+ * new need not refuse what it has. */
 static bool recognises(const struct queue *mailbox, const struct message *message)
 {
     return message->profile == EXACTLY_ONCE || mailbox->agent.dedup != DEDUP_NONE ||
-           mailbox->hold == HOLD_DRAINING;
+           mailbox->agent.profile == AT_MOST_ONCE || mailbox->hold == HOLD_DRAINING;
 }
 
 /* Exactly-once needs a lane that was opened for it: a store without it may be another one than that
@@ -202,7 +218,7 @@ static void receive_stored(struct engine *engine, struct link *from, const struc
         return;
     }
     struct lane *lane = lanes_of(engine, message);
-    enum lane_level level = lane_level(lane, message->seq);
+    enum lane_level level = known_level(mailbox, lane, message->seq);
     bool ended = message->seq < lane->base || level >= LANE_DEAD;
     if (ended)
         say_level(engine, lane, mailbox, message, level);

@@ -228,6 +228,7 @@ static void put_notes(struct buffer *out, const struct failure_note *newest, int
 void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, struct buffer *out)
 {
     bool due = entry->deadline.position != 0;
+    int64_t wait_ms = due && entry->deadline.at_ms > now_ms ? entry->deadline.at_ms - now_ms : 0;
     char *at = buffer_extend(out, 29);
     put_u32(at, entry->attempt);
     put_u32(at + 4, entry->spent);
@@ -236,7 +237,7 @@ void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, st
     at[11] = (char)entry->unanswered;
     at[12] = (char)entry->last_code;
     put_u64(at + 13, (uint64_t)(due ? entry->deadline.at_ms + wall_ms : 0));
-    put_u64(at + 21, (uint64_t)(due ? entry->deadline.at_ms - now_ms : 0));
+    put_u64(at + 21, (uint64_t)wait_ms);
     put_notes(out, entry->failures, wall_ms);
 }
 
@@ -351,6 +352,41 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     record->opened = reader.at < reader.end && read_u8(&reader) == 1;
     bool fits = !reader.failed && record->ceiling > 0 && record->ceiling < INT64_MAX;
     return fits ? STATUS_OK : STATUS_DAMAGED;
+}
+
+/* ---- what dedup policies remember ---- */
+
+enum { SEEN_FORGOT = 1, SEEN_VERSION = 2 };
+
+void record_seen(const struct seen *seen, struct span mailbox, int64_t wall_ms, struct buffer *out)
+{
+    uint64_t version;
+    memcpy(&version, &seen->version, sizeof version);
+    put_i64(out, seen->forget_ms == INT64_MAX ? INT64_MAX : seen->forget_ms + wall_ms);
+    char *at = buffer_extend(out, 10);
+    at[0] = (char)((seen->forgot ? SEEN_FORGOT : 0) | (seen->has_version ? SEEN_VERSION : 0));
+    at[1] = (char)seen->result_encoding;
+    put_u64(at + 2, version);
+    put_text(out, mailbox);
+    put_text(out, seen->key);
+}
+
+enum status record_seen_read(struct span value, struct record_seen *record)
+{
+    struct reader reader = reader_of(value);
+    record->forget_wall_ms = (int64_t)read_u64(&reader);
+    uint8_t flags = read_u8(&reader);
+    record->forgot = flags & SEEN_FORGOT;
+    record->has_version = flags & SEEN_VERSION;
+    record->result_encoding = read_u8(&reader);
+    uint64_t version = read_u64(&reader);
+    memcpy(&record->version, &version, sizeof version);
+    record->mailbox = read_span16(&reader);
+    record->key = read_span16(&reader);
+    record->result = reader_rest(&reader);
+    bool fits = record->mailbox.size > 0 && record->mailbox.size <= ADDRESS_BYTES_MAX &&
+                record->result_encoding <= ENCODING_JSON;
+    return reader.failed || !fits ? STATUS_DAMAGED : STATUS_OK;
 }
 
 /* ---- state ---- */

@@ -10,6 +10,7 @@
  * used 'h' address                   a mailbox that is held: since when, and whether it is drained
  *   'e' store id                  the highest epoch seen of it
  *   'a' address scope key         a record of an agent's state (core/state.h)
+ *   'k' sequence                  a key that a dedup policy remembers, with the first result
  *   'i'                           who this node is (store/identity.h)
  *
  * Messages have the last letter: a store on disk fills its pages when keys are behind all others.
@@ -20,6 +21,7 @@
 #include "core/buffer.h"
 #include "core/lane.h"
 #include "core/queue.h"
+#include "core/seen.h"
 #include "core/state.h"
 #include "core/status.h"
 
@@ -34,6 +36,7 @@ enum record_kind {
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
     RECORD_STATE = 'a',
+    RECORD_SEEN = 'k',
 };
 
 /* The longest is that of a state: kind, size and bytes of the address, scope, key. */
@@ -114,6 +117,18 @@ struct record_outbox {
 
 void record_outbox(const struct queue *outbox, struct buffer *out);
 enum status record_outbox_read(struct span value, struct record_outbox *record);
+
+struct record_seen {
+    struct span mailbox, key, result;
+    int64_t forget_wall_ms; /* INT64_MAX: never */
+    bool forgot, has_version;
+    uint8_t result_encoding;
+    double version;
+};
+
+/* All but the result, which follows. */
+void record_seen(const struct seen *seen, struct span mailbox, int64_t wall_ms, struct buffer *out);
+enum status record_seen_read(struct span value, struct record_seen *record);
 
 struct record_state {
     uint64_t version;

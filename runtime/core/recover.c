@@ -7,9 +7,9 @@
 
 const char *engine_recovery_order(void)
 {
-    static const char order[] = {RECORD_EPOCH, RECORD_OUTBOX,  RECORD_HOLD,
-                                 RECORD_LANE,  RECORD_RESULT,  RECORD_DEAD,
-                                 RECORD_FACTS, RECORD_MESSAGE, 0};
+    static const char order[] = {
+        RECORD_EPOCH, RECORD_OUTBOX, RECORD_HOLD,  RECORD_LANE,    RECORD_RESULT,
+        RECORD_SEEN,  RECORD_DEAD,   RECORD_FACTS, RECORD_MESSAGE, 0};
     return order;
 }
 
@@ -136,6 +136,15 @@ static void restore_mailbox(struct engine *engine, struct entry *entry,
     if (suspect) suspect_charge(engine, entry);
 }
 
+/* Exactly-once: in a lane that is not open yet nothing was sent. */
+static void restore_doubt(struct entry *entry, bool awaiting)
+{
+    const struct queue *outbox = entry->queue;
+    bool in_lane = message_lane_epoch(entry->block) == outbox->lane_epoch;
+    if (entry->profile == EXACTLY_ONCE && in_lane && !outbox->opened) entry->unanswered = false;
+    sender_doubt(entry, entry->unanswered && !awaiting);
+}
+
 static void restore_outbox(struct engine *engine, struct entry *entry,
                            const struct record_message *record, const struct record_facts *facts)
 {
@@ -146,7 +155,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
-    sender_doubt(entry, entry->unanswered && !(facts && facts->state == ENTRY_AWAITING));
+    restore_doubt(entry, facts && facts->state == ENTRY_AWAITING);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
@@ -217,7 +226,8 @@ static enum status recover_message(struct engine *engine, struct span key, struc
     struct record_message record;
     uint64_t sequence = record_sequence(key);
     if (sequence == 0) return STATUS_DAMAGED;
-    if (sequence > engine->sequence) engine->sequence = engine->sealed = sequence;
+    if (sequence > engine->sequence) engine->sequence = sequence;
+    if (sequence > engine->sealed) engine->sealed = sequence; /* entries draw sequences, too */
     enum status status = record_message_read(value, &record);
     return status == STATUS_OK ? restore_message(engine, sequence, &record) : status;
 }
@@ -270,6 +280,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
     case RECORD_OUTBOX: return recover_outbox(engine, key, value);
     case RECORD_HOLD: return recover_hold(engine, key, value);
     case RECORD_LANE: return recover_lane(engine, key, value);
+    case RECORD_SEEN: return seen_recover(engine, key, value);
     case RECORD_RESULT: return results_recover(engine, key, value);
     case RECORD_DEAD: hold(&engine->recovery->dead, record_sequence(key), value); break;
     case RECORD_FACTS: hold(&engine->recovery->facts, record_sequence(key), value); break;

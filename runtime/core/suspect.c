@@ -38,6 +38,14 @@ bool suspect_take(struct engine *engine, uint64_t sequence)
     return false;
 }
 
+/* Nothing begins before what is said of this one now is durable: it might end the process. */
+static void hold(struct engine *engine, const struct entry *entry)
+{
+    engine->suspects.charging++;
+    engine_changes(engine, true);
+    batch_after(engine->open, AFTER_SUSPECT)->handle = entry->handle;
+}
+
 /* Until the charge is durable nothing of it is due. */
 void suspect_charge(struct engine *engine, struct entry *entry)
 {
@@ -48,9 +56,8 @@ void suspect_charge(struct engine *engine, struct entry *entry)
     failure_add(entry, entry->attempt, engine->now_ms, CODE_HANDLER_ERROR, none,
                 span_text(DIED_TEXT), none);
     engine_entry_deadline(engine, entry, INT64_MAX);
-    engine_changes(engine, true);
     engine_put_facts(engine, entry);
-    batch_after(engine->open, AFTER_SUSPECT)->handle = entry->handle;
+    hold(engine, entry);
 }
 
 void suspect_missing(struct engine *engine)
@@ -62,24 +69,45 @@ void suspect_missing(struct engine *engine)
 
 /* ---- the policy's word ---- */
 
+/* One that waits for another of the same dedup key is judged when it is its turn. */
 static void judge(struct engine *engine, struct entry *entry)
 {
     struct outcome outcome = {.kind = OUTCOME_RETRY,
                               .code = CODE_HANDLER_ERROR,
                               .delay_ms = -1,
                               .reason = span_text(DIED_TEXT)};
+    if (entry->state == ENTRY_BLOCKED) return;
     entry->suspect = SUSPECT_JUDGED;
     engine->suspects.unjudged--;
-    if (entry->state == ENTRY_DEFERRED) settle_judge(engine, entry, &outcome);
+    hold(engine, entry);
+    if (entry->state == ENTRY_DEFERRED || entry->state == ENTRY_WAITING)
+        settle_judge(engine, entry, &outcome);
+}
+
+void suspect_turn(struct engine *engine, struct entry *entry)
+{
+    if (entry->suspect == SUSPECT_CHARGED) judge(engine, entry);
+}
+
+static void let_all_go(struct engine *engine)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        if (queue->kind == QUEUE_MAILBOX) engine_ready(engine, queue);
+}
+
+static void charged(struct engine *engine, struct entry *entry)
+{
+    entry->suspect = SUSPECT_CHARGED;
+    engine->suspects.charged++;
+    if (entry->queue->agent.agent) judge(engine, entry);
 }
 
 void suspect_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
-    if (!entry || entry->suspect != SUSPECT_CHARGING) return;
-    entry->suspect = SUSPECT_CHARGED;
-    engine->suspects.charged++;
-    if (entry->queue->agent.agent) judge(engine, entry);
+    engine->suspects.charging--;
+    if (entry && entry->suspect == SUSPECT_CHARGING) charged(engine, entry);
+    if (engine->suspects.charging == 0) let_all_go(engine);
 }
 
 void suspect_agent_up(struct engine *engine, struct queue *mailbox)
@@ -134,13 +162,6 @@ static void forget_first(struct engine *engine)
     if (next) begin_within(engine, next, SUSPECT_QUIET_MS);
 }
 
-static void let_all_go(struct engine *engine)
-{
-    for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->kind == QUEUE_MAILBOX && queue->lists[ENTRY_WAITING].head)
-            engine_ready(engine, queue);
-}
-
 /* Answers whether the next one may be looked at. One whose mailbox takes none now goes with the
  * others, in their order. */
 static bool try_first(struct engine *engine)
@@ -160,14 +181,14 @@ static bool try_first(struct engine *engine)
 
 void suspect_pump(struct engine *engine)
 {
-    if (engine->suspects.lonely_count == 0) return;
+    if (engine->suspects.lonely_count == 0 || engine->suspects.charging > 0) return;
     while (engine->suspects.lonely_count > 0 && try_first(engine)) continue;
     if (engine->suspects.lonely_count == 0) let_all_go(engine);
 }
 
 bool suspect_holds(const struct engine *engine)
 {
-    return engine->suspects.lonely_count > 0;
+    return engine->suspects.lonely_count > 0 || engine->suspects.charging > 0;
 }
 
 /* ---- behind the commit ---- */

@@ -1,6 +1,7 @@
 /* Messages whose handler ran when the process died; private to the engine.
  *
- *   named ----its record is found----> charging: an attempt and a note, in the open batch
+ *   named ----its record is found----> charging: an attempt and a note, in the open batch, and no
+ *              handler begins, since it might end the process before that is durable
  *         ----there is none----------> the engine is wary: handlers begin behind the commit
  *   charging --durable-------> charged --its agent is there--> a dead letter, or judged: deferred
  *   judged ----due-----------> waits for quiet: nothing new begins, what is in hand may end
@@ -28,6 +29,7 @@ struct suspects {
     uint64_t named[SUSPECTS_NAMED_MAX]; /* sequences, while records come in */
     size_t named_count;
     size_t unjudged;  /* charging or charged */
+    size_t charging;  /* charges and verdicts that are not durable: nothing begins until they are */
     uint64_t charged; /* durably, in this life */
     uint64_t *lonely; /* handles of the entries that wait for quiet, in their order */
     size_t lonely_count, lonely_capacity;
@@ -47,6 +49,9 @@ void suspect_missing(struct engine *engine);
 /* The charge is durable; the agent is there. */
 void suspect_committed(struct engine *engine, uint64_t handle);
 void suspect_agent_up(struct engine *engine, struct queue *mailbox);
+
+/* It does not wait for another of its dedup key any more. */
+void suspect_turn(struct engine *engine, struct entry *entry);
 
 /* It is due: it waits for quiet. */
 void suspect_waits(struct engine *engine, struct entry *entry);

@@ -261,13 +261,13 @@ static void say_unread(struct node *node, struct span key)
     host_log(node, &(struct log_record){.level = LOG_ERROR, .text = span_text(text)});
 }
 
-static bool fetch_record(void *user, struct span key, struct block **value)
+static bool fetch_record(void *user, const struct span *key, struct block **value)
 {
     struct node *node = user;
-    enum status status = store_peek(node->store, key, value);
+    enum status status = store_peek(node->store, *key, value);
     if (status == STATUS_OK) return true;
     if (status == STATUS_DAMAGED) block_release(*value);
-    if (status != STATUS_NOT_FOUND) say_unread(node, key);
+    if (status != STATUS_NOT_FOUND) say_unread(node, *key);
     *value = NULL;
     return false;
 }
@@ -341,7 +341,7 @@ static void set_identity(struct node *node, struct span name)
 {
     struct identity *identity = &node->identity;
     char made[NAME_MADE_BYTES];
-    if (identity->epoch == 0) make_store_id(node, identity->store_id);
+    if (identity->epoch == 0) copy_store_id(node, identity->store_id);
     identity->epoch++;
     if (name.size == 0 && !identity->name[0]) name = make_name(node, made);
     if (name.size == 0 || name.size > ADDRESS_BYTES_MAX) return;
@@ -576,6 +576,18 @@ static void carry_out(struct node *node, struct effect *effect)
     }
 }
 
+/* Of a node that is abandoned: the batch and the page are nobody's. Blocks go with the effects. */
+static void drop(struct effect *effect)
+{
+    if (effect->kind == EFFECT_COMMIT) batch_free(effect->batch);
+    if (effect->kind == EFFECT_LOAD) load_free(effect->load);
+}
+
+void node_abandon(struct node *node)
+{
+    node->abandoned = true;
+}
+
 /* ---- turns ---- */
 
 /* One step over what is queued, and one more event that was not copied (or NULL). */
@@ -591,7 +603,13 @@ static void step(struct node *node, const struct event *extra)
     node->stepping = true;
     engine_set_clock(node->engine, host_now_ms(node), host_wall_ms(node));
     engine_step(node->engine, post->events, post->count, host_now_ms(node), &node->effects);
-    for (size_t i = 0; i < node->effects.count; i++) carry_out(node, &node->effects.items[i]);
+    for (size_t i = 0; i < node->effects.count; i++) {
+        struct effect *effect = &node->effects.items[i];
+        if (node->abandoned)
+            drop(effect);
+        else
+            carry_out(node, effect);
+    }
     effects_reset(&node->effects);
     post_reset(post);
     node->stepping = false;
@@ -632,7 +650,7 @@ void node_bytes(struct node *node, uint32_t connection, struct span bytes)
 
 int64_t node_deadline_ms(const struct node *node)
 {
-    if (!node->engine) return INT64_MAX;
+    if (!node->engine || node->abandoned) return INT64_MAX;
     return node->posts[node->filling].count > 0 ? INT64_MIN : engine_deadline_ms(node->engine);
 }
 

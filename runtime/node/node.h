@@ -142,6 +142,10 @@ void node_turn(struct node *node);
  * earlier: events are queued. */
 int64_t node_deadline_ms(const struct node *node);
 
+/* The node is dead to the world, as a process that was killed: from now on nothing that its engine
+ * asks for is done, also in the step at hand. What is left to do is node_free. */
+void node_abandon(struct node *node);
+
 /* Begin no new deliveries; those in hand may end (engine_in_hand). */
 void node_drain(struct node *node);
 

@@ -26,7 +26,7 @@ struct node {
     unsigned filling; /* which of the two takes events now */
     struct effects effects;
     struct shown *shown; /* frames that leave with this step, not shown yet */
-    bool stepping;
+    bool stepping, abandoned;
     bool told_ready;
     int64_t started_ms;
     uint32_t *agents; /* those that are delivered to */

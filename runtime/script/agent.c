@@ -50,7 +50,8 @@ static void read_dedup(lua_State *L, struct agent *agent)
         lua_pop(L, 1);
         agent->declaration.dedup = by_key ? DEDUP_KEY : DEDUP_NONE;
         agent->declaration.dedup_ttl_ms = field_ms(L, index, "ttl", DURATION_FOREVER);
-        agent->dedup_ref = function_ref(L, index, "key");
+        agent->dedup_ref = function_ref(L, index, "ask");
+        agent->declaration.forgets_results = field_true(L, index, "forget_results");
     }
     lua_pop(L, 1);
     agent->declaration.asks_dedup = agent->dedup_ref != LUA_NOREF;

@@ -96,6 +96,7 @@ struct key_question {
     const char *what;
     const struct message *message;
     struct message_holder *holder;
+    int results; /* the first of them is the key */
 };
 
 static int key_prepare(lua_State *L, void *user)
@@ -111,13 +112,13 @@ static int key_ask(lua_State *L, void *user)
     const struct key_question *question = user;
     lua_rawgeti(L, LUA_REGISTRYINDEX, question->ref);
     lua_pushvalue(L, 1);
-    lua_call(L, 1, 1);
-    int type = lua_type(L, -1);
+    lua_call(L, 1, question->results);
+    int key = -question->results, type = lua_type(L, key);
     if (type != LUA_TSTRING && type != LUA_TNIL)
         luaL_error(L, "a key is a string, not a %s", lua_typename(L, type));
-    if (lua_objlen(L, -1) > KEY_BYTES_MAX)
+    if (lua_objlen(L, key) > KEY_BYTES_MAX)
         luaL_error(L, "a key has at most %d bytes", KEY_BYTES_MAX);
-    return 1;
+    return question->results;
 }
 
 static bool key_call(struct key_question *question, struct turn *turn)
@@ -125,7 +126,7 @@ static bool key_call(struct key_question *question, struct turn *turn)
     lua_State *L = question->agent->script->L;
     if (!turn_invoke(turn, key_prepare, question, 0, 1)) return false;
     lua_pushvalue(L, -1); /* the first stays: it keeps the holder alive */
-    bool ok = turn_invoke(turn, key_ask, question, 1, 1);
+    bool ok = turn_invoke(turn, key_ask, question, 1, question->results);
     message_let_go(question->holder);
     return ok;
 }
@@ -154,19 +155,48 @@ static enum policy_answer policy_key(void *user, uint32_t number, const struct m
 {
     struct agent *agent = agent_find(user, number);
     if (!agent || agent->key_ref == LUA_NOREF) return POLICY_DEFAULT;
-    struct key_question question = {
-        .agent = agent, .ref = agent->key_ref, .what = "the key function", .message = message};
+    struct key_question question = {.agent = agent,
+                                    .ref = agent->key_ref,
+                                    .what = "the key function",
+                                    .message = message,
+                                    .results = 1};
     return key_put(&question, key);
 }
 
+/* moonpost.dedup's `ask`: key or nil, version or nil, ttl in seconds or nil. */
+static void read_dedup(struct agent *agent, lua_State *L, int first, struct dedup_answer *answer)
+{
+    *answer = (struct dedup_answer){.ttl_ms = -1};
+    answer->key = keep_answer(agent->host, text_or(L, first, ""));
+    answer->has_version = lua_type(L, first + 1) == LUA_TNUMBER;
+    if (answer->has_version) answer->version = lua_tonumber(L, first + 1);
+    if (lua_type(L, first + 2) == LUA_TNUMBER)
+        answer->ttl_ms = ms_of_seconds(lua_tonumber(L, first + 2));
+}
+
 static enum policy_answer policy_dedup(void *user, uint32_t number, const struct message *message,
-                                       struct span *key)
+                                       struct dedup_answer *answer)
 {
     struct agent *agent = agent_find(user, number);
     if (!agent || agent->dedup_ref == LUA_NOREF) return POLICY_DEFAULT;
-    struct key_question question = {
-        .agent = agent, .ref = agent->dedup_ref, .what = "the dedup policy", .message = message};
-    return key_put(&question, key);
+    struct key_question question = {.agent = agent,
+                                    .ref = agent->dedup_ref,
+                                    .what = "the dedup policy",
+                                    .message = message,
+                                    .results = 3};
+    lua_State *L = agent->script->L;
+    int top = lua_gettop(L);
+    struct turn turn;
+    turn_enter(&turn, agent->host, agent->script, PLACE_POLICY, NULL, HOOK_BUDGET_MS);
+    bool ok = key_call(&question, &turn);
+    turn_leave(&turn);
+    if (ok)
+        read_dedup(agent, L, lua_gettop(L) - 2, answer);
+    else
+        complain(agent->host, span_text(agent->address), question.what, agent->script, &turn);
+    turn_forget(&turn);
+    lua_settop(L, top);
+    return ok ? POLICY_ANSWERED : POLICY_DEFAULT;
 }
 
 struct policies script_policies(struct script_host *host)

@@ -12,6 +12,7 @@
 #include <time.h>
 #include "core/plant.h"
 #include "core/random.h"
+#include "sim/hash_seed.h"
 #include "sim/world.h"
 
 struct sim {
@@ -90,6 +91,8 @@ static bool choose_plant(void)
 int main(int argc, char **argv)
 {
     struct sim sim = {.random = 1, .exit_code = 1};
+    addresses_fix(argv);
+    hash_seed_fix();
     if (!choose_plant()) return 2;
     if (argc >= 2) return sim_run(&sim, argv[1], argc - 2, argv + 2);
     fprintf(stderr, "usage: sim FILE [ARG...]\n");

@@ -3,6 +3,7 @@
  * At one moment, nodes take turns in the order in which they were made until none has anything to
  * do; bytes written arrive as events of the same moment, in the order of writing. Then the clock
  * moves to the next event or deadline. */
+#include "sim/hash_seed.h"
 #include "sim/parts.h"
 
 enum {
@@ -29,6 +30,12 @@ int64_t world_now_ms(const struct world *world)
 int64_t world_wall_ms(const struct world *world)
 {
     return world->wall_start_ms + world->now_ms;
+}
+
+void world_set_wall(struct world *world, int64_t wall_ms)
+{
+    world->wall_start_ms = wall_ms - world->now_ms;
+    ledger_clocks_jumped(world->ledger);
 }
 
 uint64_t world_random(struct world *world)
@@ -84,7 +91,54 @@ const char *world_variable(const struct world *world, const char *name)
     return NULL;
 }
 
+/* ---- the trace ---- */
+
+static void mix(struct world *world, uint64_t value)
+{
+    uint64_t z = (world->trace ^ value) * 0x9e3779b97f4a7c15u;
+    world->trace = z ^ (z >> 29);
+}
+
+static void mix_bytes(struct world *world, struct span bytes)
+{
+    size_t at = 0;
+    for (uint64_t word; at + sizeof word <= bytes.size; at += sizeof word) {
+        memcpy(&word, bytes.bytes + at, sizeof word);
+        mix(world, word);
+    }
+    uint64_t rest = bytes.size;
+    for (; at < bytes.size; at++) rest = rest << 8 | (uint8_t)bytes.bytes[at];
+    mix(world, rest);
+}
+
+void trace_bytes(const struct world_node *from, const struct world_node *to, struct span bytes)
+{
+    mix(from->world, (uint64_t)from->world->now_ms);
+    mix_bytes(from->world, span_text(from->name));
+    mix_bytes(from->world, span_text(to->name));
+    mix_bytes(from->world, bytes);
+}
+
+void trace_fact(const struct world_node *node, const struct fact *fact)
+{
+    mix(node->world, (uint64_t)node->world->now_ms << 8 | fact->kind);
+    mix(node->world, (uint64_t)fact->code << 32 | fact->attempt);
+    mix_bytes(node->world, span_text(node->name));
+    mix_bytes(node->world, fact->subject);
+}
+
+uint64_t world_trace(const struct world *world)
+{
+    return world->trace;
+}
+
 /* ---- time ---- */
+
+/* Whether it has turns to take: it is there, and does not stand still. */
+static bool takes_turns(const struct world_node *node)
+{
+    return node->node && !node->stopped;
+}
 
 /* Every node that has something to do now takes a turn. False: none had. */
 static bool take_turns(struct world *world, int *full)
@@ -92,10 +146,13 @@ static bool take_turns(struct world *world, int *full)
     bool any = false;
     for (struct world_node *node = world->nodes, *next; node; node = next) {
         next = node->next;
+        if (!takes_turns(node)) continue;
         if (!node->awake && node_deadline_ms(node->node) > world->now_ms) continue;
         node->awake = false;
+        life_step_begin(node);
         node_turn(node->node);
         *full += node->awake;
+        life_step_over(node);
         any = true;
     }
     return any;
@@ -138,7 +195,7 @@ int64_t world_next_ms(const struct world *world)
     struct deadline *first = heap_first(&world->queue);
     int64_t next_ms = first ? first->at_ms : INT64_MAX;
     for (const struct world_node *node = world->nodes; node; node = node->next) {
-        int64_t due_ms = node_deadline_ms(node->node);
+        int64_t due_ms = takes_turns(node) ? node_deadline_ms(node->node) : INT64_MAX;
         if (due_ms < next_ms) next_ms = due_ms;
     }
     return next_ms;
@@ -149,6 +206,8 @@ bool world_run(struct world *world, int64_t until_ms)
     for (;;) {
         if (!come_to_rest(world)) return false;
         int64_t next_ms = world_next_ms(world);
+        if (next_ms <= world->now_ms)
+            ledger_break(world->ledger, world->now_ms, "something stays due at the same moment");
         if (next_ms > until_ms) break;
         world->now_ms = next_ms;
     }
@@ -160,7 +219,7 @@ size_t world_pending(const struct world *world)
 {
     size_t count = 0;
     for (const struct world_node *node = world->nodes; node; node = node->next)
-        count += engine_pending(node_engine(node->node), NULL, NULL);
+        if (node->node) count += engine_pending(node_engine(node->node), NULL, NULL);
     return count;
 }
 
@@ -174,6 +233,8 @@ struct world *world_new(uint64_t seed, int64_t wall_ms)
     world->wall_start_ms = wall_ms - WORLD_BEGAN_MS;
     world->now_ms = WORLD_BEGAN_MS;
     world->nodes_tail = &world->nodes;
+    world->ledger = ledger_new();
+    hash_seed_world_begins(seed);
     return world;
 }
 
@@ -208,6 +269,8 @@ void world_free(struct world *world)
     programs_free(world);
     while (world->nodes) place_forget(world, world->nodes);
     pipe_free_all(world);
+    ledger_free(world->ledger);
+    hash_seed_world_ends();
     free_texts(world);
     free(world);
 }

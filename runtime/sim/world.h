@@ -5,6 +5,7 @@
 #define MOONPOST_WORLD_H
 
 #include "node/program.h"
+#include "sim/medium.h"
 
 struct world;
 struct world_node;
@@ -37,6 +38,11 @@ struct world_node *world_node_add(struct world *world, struct span name, uint8_t
 struct node *world_node_of(struct world_node *node);
 struct span world_node_name(const struct world_node *node);
 
+/* Around whatever runs the node's own code from outside of the world: a crash that is asked for in
+ * between happens at the end. */
+void world_busy_begin(struct world_node *node);
+void world_busy_end(struct world_node *node);
+
 /* Configure by these settings (its `listen` addresses lead to it), load what they name, start. */
 enum status world_node_start(struct world_node *node, const struct settings *settings,
                              struct span *error);
@@ -46,6 +52,46 @@ struct world_node *world_find(struct world *world, struct span name);
 
 /* All nodes in the order in which they were made; NULL after the last. */
 struct world_node *world_next(struct world *world, struct world_node *node);
+
+/* The process of a node ends at this moment, as kill -9 ends it: what was not durable is gone, the
+ * batch that was with its disk is there or not. Called by one of its own handlers, it ends when the
+ * present step is over and does nothing more until then. */
+void world_crash(struct world_node *node);
+
+/* Whether it runs: from world_node_start to its crash. */
+bool world_is_up(const struct world_node *node);
+
+/* A further life of a node that is down, on what its store holds, not started: its host may load
+ * settings, then world_node_start. */
+void world_revive(struct world_node *node);
+
+/* It stands still, as a process that is stopped, until it goes on. */
+void world_stop(struct world_node *node);
+void world_go_on(struct world_node *node);
+
+/* What its store is kept on: to be set up, looked at, damaged. */
+struct medium *world_medium(struct world_node *node);
+
+/* Look at all records of its store; answers how many findings there are, and says each (borrowed)
+ * to `found`. */
+size_t world_store_check(struct world_node *node,
+                         void (*found)(void *user, struct span key, const char *what), void *user);
+
+/* The wall clocks of all nodes say something else from now on. */
+void world_set_wall(struct world *world, int64_t wall_ms);
+
+/* Whether a promise was broken so far, by messages, receipts, stores, bounds: the first one in
+ * words, owned by the world, or NULL. What is still on its way is neither kept nor broken. */
+const char *world_check(struct world *world);
+
+/* Whether a message was handled, durably: a fact may be undone by a crash. */
+bool world_handled(const struct world *world, struct span id);
+
+/* One bit of a record of its store flips: of this kind, or 0. Answers the kind, or 0 for none. */
+char world_flip(struct world_node *node, char kind);
+
+/* A sum of all that was said between nodes, and of all facts. */
+uint64_t world_trace(const struct world *world);
 
 /* Virtual time: monotonic milliseconds, from WORLD_BEGAN_MS on. */
 int64_t world_now_ms(const struct world *world);
@@ -62,9 +108,24 @@ int64_t world_next_ms(const struct world *world);
 /* How many messages and handlers are not finished, over all nodes. */
 size_t world_pending(const struct world *world);
 
-/* Links between two nodes die, and none can be made until heal. Unknown names: false. */
-bool world_cut(struct world *world, struct span a, struct span b);
+enum world_cut {
+    CUT_BOTH,    /* links die, and none can be made */
+    CUT_SILENT,  /* what they say to each other vanishes; nobody is told */
+    CUT_ONE_WAY, /* what a says to b vanishes */
+};
+
+/* Between two nodes, until heal. Unknown names: false. */
+bool world_cut(struct world *world, struct span a, struct span b, enum world_cut how);
 bool world_heal(struct world *world, struct span a, struct span b);
+
+/* What becomes of data and receipts on a route: rates between 0 and 1. */
+struct roughness {
+    double lose, duplicate, reorder;
+};
+
+/* From now on. Unknown names: false. */
+bool world_rough(struct world *world, struct span a, struct span b,
+                 const struct roughness *roughness);
 
 /* What two nodes say to each other takes so long from now on. */
 bool world_delay(struct world *world, struct span a, struct span b, int64_t delay_ms);

@@ -3,43 +3,7 @@
  * Every function takes and answers plain values; times are seconds. What happened is kept in C as
  * it happens (nothing here may raise while engines run) and turned into tables when it is asked
  * for. */
-#include "sim/world.h"
-
-#include <lauxlib.h>
-#include "core/array.h"
-#include "script/host.h"
-
-#define WORLD_TYPE "moonpost.world"
-
-struct kept_fact {
-    enum fact_kind kind;
-    int64_t at_ms;
-    struct block *block; /* or NULL */
-    struct span id, node, link, reason;
-    uint8_t code;
-    uint16_t transmission;
-    uint32_t attempt;
-    int64_t delay_ms;
-};
-
-struct kept_send {
-    struct span id;
-    uint64_t waiter;
-    bool answered;
-    int64_t at_ms;
-    struct answer answer;
-};
-
-struct world_state {
-    struct world *world; /* NULL: closed */
-    struct arena texts;
-    struct kept_fact *facts;
-    size_t fact_count, fact_capacity;
-    struct kept_send *sends;
-    size_t send_count, send_capacity;
-    struct world_program **programs;
-    size_t program_count, program_capacity;
-};
+#include "sim/world_lua.h"
 
 /* ---- what happens is kept ---- */
 
@@ -80,14 +44,14 @@ static void keep_answer(void *user, uint64_t waiter, const struct answer *answer
 
 /* ---- arguments ---- */
 
-static struct world_state *check_state(lua_State *L)
+struct world_state *check_state(lua_State *L)
 {
     struct world_state *state = luaL_checkudata(L, 1, WORLD_TYPE);
     if (!state->world) luaL_error(L, "this world is closed");
     return state;
 }
 
-static struct span check_span(lua_State *L, int index)
+struct span check_span(lua_State *L, int index)
 {
     size_t size;
     const char *bytes = luaL_checklstring(L, index, &size);
@@ -99,11 +63,20 @@ static struct span opt_span(lua_State *L, int index)
     return lua_isnoneornil(L, index) ? span_of(NULL, 0) : check_span(L, index);
 }
 
-static struct world_node *check_node(lua_State *L, struct world_state *state, int index)
+struct world_node *check_node(lua_State *L, struct world_state *state, int index)
 {
     struct span name = opt_span(L, index);
     struct world_node *node = world_find(state->world, name);
     if (!node) luaL_error(L, "this world has no node \"%s\"", name.bytes ? name.bytes : "");
+    return node;
+}
+
+struct world_node *check_running(lua_State *L, struct world_state *state, int index)
+{
+    struct world_node *node = check_node(L, state, index);
+    if (!world_is_up(node))
+        luaL_error(L, "node \"%s\" is down; start it with world:restart",
+                   world_node_name(node).bytes);
     return node;
 }
 
@@ -161,6 +134,28 @@ static int setenv_(lua_State *L)
 
 /* ---- nodes, agents, hooks ---- */
 
+void start_node(lua_State *L, struct world_node *node, int index)
+{
+    struct script_host *host = node_host(world_node_of(node));
+    const struct settings *settings;
+    struct span error;
+    enum status status;
+    if (lua_istable(L, index)) {
+        lua_pushvalue(L, index);
+        status = script_settings_take(host, L, &settings, &error);
+    } else
+        status = script_settings_load(host, luaL_optstring(L, index, NULL), &settings, &error);
+    if (status == STATUS_OK) {
+        world_busy_begin(node);
+        status = world_node_start(node, settings, &error);
+        world_busy_end(node);
+    }
+    if (status == STATUS_OK) return;
+    lua_pushlstring(L, error.bytes, error.size);
+    world_crash(node); /* half of a node is none */
+    lua_error(L);
+}
+
 /* world.node(w, name, role, settings (a table, or a file's path, or nil), show envelopes, the name
  * it goes by or nil, its store's id or nil, epoch or nil) */
 static int add_node(lua_State *L)
@@ -172,17 +167,7 @@ static int add_node(lua_State *L)
                                       .epoch = (uint64_t)luaL_optinteger(L, 8, 0)};
     struct world_node *node =
         world_node_add(state->world, check_span(L, 2), role, lua_toboolean(L, 5), &identity);
-    struct script_host *host = node_host(world_node_of(node));
-    const struct settings *settings;
-    struct span error;
-    enum status status;
-    if (lua_istable(L, 4)) {
-        lua_pushvalue(L, 4);
-        status = script_settings_take(host, L, &settings, &error);
-    } else
-        status = script_settings_load(host, luaL_optstring(L, 4, NULL), &settings, &error);
-    if (status == STATUS_OK) status = world_node_start(node, settings, &error);
-    if (status != STATUS_OK) return raise_span(L, error);
+    start_node(L, node, 4);
     lua_pushlstring(L, world_node_name(node).bytes, world_node_name(node).size);
     return 1;
 }
@@ -204,11 +189,14 @@ static int get_names(lua_State *L)
 static int load_agent(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    struct node *node = world_node_of(check_node(L, state, 2));
+    struct world_node *place = check_running(L, state, 2);
+    struct node *node = world_node_of(place);
     struct span error;
+    world_busy_begin(place);
     enum status status = lua_istable(L, 3)
                              ? node_take_agent(node, L, 3, luaL_optstring(L, 4, "spec"), &error)
                              : node_load_agent(node, luaL_checkstring(L, 3), &error);
+    world_busy_end(place);
     return status == STATUS_OK ? 0 : raise_span(L, error);
 }
 
@@ -232,7 +220,7 @@ static int reload_agent(lua_State *L)
     static const char *const names[] = {
         [RELOAD_DONE] = "reloaded", [RELOAD_STARTING] = "starting", [RELOAD_REFUSED] = "refused"};
     struct world_state *state = check_state(L);
-    struct node *node = world_node_of(check_node(L, state, 2));
+    struct world_node *place = check_running(L, state, 2);
     struct reload_request request = {.address = check_span(L, 3), .unchanged = true};
     struct reload_answer answer = {.L = L};
     if (lua_istable(L, 4)) {
@@ -240,7 +228,10 @@ static int reload_agent(lua_State *L)
         request.index = 4;
     } else
         request.file = luaL_optstring(L, 4, NULL);
-    if (node_reload(node, &request, keep_reload, &answer) == 0) return 0;
+    world_busy_begin(place);
+    size_t count = node_reload(world_node_of(place), &request, keep_reload, &answer);
+    world_busy_end(place);
+    if (count == 0) return 0;
     lua_pushstring(L, names[answer.state]);
     lua_insert(L, -2);
     return 2;
@@ -249,7 +240,7 @@ static int reload_agent(lua_State *L)
 static int add_hook(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    struct node *node = world_node_of(check_node(L, state, 2));
+    struct node *node = world_node_of(check_running(L, state, 2));
     struct span error;
     if (!script_hook_add(node_host(node), L, 3, "spec", &error)) return raise_span(L, error);
     node_hooks_changed(node);
@@ -273,7 +264,7 @@ static struct kept_send *new_send(struct world_state *state, struct span id)
 static int send_message(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    struct node *node = world_node_of(check_node(L, state, 2));
+    struct node *node = world_node_of(check_running(L, state, 2));
     struct submit submit;
     send_read(L, node_host(node), 3, &state->texts, &submit);
     submit.own = true; /* what a world does, the node's user does */
@@ -382,7 +373,8 @@ static int get_pending(lua_State *L)
     struct pending_list list = {L, 0, NULL};
     lua_newtable(L);
     while ((list.node = world_next(state->world, list.node)))
-        engine_pending(node_engine(world_node_of(list.node)), push_pending, &list);
+        if (world_is_up(list.node))
+            engine_pending(node_engine(world_node_of(list.node)), push_pending, &list);
     return 1;
 }
 
@@ -428,6 +420,16 @@ static int get_facts(lua_State *L)
     return 2;
 }
 
+/* world.delivered(w) -> how many deliveries there were */
+static int count_delivered(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    size_t count = 0;
+    for (size_t i = 0; i < state->fact_count; i++) count += state->facts[i].kind == FACT_DELIVERED;
+    lua_pushnumber(L, (double)count);
+    return 1;
+}
+
 /* world.received(w, address) -> array of messages handed to the handler, in order */
 static int get_received(lua_State *L)
 {
@@ -467,7 +469,8 @@ static int get_dead(lua_State *L)
     struct world_node *node = NULL;
     lua_newtable(L);
     while ((node = world_next(world, node)))
-        engine_dead(node_engine(world_node_of(node)), address, push_dead, &list);
+        if (world_is_up(node))
+            engine_dead(node_engine(world_node_of(node)), address, push_dead, &list);
     return 1;
 }
 
@@ -498,7 +501,7 @@ static int get_counts(lua_State *L)
 {
     struct world_state *state = check_state(L);
     struct engine_counts counts;
-    engine_count(node_engine(world_node_of(check_node(L, state, 2))), &counts);
+    engine_count(node_engine(world_node_of(check_running(L, state, 2))), &counts);
     lua_createtable(L, 0, 12);
     set_number(L, "sent", (double)counts.sent);
     set_number(L, "transmissions", (double)counts.transmissions);
@@ -519,29 +522,7 @@ static int get_counts(lua_State *L)
     return 1;
 }
 
-/* ---- faults and programs ---- */
-
-static int cut_link(lua_State *L)
-{
-    struct world_state *state = check_state(L);
-    lua_pushboolean(L, world_cut(state->world, check_span(L, 2), check_span(L, 3)));
-    return 1;
-}
-
-static int heal_link(lua_State *L)
-{
-    struct world_state *state = check_state(L);
-    lua_pushboolean(L, world_heal(state->world, check_span(L, 2), check_span(L, 3)));
-    return 1;
-}
-
-static int delay_link(lua_State *L)
-{
-    struct world_state *state = check_state(L);
-    int64_t delay_ms = (int64_t)(luaL_checknumber(L, 4) * 1000);
-    lua_pushboolean(L, world_delay(state->world, check_span(L, 2), check_span(L, 3), delay_ms));
-    return 1;
-}
+/* ---- programs ---- */
 
 /* world.exec(w, name, root, path, show envelopes) -> number of the program */
 static int exec_program(lua_State *L)
@@ -572,32 +553,14 @@ static int program_ended(lua_State *L)
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"new", world_make},
-        {"close", world_close},
-        {"setenv", setenv_},
-        {"node", add_node},
-        {"names", get_names},
-        {"load", load_agent},
-        {"reload", reload_agent},
-        {"hook", add_hook},
-        {"send", send_message},
-        {"receipt", get_receipt},
-        {"now", get_now},
-        {"run", run_world},
-        {"next", get_next},
-        {"pending", get_pending},
-        {"pending_count", get_pending_count},
-        {"facts", get_facts},
-        {"received", get_received},
-        {"dead", get_dead},
-        {"lines", get_lines},
-        {"counts", get_counts},
-        {"cut", cut_link},
-        {"heal", heal_link},
-        {"delay", delay_link},
-        {"exec", exec_program},
-        {"ended", program_ended},
-        {NULL, NULL},
+        {"new", world_make},      {"close", world_close},     {"setenv", setenv_},
+        {"node", add_node},       {"names", get_names},       {"load", load_agent},
+        {"reload", reload_agent}, {"hook", add_hook},         {"send", send_message},
+        {"receipt", get_receipt}, {"now", get_now},           {"run", run_world},
+        {"next", get_next},       {"pending", get_pending},   {"pending_count", get_pending_count},
+        {"facts", get_facts},     {"received", get_received}, {"delivered", count_delivered},
+        {"dead", get_dead},       {"lines", get_lines},       {"counts", get_counts},
+        {"exec", exec_program},   {"ended", program_ended},   {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {
         lua_pushcfunction(L, world_close);
@@ -606,5 +569,6 @@ int luaopen_moonpost_world(lua_State *L)
     lua_pop(L, 1);
     lua_newtable(L);
     luaL_register(L, NULL, functions);
+    world_faults_register(L);
     return 1;
 }

@@ -130,6 +130,13 @@ static void check_state(struct check *check, struct span value)
     expect(check, record_state_read(value, &state) == STATUS_OK, bad_form);
 }
 
+static void check_seen(struct check *check, struct span value)
+{
+    struct record_seen record;
+    expect(check, record_sequence(check->key) && record_seen_read(value, &record) == STATUS_OK,
+           bad_form);
+}
+
 static void check_result(struct check *check, struct span value)
 {
     uint64_t number;
@@ -154,6 +161,7 @@ static void check_value(struct check *check, struct span value)
     case RECORD_HOLD: check_hold(check, value); return;
     case RECORD_EPOCH: check_epoch(check, value); return;
     case RECORD_IDENTITY: check_identity(check); return;
+    case RECORD_SEEN: check_seen(check, value); return;
     case RECORD_RESULT: check_result(check, value); return;
     case RECORD_STATE: check_state(check, value); return;
     default: find(check, "is of no kind that this version knows"); return;

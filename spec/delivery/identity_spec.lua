@@ -14,7 +14,7 @@ describe("two nodes with the same name at one sentinel", function()
   local world
 
   local function twin(name, store, epoch)
-    world:node(name, { links = { delivery.link "hub" }, send = { jitter = 0 } },
+    world:node(name, { store = "memory", links = { delivery.link "hub" }, send = { jitter = 0 } },
       { goes_by = "owner", store = store, epoch = epoch })
   end
 

@@ -1,222 +1,288 @@
---- Random worlds: nodes that link and lose each other, envelopes that get lost, handlers that fail, wait
---- and give up, agents that are loaded again, well or not. Every message must end with a reason, and every receipt must be true.
+--- Random worlds: each seed draws its nodes, agents, messages and a storm of faults. Every promise must be kept.
 ---
----     build/sim spec/sim/random.lua --seeds N     seeds 1..N
----     build/sim spec/sim/random.lua --seed N      one, with every line of its log
-local moonpost = require "moonpost"
+---     build/sim spec/sim/random.lua --seeds N [--from S] [--minutes M]     seeds S (1) to S + N - 1
+---     build/sim spec/sim/random.lua --seed N                              one, with every envelope
+local storm = require "moonpost.test.storm"
 local test = require "moonpost.test"
+local cast = require "spec.sim.cast"
 
 local random = {}
 
--- A generator of our own, so that a seed names a run whatever else draws numbers.
-local function generator(seed)
-  local state = seed * 2654435761 % 4294967296
-  return function(limit)
-    state = (state * 1103515245 + 12345) % 4294967296
-    return math.floor(state / 65536) % limit + 1
+local DIED = "the process died while this was in hand"
+
+local function new_run(world)
+  local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, killers = {}, pauses = {} }
+  function run.now() return storm.now(world) end
+  function run.problem(text) run.problems = run.problems or text end
+  function run.began(msg)
+    for _, pause in ipairs(run.flipped and {} or run.pauses) do
+      local receipt = not pause.over and pause.actor.agent == msg.to and world:receipt(pause.id)
+      if receipt and receipt.ok then run.problem(msg.id .. " was handed over while its mailbox was paused") end
+    end
   end
+  return run
 end
 
--- What a handler does with a message: written in its body, so that a resend does the same.
-local HANDLERS = {
-  ack = function() return "done" end,
-  slow = function() moonpost.sleep "3s" return "done" end,
-  fail_once = function(ctx)
-    if ctx.attempt == 1 then error("the first attempt fails") end
-    return "done"
-  end,
-  always_fails = function() error("it always fails") end,
-  defer = function(_, msg, deferred)
-    if deferred[msg.id] then return "done" end
-    deferred[msg.id] = true
-    return moonpost.defer("not now", { delay = "2s" })
-  end,
-  reject = function() return moonpost.reject("no") end,
-  skip = function() return moonpost.skip("nothing to do") end,
-  too_slow = function() moonpost.sleep "1m" end,
-}
-local DOINGS = { "ack", "ack", "ack", "ack", "slow", "fail_once", "always_fails", "defer", "reject", "skip", "too_slow" }
-
-local STARTS = {
-  function() end,
-  function() moonpost.sleep "4s" end,
-  function() error("no database", 0) end,
-  function()
-    moonpost.sleep "1s"
-    error("no database after all", 0)
-  end,
-}
-
-local function agent_of(draw, address, start)
-  local deferred = {}
-  return moonpost.agent {
-    address = address,
-    concurrency = draw(4),
-    timeout = "10s",
-    retry = { attempts = draw(4), first = "500ms", jitter = 0.1 },
-    dedup = draw(2) == 1 and { ttl = "24h" } or "none",
-    on = {
-      message = function(ctx, msg) return HANDLERS[msg.body](ctx, msg, deferred) end,
-      start = start,
-    },
-  }
-end
-
--- Loses envelopes of all kinds while the weather is bad.
-local function bad_weather(draw, weather)
-  return moonpost.hook {
-    forward = function()
-      if weather.bad and draw(100) <= weather.loss then return moonpost.drop("bad weather") end
-    end,
-  }
-end
-
-local function make_world(seed, draw)
-  local world = test.world { seed = seed }
-  local weather = { bad = true, loss = draw(4) * 10 - 10 }
-  local send = { attempts = draw(5) + 1, first = "1s", cap = "20s" }
-  world:node("hub")
-  world:node("owner", { links = { { to = "hub", first = "500ms", cap = "5s" } } })
-  world:node("sender", { links = { { to = "hub", first = "500ms", cap = "5s" } }, send = send })
-  world:node("direct", { links = { { to = "owner", first = "500ms", cap = "5s" } }, send = send })
-  for _, node in ipairs { "hub", "owner", "sender", "direct" } do
-    world:fault(bad_weather(draw, weather), { node = node })
+-- Weather of a seed: some have none, some one kind, some all.
+local function draw_storm(draw, lasts)
+  local kinds, strength = {}, draw(4)
+  if strength == 1 then return {} end
+  for _, kind in ipairs(storm.KINDS) do
+    if draw(4) < strength then kinds[#kinds + 1] = kind end
   end
-  world:load(agent_of(draw, "a@owner"), { node = "owner" })
-  world:load(agent_of(draw, "b@hub"), { node = "hub" })
-  return world, weather
+  if draw(25) == 1 then kinds[#kinds + 1] = "bit_flip" end
+  if #kinds == 0 then return {} end
+  return storm.draw(draw, kinds, lasts + 5, 6 * strength)
 end
 
-local PAIRS = { { "owner", "hub" }, { "sender", "hub" }, { "direct", "owner" } }
-
-local function disturb(world, draw)
-  local pair = PAIRS[draw(#PAIRS)]
-  local what = draw(6)
-  if what == 1 then
-    world:cut(pair[1], pair[2])
-  elseif what <= 4 then
-    world:heal(pair[1], pair[2])
-  else
-    world:delay(pair[1], pair[2], draw(2) == 1 and 0 or draw(1500) / 1000)
-  end
+--- Everything that a seed stands for.
+function random.draw(seed)
+  local draw = storm.generator(seed)
+  local script = { seed = seed, actors = cast.draw(draw) }
+  script.acts, script.lasts = cast.acts(draw, script.actors)
+  script.faults = draw_storm(draw, script.lasts)
+  return script
 end
 
-local function reload(world, draw)
-  local here = draw(2) == 1
-  local address, node = here and "a@owner" or "b@hub", here and "owner" or "hub"
-  world:reload(address, agent_of(draw, address, STARTS[draw(#STARTS)]), { node = node })
-end
-
-local function send_one(world, draw, sent)
-  local from = ({ "sender", "direct", "owner", "hub" })[draw(4)]
-  local to = draw(2) == 1 and "a@owner" or "b@hub"
-  local options = { from = from, await = draw(2) == 1 and "handled" or "stored" }
-  if draw(12) == 1 then options.expires = "5s" end
-  if draw(12) == 1 then options.delay = draw(8) end
-  if draw(12) == 1 then options.profile, options.await = "at-most-once", "sent" end
-  local id = world:send(to, DOINGS[draw(#DOINGS)], options)
-  sent[#sent + 1] = { id = id, to = to, profile = options.profile }
-end
-
-local function clear_up(world, weather)
-  weather.bad = false
-  for _, pair in ipairs(PAIRS) do
-    world:heal(pair[1], pair[2])
-    world:delay(pair[1], pair[2], 0)
-  end
-end
-
--- What the facts say of a message: how often it was handled, and which ends it had.
-local function tally(world, id)
-  local count = { handled = 0, dead = 0, expired = 0, delivered = 0 }
-  for _, fact in ipairs(world:facts(id)) do
-    if count[fact.fact] then count[fact.fact] = count[fact.fact] + 1 end
-  end
-  return count
-end
-
-local function is_dead(world, message)
-  for _, letter in ipairs(world:dead(message.to)) do
-    if letter.id == message.id then return true end
+local function has_flip(faults)
+  for _, fault in ipairs(faults) do
+    if fault.kind == "bit_flip" then return true end
   end
   return false
 end
 
-local function check_message(world, message)
-  local receipt = world:receipt(message.id)
-  local count = tally(world, message.id)
-  local ended = count.handled + count.expired > 0 or is_dead(world, message)
-  if message.profile == "at-most-once" then
-    assert(count.delivered <= 1, "an at-most-once message was handed over twice: " .. message.id)
-    return
-  end
-  assert(receipt, "no receipt: " .. message.id)
-  assert(ended, ("lost: %s, receipt %s"):format(message.id, tostring(receipt)))
-  if receipt.ok and receipt.level == "handled" then
-    assert(count.handled > 0, "a receipt says handled, but nobody handled it: " .. message.id)
-  end
-end
+-- ---- what must be true at the end ----
 
--- Everything that was said, as one text: the same seed says the same.
-local function transcript(world)
+local function letters_of(script, world)
   local lines = {}
-  for _, line in ipairs(world:log()) do
-    lines[#lines + 1] = ("%9.3f %-7s %-26s %s"):format(line.at, line.node, line.id, line.text)
+  for _, actor in ipairs(script.actors) do
+    for _, letter in ipairs(actor.agent and world:dead(actor.agent) or {}) do
+      lines[#lines + 1] = ("%s %s %s %d"):format(letter.id, letter.code, letter.reason, letter.attempts)
+    end
   end
+  table.sort(lines)
   return table.concat(lines, "\n")
 end
 
---- Run one world to its end and check it.
----@param seed integer
----@return boolean ok
----@return string transcript
----@return string|nil reason
-function random.run(seed)
-  local draw = generator(seed)
-  local world, weather = make_world(seed, draw)
-  local sent = {}
-  local ok, reason = pcall(function()
-    for _ = 1, 10 + draw(30) do
-      send_one(world, draw, sent)
-      if draw(3) == 1 then disturb(world, draw) end
-      if draw(5) == 1 then reload(world, draw) end
-      world:advance(draw(2000) / 1000)
-    end
-    clear_up(world, weather)
-    world:settle()
-    for _, message in ipairs(sent) do check_message(world, message) end
-  end)
-  local said = transcript(world)
-  world:close()
-  return ok, said, reason
+local function is_there(run, sends)
+  for _, id in ipairs(sends) do
+    if #run.world:facts(id) == 0 then return false end
+  end
+  return true
 end
 
-local function fail(seed, said, reason)
-  print(said)
-  print(("seed %d: %s"):format(seed, tostring(reason)))
-  print(("replay:  build/sim spec/sim/random.lua --seed %d"):format(seed))
-  error("an invariant was broken", 0)
+local function forgets(script)
+  for _, actor in ipairs(script.actors) do
+    if actor.settings.store == "memory" then return true end
+  end
+  return false
 end
 
-local REPEAT_EVERY = 50
+-- Of all its attempts one was acknowledged, and what that one sent is there.
+local function check_effects(script, run)
+  if forgets(script) then return end
+  for id, attempts in pairs(run.effects) do
+    local found = not storm.handled(run.world, id)
+    for _, sends in ipairs(attempts) do found = found or is_there(run, sends) end
+    if not found then error(id .. " was handled, and what it sent is nowhere", 0) end
+  end
+end
 
-local function run_seeds(first, last, loud)
-  for seed = first, last do
-    local ok, said, reason = random.run(seed)
-    if not ok then fail(seed, said, reason) end
-    if loud then print(said) end
-    if seed % REPEAT_EVERY == 0 and select(2, random.run(seed)) ~= said then
-      fail(seed, said, "the second run of this seed said something else")
+local function check_blame(run)
+  for _, fact in ipairs(run.world:facts()) do
+    if fact.reason == DIED and not run.killers[fact.id] then
+      error(("%s is blamed for the end of a process, and did not end it"):format(fact.id), 0)
     end
   end
-  print(("%d worlds, every promise kept"):format(last - first + 1))
+end
+
+local function check_receipts(run)
+  for _, id in ipairs(run.order) do
+    local receipt = run.world:receipt(id)
+    if run.lossless then assert(receipt, "no receipt: " .. id) end
+  end
+end
+
+-- All nodes die and begin again: what they knew, they know.
+local function check_next_life(script, run)
+  local world = run.world
+  local letters = letters_of(script, world)
+  if forgets(script) then return end
+  local before = #world:facts()
+  for _, actor in ipairs(script.actors) do world:crash(actor[1]) end
+  for _, actor in ipairs(script.actors) do world:restart(actor[1]) end
+  world:advance "1m"
+  local facts = world:facts()
+  for index = before + 1, #facts do
+    if facts[index].fact == "delivered" then
+      error(facts[index].id .. " is handed over in the next life, although all had come to an end", 0)
+    end
+  end
+  local now = letters_of(script, world)
+  if now ~= letters then error(("the dead letters are others in the next life:\n%s\nwere\n%s"):format(now, letters), 0) end
+end
+
+-- Whether somebody was down, who is up again.
+local function revive(script, run)
+  local any = false
+  for _, actor in ipairs(script.actors) do
+    if not run.world:up(actor[1]) then
+      any = true
+      storm.start(run.world, actor[1])
+    end
+  end
+  return any
+end
+
+-- Nobody dies any more, and no mailbox is paused, durably.
+local function come_up(script, run)
+  for _ = 1, 40 do
+    local any = revive(script, run)
+    for _, pause in ipairs(run.pauses) do any = cast.resume(run, pause) or any end
+    run.world:advance "5s"
+    if not any and not revive(script, run) then return end
+  end
+  error("a node does not stay up", 0)
+end
+
+-- A world of which a part is down has less that is pending.
+local function settle(script, run)
+  repeat
+    come_up(script, run)
+    run.world:settle()
+  until not revive(script, run)
+  run.world:advance "3s"
+end
+
+local function check_all(script, run)
+  settle(script, run)
+  run.world:check()
+  check_effects(script, run)
+  check_blame(run)
+  check_receipts(run)
+  check_next_life(script, run)
+  run.world:check()
+end
+
+-- ---- running ----
+
+local function play(script, faults, run)
+  local world = run.world
+  run.flipped = has_flip(faults)
+  cast.enter(run, script.actors)
+  storm.over(world, faults)
+  for _, act in ipairs(script.acts) do
+    world:advance(math.max(0, act.at - run.now()))
+    cast.act(run, act)
+  end
+  world:advance "5s"
+  storm.calm(world)
+  if run.flipped then
+    world:advance "1h"
+  else
+    check_all(script, run)
+  end
+  if run.problems then error(run.problems, 0) end
+end
+
+local function add(lines, at, node, id, text)
+  lines[#lines + 1] = { at = at, order = #lines, text = ("%9.3f %-7s %-26s %s"):format(at, node, id, text) }
+end
+
+local function tell_fact(fact)
+  local more = ""
+  for _, field in ipairs { "attempt", "transmission", "code", "reason", "link", "delay" } do
+    if fact[field] and fact[field] ~= 0 then more = ("%s  %s=%s"):format(more, field, fact[field]) end
+  end
+  return ("* %s%s"):format(fact.fact, more)
+end
+
+-- Every line of log, every envelope and every fact.
+local function transcript(world)
+  local lines, texts = {}, {}
+  for _, line in ipairs(world:log()) do add(lines, line.at, line.node, line.id, line.text) end
+  for _, fact in ipairs(world:facts()) do add(lines, fact.at, fact.node, fact.id, tell_fact(fact)) end
+  table.sort(lines, function(a, b)
+    if a.at ~= b.at then return a.at < b.at end
+    return a.order < b.order
+  end)
+  for index, line in ipairs(lines) do texts[index] = line.text end
+  return table.concat(texts, "\n")
+end
+
+--- Run one world to its end and check it.
+---@param script table what random.draw made
+---@param faults table|nil a part of its storm; nil: all
+---@param show boolean|nil its envelopes, too
+---@return boolean ok
+---@return string|nil reason
+---@return string trace
+---@return string transcript
+function random.run(script, faults, show)
+  local world = test.world { seed = script.seed }
+  world.show = show
+  local run = new_run(world)
+  local ok, reason = pcall(play, script, faults or script.faults, run)
+  local trace = world:trace_hash()
+  local said = show and transcript(world) or ""
+  random.deliveries = (random.deliveries or 0) + (ok and not show and storm.deliveries(world) or 0)
+  world:close()
+  return ok, reason, trace, said
+end
+
+-- The part of a message that is about what was broken.
+local function essence(reason)
+  return (tostring(reason):gsub("^.-: at [%d.]+ s: ", ""):gsub("%w*%d%w*", "N"))
+end
+
+local function fail(script, reason)
+  local wanted = essence(reason)
+  local faults = storm.shrink(script.faults, function(fewer)
+    local ok, other = random.run(random.draw(script.seed), fewer)
+    return not ok and essence(other) == wanted
+  end)
+  print(("seed %d: %s"):format(script.seed, tostring(reason)))
+  print(("%d of %d faults are needed:\n%s"):format(#faults, #script.faults, storm.tell(faults)))
+  print(("replay:  build/sim spec/sim/random.lua --seed %d"):format(script.seed))
+  io.stdout:flush()
+  error("a promise was broken", 0)
+end
+
+local function show_one(seed)
+  local script = random.draw(seed)
+  local ok, reason, trace, said = random.run(script, nil, true)
+  print(said)
+  print(storm.tell(script.faults))
+  print(("seed %d  trace %s"):format(seed, trace))
+  if not ok then fail(script, reason) end
+end
+
+local REPEAT_EVERY = 100
+
+local function run_seed(seed)
+  local script = random.draw(seed)
+  local ok, reason, trace = random.run(script)
+  if not ok then fail(script, reason) end
+  if seed % REPEAT_EVERY == 0 and select(3, random.run(random.draw(seed))) ~= trace then
+    fail(script, "the second run of this seed was another")
+  end
+  return trace
+end
+
+local function run_seeds(first, count, minutes)
+  local began, last, ran = os.time(), "", 0
+  for seed = first, first + count - 1 do
+    if minutes and os.time() - began >= minutes * 60 then break end
+    last, ran = run_seed(seed), ran + 1
+  end
+  print(("%d worlds, %d deliveries, every promise kept; last trace %s"):format(ran, random.deliveries or 0, last))
 end
 
 local options = {}
 for index = 1, select("#", ...), 2 do options[(select(index, ...))] = tonumber((select(index + 1, ...))) end
 if options["--seed"] then
-  run_seeds(options["--seed"], options["--seed"], true)
-elseif options["--seeds"] then
-  run_seeds(1, options["--seeds"], false)
+  show_one(options["--seed"])
+elseif options["--seeds"] or options["--minutes"] then
+  run_seeds(options["--from"] or 1, options["--seeds"] or math.huge, options["--minutes"])
 end
 return random

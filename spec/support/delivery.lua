@@ -19,15 +19,16 @@ function delivery.link(to, more)
   return with({ to = to, first = 1, factor = 1, jitter = 0 }, more)
 end
 
---- Nodes "hub" (a sentinel), "owner" and "client", linked to the hub. Settings of each may be given; with
---- `show` the log has a line for each frame.
+--- Nodes "hub" (a sentinel), "owner" and "client", linked to the hub; their stores are memory, so that an outbox gives
+--- up after two minutes. Settings of each may be given; with `show` the log has a line for each frame.
 function delivery.chain(settings)
   settings = settings or {}
   local world = test.world { seed = 1 }
   world.show = settings.show
-  world:node("hub", with({ send = STEADY, handle = STEADY }, settings.hub))
+  world:node("hub", with({ store = "memory", send = STEADY, handle = STEADY }, settings.hub))
   for _, name in ipairs { "owner", "client" } do
-    world:node(name, with({ links = { delivery.link "hub" }, send = STEADY, handle = STEADY }, settings[name]))
+    local common = { store = "memory", links = { delivery.link "hub" }, send = STEADY, handle = STEADY }
+    world:node(name, with(common, settings[name]))
   end
   return world
 end

@@ -22,6 +22,23 @@ end
 --- A policy that waits so many milliseconds after each failure.
 Engine.retry = retry
 
+-- One function for all engines (there are few of them to be had), which asks for a record of the store by its number.
+local stores, store_count = setmetatable({}, { __mode = "v" }), 0
+
+local fetch = ffi.cast("bool (*)(void *, const struct span *, struct block **)", function(user, key, value)
+  local found = stores[tonumber(ffi.cast("intptr_t", user))].store[c.text(key[0])]
+  if found then value[0] = core.block_copy(c.span(found)) end
+  return found ~= nil
+end)
+
+local function policies_of(self)
+  local policies = ffi.new "struct policies"
+  store_count = store_count + 1
+  stores[store_count] = self
+  policies.store_user, policies.fetch = ffi.cast("void *", store_count), fetch
+  return policies
+end
+
 local function settings_of(options)
   local settings, links = ffi.new "struct engine_settings", ffi.new("struct link_settings[?]", #options.links)
   for index, address in ipairs(options.links) do
@@ -68,7 +85,7 @@ function engine.new(options)
     held = false, damaged = {}, slow = options.slow, store = options.store or {}, options = options,
     anchor = links }, Engine)
   self.effects = ffi.gc(ffi.new "struct effects", core.effects_deinit)
-  self.handle = ffi.gc(core.engine_new(settings, ffi.new "struct policies"), core.engine_free)
+  self.handle = ffi.gc(core.engine_new(settings, policies_of(self)), core.engine_free)
   core.engine_watch(self.handle, 0xffffffff, 0)
   core.engine_set_clock(self.handle, self.now, options.wall or 1000000)
   for _, sequence in ipairs(options.suspects or {}) do core.engine_suspect(self.handle, sequence) end

@@ -30,7 +30,9 @@ local ORDER = [[
   generations
   exec
   test
+  sim
   example
+  choose
   bench
   store
   completion
@@ -39,10 +41,8 @@ local ORDER = [[
 
 -- Names of the API that this version refuses.
 local LATER = [[
-  sim
   publish
   stream
-  choose
 ]]
 
 --- All commands, in order.

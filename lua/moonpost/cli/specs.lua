@@ -47,6 +47,7 @@ end
 ---@param ... string
 ---@return integer exit code
 function specs.main(call, ...)
+  if (...) == "--sim" then return require("moonpost.cli.worlds").main(select(2, ...)) end
   local found, runner = pcall(require, "busted.runner")
   if not found then
     io.stderr:write(INSTALL)

@@ -28,7 +28,7 @@ local moonpost = {}
 ---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
----@field dedup? moonpost.DedupFields|"none"|string which messages are the same; `"none"`
+---@field dedup? moonpost.DedupFields|"none"|string|fun(msg: moonpost.Msg): { key?: string, version?: number, ttl?: moonpost.Duration|"done" }|nil which messages are the same; `"none"`
 
 --- An agent's functions.
 ---@class moonpost.On
@@ -305,7 +305,9 @@ function policy:schedule() end
 --- Which messages are the same. One that was seen never reaches the handler; it is acknowledged again, with the first result.
 ---@class moonpost.DedupFields
 ---@field key? fun(msg: moonpost.Msg): string messages with the same key are the same; the message's id
----@field ttl? moonpost.Duration how long a key is remembered; `"24h"`; `math.huge`: for ever
+---@field ttl? moonpost.Duration|"done" how long a key is remembered; `"24h"`; `math.huge`: for ever; `"done"`: until the first is settled
+---@field version? fun(msg: moonpost.Msg): number the highest is remembered with its key; a lower or equal one is stale: acknowledged, not handed over
+---@field keep_result? boolean for the receipts of duplicates, up to 16 KiB; true
 
 -- ---- Hooks and faults ----
 

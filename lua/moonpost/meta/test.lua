@@ -10,6 +10,20 @@ local test = {}
 ---@return moonpost.World world
 function test.world(options) end
 
+--- What a fuzz draws.
+---@class moonpost.FuzzOptions
+---@field runs? integer worlds (100)
+---@field seed? integer of the first (1)
+---@field faults? table kinds, as a list or as a table of flags: `drop`, `duplicate`, `reorder`, `delay`, `cut`, `cut_silently`, `cut_one_way`, `crash`, `pause`, `disk_full`, `disk_fails`, `disk_slow`, `reload`, `clock` (all)
+---@field lasts? moonpost.Duration in which faults begin (30 s)
+---@field most? integer faults in a world (12)
+
+--- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come to its
+--- end, and no promise may be broken (`world:check`). Raises with the seed and the shortest list of faults found.
+---@param options moonpost.FuzzOptions
+---@param body fun(world: moonpost.World)
+function test.fuzz(options, body) end
+
 -- ---- Worlds ----
 
 --- A world.
@@ -89,10 +103,12 @@ function world:received(address) end
 ---@return table[] letters
 function world:dead(address) end
 
---- Links between two nodes die, and none can be made until `heal`.
+--- Links between two nodes die, and none can be made until `heal`. `silent`: nobody is told, what they say to each other
+--- vanishes; `one_way`: what a says to b does, while b is heard.
 ---@param a string
 ---@param b string
-function world:cut(a, b) end
+---@param options? { silent?: boolean, one_way?: boolean }
+function world:cut(a, b, options) end
 
 --- Links between two nodes can be made again.
 ---@param a string
@@ -104,6 +120,67 @@ function world:heal(a, b) end
 ---@param b string
 ---@param time moonpost.Duration
 function world:delay(a, b, time) end
+
+--- Messages and receipts between two nodes get lost, come twice, or come late, behind others: rates between 0 and 1, until it is
+--- called again. Links do not notice.
+---@param a string
+---@param b string
+---@param rates? { lose?: number, duplicate?: number, reorder?: number }
+function world:rough(a, b, rates) end
+
+--- The process of a node ends as by kill -9: what was not durable is gone; of the commit that its disk was at, all or nothing is
+--- there. From one of its own handlers: it ends with this call.
+---@param name string
+function world:crash(name) end
+
+--- Start a node again after a crash: its settings, hooks and agents are loaded anew, its store is read, and its epoch is the
+--- next. A node with `store = "memory"` begins with nothing. Raises when its store cannot be used.
+---@param name string
+function world:restart(name) end
+
+--- Whether a node runs: it has not crashed, or was started again.
+---@param name string
+---@return boolean up
+function world:up(name) end
+
+--- A node stands still, as a process that is stopped, until `resume`.
+---@param name string
+function world:pause(name) end
+
+--- A node that stands still goes on.
+---@param name string
+function world:resume(name) end
+
+--- A node's disk is `"full"` (nothing new is accepted), `"failing"` (the next commit fails, which ends the process) or `"ok"`
+--- again. `commit`: a commit takes up to so long; `fails_in`: the so-many-th commit from now fails.
+---@param name string
+---@param state? "ok"|"full"|"failing"
+---@param options? { commit?: moonpost.Duration, fails_in?: integer }
+function world:disk(name, state, options) end
+
+--- One bit of a node's store changes, in a record of this kind (a letter) or of any.
+---@param name string
+---@param kind? string
+---@return string|nil kind of the record; nil: there is none
+function world:flip(name, kind) end
+
+--- Look at every record of a node's store, as `moonpost store check` does.
+---@param name string
+---@return integer findings
+---@return string first what the first of them is
+function world:store_check(name) end
+
+--- The wall clocks of all nodes say this moment now.
+---@param moment moonpost.Moment
+function world:set_time(moment) end
+
+--- A sum of all that was said between the nodes so far, and of all facts: the same run has the same.
+---@return string hash
+function world:trace_hash() end
+
+--- Raises when a promise was broken so far: a confirmed message was lost, one that had come to an end was handed over again, a
+--- receipt was not true, an attempt was not counted, a store has findings. What is still on its way is neither kept nor broken.
+function world:check() end
 
 --- Put a hook, a fault for instance, into a node.
 ---@param hook moonpost.Hook

@@ -1,0 +1,110 @@
+--- Fuzzing: a user's own agents in many worlds, each under another storm of faults. A failure names its seed and the
+--- shortest list of faults found with which it still fails.
+local errors = require "moonpost.errors"
+local runtime = require "moonpost.runtime"
+local shape = require "moonpost.shape"
+local show = require "moonpost.show"
+local sorted_pairs = require "moonpost.sorted_pairs"
+local storm = require "moonpost.test.storm"
+local units = require "moonpost.units"
+
+local fuzz = {}
+
+local KNOWN = {}
+for _, kind in ipairs(storm.KINDS) do KNOWN[kind] = true end
+
+-- { "drop", "crash" } or { drop = true, crash = true }.
+local function kinds(value)
+  if type(value) ~= "table" then return nil, "expected a list of kinds, got " .. show(value) end
+  local found = {}
+  for key, item in sorted_pairs(value) do
+    local kind = type(key) == "number" and item or key
+    if not KNOWN[kind] then
+      return nil, ("%s is no kind of fault; there are %s"):format(show(kind), table.concat(storm.KINDS, ", "))
+    end
+    if item then found[#found + 1] = kind end
+  end
+  return found
+end
+
+local FIELDS = {
+  runs = { read = shape.whole(1, 2 ^ 31), default = 100 },
+  seed = { read = shape.whole(0, 2 ^ 31) },
+  faults = { read = kinds, default = storm.KINDS },
+  lasts = { read = units.finite_duration, default = 30 },
+  most = { read = shape.whole(0, 1000), default = 12 },
+}
+
+local function play(world, faults, body)
+  storm.over(world, faults)
+  body(world)
+  storm.calm(world)
+  world:settle()
+  world:check()
+end
+
+-- Why a world failed, or nil; and its trace.
+local function fails(make, seed, faults, body)
+  local world = make { seed = seed }
+  local ok, reason = pcall(play, world, faults, body)
+  local trace = world:trace_hash()
+  world:close()
+  return not ok and tostring(reason) or nil, trace
+end
+
+-- Two failures are the same but for names, ids and times.
+local function essence(reason)
+  return (reason:gsub("at [%d.]+ s: ", ""):gsub("%w*%d%w*", "N"))
+end
+
+--- Draw the storm of a seed.
+---@param options table as fuzz.read gives it
+---@param seed integer
+---@return moonpost.test.Fault[]
+function fuzz.storm(options, seed)
+  return storm.draw(storm.generator(seed), options.faults, options.lasts, options.most)
+end
+
+--- One world: nil and its trace, or what went wrong in words.
+---@param make fun(options: table): moonpost.World
+---@param options table
+---@param seed integer
+---@param body fun(world: moonpost.World)
+---@return string|nil failure
+---@return string trace
+function fuzz.run(make, options, seed, body)
+  local faults = fuzz.storm(options, seed)
+  local reason, trace = fails(make, seed, faults, body)
+  if not reason then return nil, trace end
+  local wanted = essence(reason)
+  local shortest = storm.shrink(faults, function(fewer)
+    local other = fails(make, seed, fewer, body)
+    return other ~= nil and essence(other) == wanted
+  end)
+  local told = storm.tell(shortest)
+  return ("seed %d: %s\n%d of its %d faults are needed:\n%s"):format(seed, reason, #shortest, #faults, told), trace
+end
+
+--- Read the options of a fuzz.
+---@param given table|nil
+---@return table
+function fuzz.read(given)
+  local options = shape.construct("fuzz", FIELDS, given or {})
+  options.seed = options.seed or tonumber(runtime.getenv("MOONPOST_SEED") or 1)
+  return options
+end
+
+--- Run a function in many worlds.
+---@param make fun(options: table): moonpost.World
+---@param given table|nil
+---@param body fun(world: moonpost.World)
+function fuzz.fuzz(make, given, body)
+  if type(body) ~= "function" then errors.misuse("test.fuzz: expected a function, got " .. show(body)) end
+  local options = fuzz.read(given)
+  for seed = options.seed, options.seed + options.runs - 1 do
+    local failure = fuzz.run(make, options, seed, body)
+    if failure then error(("%s\nagain: test.fuzz { seed = %d, runs = 1 }"):format(failure, seed), 0) end
+  end
+end
+
+return fuzz

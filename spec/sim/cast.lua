@@ -1,0 +1,242 @@
+--- The cast of a random world: nodes, their links, agents and what these do with messages. All of it is drawn from the seed
+--- before the world begins, so that a fault more or less changes nothing else.
+local moonpost = require "moonpost"
+local storm = require "moonpost.test.storm"
+
+local cast = {}
+
+local TIMEOUT = 10
+
+-- Nodes by name: whom they link to, and the address of their agent.
+local TOPOLOGIES = {
+  { { "alone", agent = "a@alone" } },
+  { { "owner", agent = "a@owner" }, { "sender", links = { "owner" } } },
+  { { "hub" }, { "owner", links = { "hub" }, agent = "a@owner" }, { "sender", links = { "hub" } } },
+  { { "hub", agent = "b@hub" }, { "owner", links = { "hub" }, agent = "a@owner" }, { "sender", links = { "hub" } },
+    { "direct", links = { "owner" } } },
+  { { "top" }, { "hub", links = { "top" } }, { "owner", links = { "top" }, agent = "a@owner" },
+    { "sender", links = { "hub" }, agent = "c@sender" } },
+  { { "left", agent = "a@left" }, { "right", links = { "left" }, agent = "b@right" } },
+}
+
+-- What a handler does with a message: said in its body, so that a resend does the same.
+local HANDLERS = {
+  ack = function() return "done" end,
+  slow = function() moonpost.sleep "3s" return "done" end,
+  fail_once = function(_, ctx)
+    if ctx.attempt == 1 then error("the first attempt fails") end
+    return "done"
+  end,
+  always_fails = function() error("it always fails") end,
+  defer = function(run, _, msg)
+    if run.deferred[msg.id] then return "done" end
+    run.deferred[msg.id] = true
+    return moonpost.defer("not now", { delay = "2s" })
+  end,
+  reject = function() return moonpost.reject "no" end,
+  skip = function() return moonpost.skip "nothing to do" end,
+  too_slow = function() moonpost.sleep "1m" end,
+  -- Its end and its timeout come at the same moment.
+  just_in_time = function() moonpost.sleep(TIMEOUT) return "done" end,
+  runs_away = function() while true do end end,
+  passes_on = function(run, ctx, msg)
+    local sends = {}
+    for n = 1, msg.body.copies do
+      sends[n] = ctx:send(msg.body.to, { does = "ack", n = n })
+    end
+    if msg.body.copies > 1 then moonpost.sleep "1s" end
+    run.effects[msg.id] = run.effects[msg.id] or {}
+    table.insert(run.effects[msg.id], sends)
+    return "done"
+  end,
+  -- Who has a store in memory cannot know whom to blame: there such a message comes again for as long as it is sent.
+  kills = function(run, _, msg, actor)
+    local node = actor[1]
+    if actor.settings.store == "memory" then return "done" end
+    run.killers[msg.id] = true
+    storm.plan(run.world, run.now() + 2, function()
+      storm.start(run.world, node)
+    end)
+    run.world:crash(node)
+  end,
+}
+
+local DOES = {
+  "ack", "ack", "ack", "ack", "ack", "slow", "slow", "fail_once", "fail_once", "always_fails", "defer", "reject", "skip",
+  "too_slow", "just_in_time", "passes_on", "passes_on", "passes_on",
+}
+local SELDOM = { "runs_away", "kills" }
+
+local STARTS = {
+  function() end,
+  function() moonpost.sleep "4s" end,
+  function() error("no database", 0) end,
+  function()
+    moonpost.sleep "1s"
+    error("no database after all", 0)
+  end,
+}
+
+-- Long keys that are the same for their first 30 letters.
+local function key_of(msg) return msg.key or "" end
+
+local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "24h", key = key_of } }
+
+local function handler(run, actor)
+  return function(ctx, msg)
+    local sent = run.sent[msg.id]
+    if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
+    run.began(msg)
+    return HANDLERS[msg.body.does](run, ctx, msg, actor)
+  end
+end
+
+--- An agent's declaration, the same but for on.start when it is loaded again.
+local function agent_of(run, actor, start)
+  local fields = actor.fields
+  return moonpost.agent {
+    address = actor.agent,
+    concurrency = fields.concurrency,
+    timeout = TIMEOUT,
+    budget = "2ms",
+    profile = fields.profile,
+    retry = { attempts = fields.attempts, first = "500ms", jitter = 0.1 },
+    dedup = fields.dedup,
+    on = { message = handler(run, actor), start = start },
+  }
+end
+
+local function draw_agent(draw)
+  return {
+    concurrency = draw(4),
+    attempts = draw(4),
+    profile = draw(12) == 1 and "at-most-once" or nil,
+    dedup = DEDUPS[draw(#DEDUPS)],
+  }
+end
+
+local function settings_of(actor, draw)
+  local links = {}
+  for index, to in ipairs(actor.links or {}) do links[index] = { to = to, first = "500ms", cap = "5s" } end
+  return {
+    links = links,
+    store = draw(10) == 1 and "memory" or nil,
+    send = { attempts = draw(5) + 1, first = "1s", cap = "20s", deadline = "20m" },
+    mailbox = draw(5) == 1 and { max = 2 + draw(10) } or nil,
+    outbox = draw(6) == 1 and { max = 2 + draw(10) } or nil,
+  }
+end
+
+--- Draw who there is.
+function cast.draw(draw)
+  local actors = {}
+  for index, drawn in ipairs(TOPOLOGIES[draw(#TOPOLOGIES)]) do
+    actors[index] = { drawn[1], links = drawn.links, agent = drawn.agent }
+    actors[index].settings = settings_of(drawn, draw)
+    actors[index].commit = draw(3) == 1 and draw(300) / 1000 or draw(3) == 1 and 0.002 or 0
+    if drawn.agent then actors[index].fields = draw_agent(draw) end
+  end
+  return actors
+end
+
+local function addresses_of(actors)
+  local addresses = {}
+  for _, actor in ipairs(actors) do
+    if actor.agent then addresses[#addresses + 1] = actor end
+  end
+  return addresses
+end
+
+local function draw_body(draw, n, addresses)
+  local does = draw(40) == 1 and SELDOM[draw(#SELDOM)] or DOES[draw(#DOES)]
+  local body = { does = does, n = n }
+  if does == "passes_on" then
+    body.to, body.copies = addresses[draw(#addresses)].agent, draw(4)
+  end
+  if draw(40) == 1 then body.fill = ("x"):rep(20000) end
+  return body
+end
+
+local function draw_options(draw, actors)
+  local options = { from = actors[draw(#actors)][1], await = draw(2) == 1 and "handled" or "stored" }
+  if draw(12) == 1 then options.expires = draw(2) == 1 and "5s" or "12s" end
+  if draw(12) == 1 then options.delay = draw(8) end
+  if draw(12) == 1 then options.profile, options.await = "at-most-once", "sent" end
+  if draw(3) == 1 then options.key = ("key/"):rep(8) .. draw(4) end
+  return options
+end
+
+-- When it happens, what it is.
+local function draw_act(draw, n, actors, addresses)
+  local actor = addresses[draw(#addresses)]
+  local kind = draw(14)
+  if kind == 1 then return { kind = "reload", actor = actor, start = STARTS[draw(#STARTS)] } end
+  if kind == 2 and draw(3) == 1 then return { kind = "pause", actor = actor, lasts = draw(20) } end
+  return { kind = "send", to = actor.agent, body = draw_body(draw, n, addresses), options = draw_options(draw, actors) }
+end
+
+--- Draw what is done, in the order of time.
+function cast.acts(draw, actors)
+  local acts, at, addresses = {}, 0, addresses_of(actors)
+  for n = 1, 8 + draw(30) do
+    acts[n] = draw_act(draw, n, actors, addresses)
+    acts[n].at = at
+    if draw(3) > 1 then at = at + draw(2000) / 1000 end
+  end
+  return acts, at
+end
+
+--- Everybody is there.
+function cast.enter(run, actors)
+  local world = run.world
+  for _, actor in ipairs(actors) do
+    world:node(actor[1], actor.settings)
+    if actor.commit > 0 then world:disk(actor[1], nil, { commit = actor.commit }) end
+  end
+  for _, actor in ipairs(actors) do
+    if actor.agent then world:load(agent_of(run, actor), { node = actor[1] }) end
+  end
+end
+
+local ACTS = {}
+
+function ACTS.send(run, act)
+  if not run.world:up(act.options.from) then return end
+  local id = run.world:send(act.to, act.body, act.options)
+  run.sent[id] = act
+  run.order[#run.order + 1] = id
+end
+
+function ACTS.reload(run, act)
+  local node = act.actor[1]
+  if run.world:up(node) then run.world:reload(act.actor.agent, agent_of(run, act.actor, act.start), { node = node }) end
+end
+
+local function administer(run, actor, method)
+  return run.world:send("$node", { address = actor.agent }, { from = actor[1], method = method, await = "handled" })
+end
+
+--- Deliver again; false: that is durable already.
+function cast.resume(run, pause)
+  local receipt = pause.resumed and run.world:receipt(pause.resumed)
+  if receipt and receipt.ok then return false end
+  for _, other in ipairs(run.pauses) do
+    if other.actor == pause.actor then other.over = true end
+  end
+  if run.world:up(pause.actor[1]) then pause.resumed = administer(run, pause.actor, "resume") end
+  return true
+end
+
+function ACTS.pause(run, act)
+  if not run.world:up(act.actor[1]) or act.actor.settings.store then return end
+  act.id = administer(run, act.actor, "pause")
+  run.pauses[#run.pauses + 1] = act
+  storm.plan(run.world, run.now() + act.lasts, function() cast.resume(run, act) end)
+end
+
+--- Do it.
+function cast.act(run, act)
+  ACTS[act.kind](run, act)
+end
+
+return cast

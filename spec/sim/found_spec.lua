@@ -1,0 +1,212 @@
+-- What random worlds have found, each in words, with the seed that found it.
+local moonpost = require "moonpost"
+local test = require "moonpost.test"
+
+local function drop_receipts()
+  return moonpost.hook {
+    forward = function(envelope)
+      if envelope.type == "receipt" then return moonpost.drop("lost on the way") end
+    end,
+  }
+end
+
+describe("a sender on disk", function()
+  local world
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "5s", jitter = 0 } })
+    world:load(moonpost.agent { address = "mail@x", on = { message = function() end } }, { node = "owner" })
+    world:advance "1s"
+  end)
+  after_each(function() world:close() end)
+
+  -- Seed 9. Was: when a message expired before its ACK timer fired, the facts that were then written had a
+  -- wait of less than nothing; the next start did not take them, and `store check` named the record.
+  it("writes facts that can be read of a message that expired while it was out", function()
+    world:fault(drop_receipts(), { node = "owner" })
+    world:send("mail@x", "hello", { from = "sender", expires = "2s" })
+    world:advance "5s"
+    assert.equal(0, (world:store_check("sender")))
+    world:check()
+  end)
+
+  -- Seed 11. Was: the attempt at which a sender gave up was in no record, so that the dead letter had one less
+  -- after a restart.
+  it("knows after a restart how many attempts a message in doubt had spent", function()
+    world:fault(drop_receipts(), { node = "owner" })
+    world:send("mail@x", "hello", { from = "sender", retry = { attempts = 2, first = "1s", jitter = 0 } })
+    world:advance "1m"
+    local attempts = world:dead("mail@x")[1].attempts
+    assert.equal(2, attempts)
+    world:crash("sender")
+    world:restart("sender")
+    assert.equal(attempts, world:dead("mail@x")[1].attempts)
+  end)
+end)
+
+describe("an agent at most once", function()
+  local world, handled
+
+  local function load(handle)
+    handled = 0
+    world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "2s", jitter = 0 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      profile = "at-most-once",
+      on = {
+        message = function()
+          handled = handled + 1
+          return handle()
+        end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+  end
+  after_each(function() world:close() end)
+
+  -- Seed 13. Was: asked while its handler was at work, the owner said `handled`, and it failed afterwards.
+  it("is not said to have handled a message before its handler has come to an end", function()
+    load(function()
+      moonpost.sleep "3s"
+      error "it does not work"
+    end)
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled" })
+    world:advance "2s"
+    assert.is_nil(world:receipt(id))
+    world:settle()
+    assert.is_false(world:receipt(id).ok)
+  end)
+
+  -- Seed 1798. Was: a message that expired while its removal was being committed was handed over all the same.
+  it("is not handed a message that expired before its handler could begin", function()
+    load(function() end)
+    world:disk("owner", nil, { commit = "1s" })
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled", expires = "100ms" })
+    world:settle()
+    assert.equal(0, handled)
+    assert.equal("EXPIRED", world:receipt(id).code)
+  end)
+
+  -- Seed 13. Was: without a dedup policy a resend was accepted once more, and its handler ran twice, while the
+  -- receipt said that there are no duplicates.
+  it("is not handed a stored message again that was sent again", function()
+    load(function() return "done" end)
+    local lost = 0
+    world:fault(moonpost.hook {
+      forward = function(envelope)
+        if envelope.type == "receipt" and lost < 2 then
+          lost = lost + 1
+          return moonpost.drop("lost on the way")
+        end
+      end,
+    }, { node = "owner" })
+    local id = world:send("mail@x", "hello", { from = "sender", await = "handled" })
+    world:settle()
+    assert.equal(2, lost)
+    assert.equal(1, handled)
+    assert.equal("none: settled before the handler starts", world:receipt(id).guarantees.duplicates)
+  end)
+end)
+
+describe("a mailbox after a restart", function()
+  -- Seed 4033. Was: the last message behind one that had a record of its own (deferred, retrying) was taken for one
+  -- that is still being committed, and waited until something else was written.
+  it("hands over its last message although nothing else happens", function()
+    local seen = {}
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(_, msg)
+          seen[#seen + 1] = msg.body
+          if msg.body == "later" then return moonpost.defer("not now", { delay = "1h" }) end
+          moonpost.sleep "10s"
+        end,
+      },
+    })
+    world:send("mail@x", "later")
+    world:send("mail@x", "last")
+    world:advance "1s"
+    world:crash("alone")
+    world:restart("alone")
+    world:advance "1s"
+    assert.same({ "later", "last", "last" }, seen)
+    world:close()
+  end)
+end)
+
+describe("two messages whose handlers end the process", function()
+  -- Seed 5139. Was: each next start handed over the other one before the charge of the first was durable, so neither
+  -- was ever charged, and the node could not be started any more.
+  it("are both dead letters after their attempts", function()
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 1 },
+      on = { message = function() world:crash("alone") end },
+    })
+    for n = 1, 2 do world:send("mail@x", n, { delay = "1s" }) end
+    for _ = 1, 6 do
+      if not world:up("alone") then world:restart("alone") end
+      world:advance "5s"
+    end
+    assert.is_true(world:up("alone"))
+    assert.equal(2, #world:dead("mail@x"))
+    world:close()
+  end)
+end)
+
+describe("a node whose disk was full", function()
+  -- Seed 26 of a fuzz. Was: only a commit told that there was room again, and a node that refuses everything and has
+  -- nothing to settle does not commit; it refused until it was started again.
+  it("takes messages again when there is room, although it had nothing to do meanwhile", function()
+    local world = test.world { seed = 1 }
+    world:node("owner")
+    world:load(moonpost.agent { address = "mail@x", on = { message = function() end } })
+    world:disk("owner", "full")
+    world:send("mail@x", "first")
+    world:advance "1m"
+    assert.equal("STORE_FULL", world:receipt(world:send("mail@x", "second")).code)
+    world:disk("owner", "ok")
+    world:advance "2s"
+    assert.is_true(world:receipt(world:send("mail@x", "third")).ok)
+    world:close()
+  end)
+end)
+
+describe("a message whose handler ends the process and which has the dedup key of another", function()
+  -- Seed 2285. Was: charged, but never judged, because it waited for the other one; when its turn came it ran again,
+  -- whatever its attempts were, at each start.
+  it("is a dead letter after its attempts", function()
+    local world = test.world { seed = 1 }
+    world:node("alone")
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 2, first = "1s", jitter = 0 },
+      dedup = { ttl = "24h", key = function(msg) return msg.key end },
+      on = {
+        message = function(_, msg)
+          if msg.body == "kills" then world:crash("alone") end
+          error "it does not work"
+        end,
+      },
+    })
+    world:send("mail@x", "fails", { key = "one" })
+    local id = world:send("mail@x", "kills", { key = "one" })
+    for _ = 1, 8 do
+      world:advance "5s"
+      if not world:up("alone") then world:restart("alone") end
+    end
+    world:settle()
+    local letters = world:dead("mail@x")
+    assert.equal(2, #letters)
+    assert.equal(id, letters[2].id)
+    world:close()
+  end)
+end)

@@ -1,0 +1,57 @@
+local moonpost = require "moonpost"
+local test = require "moonpost.test"
+
+-- Two nodes, of which one forgets what it has accepted when it wants to.
+local function mail(handle)
+  return function(world)
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "500ms", cap = "2s" } } })
+    world:load(moonpost.agent { address = "mail@x", on = { message = handle } }, { node = "owner" })
+    for n = 1, 10 do
+      world:send("mail@x", n, { from = world:up "sender" and "sender" or "owner" })
+      world:advance "1s"
+    end
+  end
+end
+
+describe("a fuzz", function()
+  it("runs as many worlds as it is told, each with another storm", function()
+    local worlds, hashes = 0, {}
+    test.fuzz({ runs = 5, faults = { "drop", "duplicate", "cut" } }, function(world)
+      worlds = worlds + 1
+      mail(function() end)(world)
+      hashes[world:trace_hash()] = true
+    end)
+    local different = 0
+    for _ in pairs(hashes) do different = different + 1 end
+    assert.equal(5, worlds)
+    assert.is_true(different > 1)
+  end)
+
+  it("names the seed and the fault that is needed, and no other", function()
+    local ok, reason = pcall(test.fuzz, { runs = 50, faults = { "drop", "delay", "clock" } }, function(world)
+
+      mail(function() end)(world)
+      for _, fact in ipairs(world:facts()) do assert(fact.fact ~= "timed_out", "a message was sent again") end
+    end)
+    assert.is_false(ok)
+    assert.truthy(reason:find("seed %d+: .*a message was sent again\n1 of its %d+ faults are needed:\n"))
+    assert.truthy(reason:find("again: test.fuzz { seed = %d+, runs = 1 }$"))
+  end)
+
+  it("refuses a kind of fault that is not there", function()
+    assert.has_error(function() test.fuzz({ faults = { "earthquake" } }, function() end) end)
+  end)
+
+  it("gives the same worlds for the same seed", function()
+    local function hashes()
+      local list = {}
+      test.fuzz({ runs = 5, seed = 7 }, function(world)
+        local ok = pcall(mail(function() end), world)
+        list[#list + 1] = tostring(ok) .. world:trace_hash()
+      end)
+      return table.concat(list, " ")
+    end
+    assert.equal(hashes(), hashes())
+  end)
+end)
