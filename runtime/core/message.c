@@ -191,6 +191,11 @@ struct span message_key(const struct block *block)
     return message_name(block, 5);
 }
 
+struct span message_method(const struct block *block)
+{
+    return message_name(block, 6);
+}
+
 uint64_t message_lane_epoch(const struct block *block)
 {
     return get_u64(block->bytes + DATA_LANE_EPOCH);

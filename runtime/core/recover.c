@@ -79,6 +79,7 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
     entry->level = message.level;
     entry->transmission = message.transmission;
     entry->fail_fast = record->fail_fast;
+    entry->notice = record->notice;
     entry->number = queue->kind == QUEUE_OUTBOX || lane ? message.seq : 0;
     entry->lane = lane ? lane->handle : 0;
     entry->give_up_ms = INT64_MAX;
@@ -200,9 +201,10 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     bool has_facts = facts_value && record_facts_read(block_span(facts_value), &facts) == STATUS_OK;
     struct queue *queue = engine_queue(engine, (enum queue_kind)record->queue_kind, record->name);
     bool mailbox = queue->kind == QUEUE_MAILBOX, suspect = suspect_take(engine, sequence);
+    bool bundled = suspect_was_bundled(engine, sequence);
     struct message message;
     ensure(message_decode_kept(record->frame, &message) == STATUS_OK);
-    if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect) {
+    if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect && !bundled) {
         backlog_restore(engine, queue, sequence, record->frame.size);
         return STATUS_OK;
     }
@@ -210,6 +212,7 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     if (!fits && !dead) return STATUS_DAMAGED;
     if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
+    entry->singly = bundled;
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
     else if (mailbox)

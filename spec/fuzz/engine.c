@@ -61,12 +61,13 @@ static enum policy_answer ask_key(void *user, uint32_t agent, const struct messa
 }
 
 static enum policy_answer ask_dedup(void *user, uint32_t agent, const struct message *message,
-                                    struct span *key)
+                                    struct dedup_answer *answer)
 {
     (void)user;
     (void)agent;
     if (last_letter(message->id) == '5') return POLICY_DEFAULT;
-    *key = span_of(message->body.bytes, message->body.size > 0 ? 1 : 0);
+    answer->key = span_of(message->body.bytes, message->body.size > 0 ? 1 : 0);
+    answer->ttl_ms = -1;
     return POLICY_ANSWERED;
 }
 

@@ -11,7 +11,7 @@ local random = {}
 local DIED = "the process died while this was in hand"
 
 local function new_run(world)
-  local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, killers = {}, pauses = {} }
+  local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, told = {}, killers = {}, pauses = {} }
   function run.now() return storm.now(world) end
   function run.problem(text) run.problems = run.problems or text end
   function run.began(msg)
@@ -88,6 +88,18 @@ local function check_effects(script, run)
   end
 end
 
+-- Who is told of its dead letters was told of each.
+local function check_told(script, run)
+  if forgets(script) or has_flip(script.faults) then return end
+  for _, actor in ipairs(script.actors) do
+    for _, letter in ipairs(actor.agent and actor.fields.dead and run.world:dead(actor.agent) or {}) do
+      if letter.where == "mailbox" and not run.told[letter.id] then
+        error(letter.id .. " is a dead letter, and its agent was not told", 0)
+      end
+    end
+  end
+end
+
 local function check_blame(run)
   for _, fact in ipairs(run.world:facts()) do
     if fact.reason == DIED and not run.killers[fact.id] then
@@ -158,6 +170,7 @@ local function check_all(script, run)
   settle(script, run)
   run.world:check()
   check_effects(script, run)
+  check_told(script, run)
   check_blame(run)
   check_receipts(run)
   check_next_life(script, run)
