@@ -5,13 +5,13 @@ local message = {}
 
 --- Flags of each of them.
 message.FLAGS = {
-  timeout = { name = "timeout", value = "DURATION", help = "how long to wait; then exit 5" },
+  timeout = { name = "timeout", value = "DURATION", help = "how long to wait (250ms, 5s, 2m, 24h, 7d); then exit 5" },
   method = { name = "method", value = "NAME", help = "for the agent's methods" },
   key = { name = "key", value = "KEY", help = "for order and state" },
   id = { name = "id", value = "ID", help = "instead of a new one" },
   header = { name = "header", value = "NAME=VALUE", many = true, help = "may come several times" },
   expires = { name = "expires", value = "DURATION", help = "nobody wants it afterwards" },
-  profile = { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once" },
+  profile = { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once or exactly-once" },
   text = { name = "text", help = "the body is text, also when it looks like JSON" },
 }
 

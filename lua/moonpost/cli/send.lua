@@ -128,12 +128,9 @@ return {
   name = "send",
   usage = "send ADDR BODY|-",
   summary = "a message to an agent; prints its receipt",
-  details = [[
-  BODY is JSON when it parses, otherwise text; @FILE reads it from a file; with - each line of standard
-  input is a message. Durations are written 250ms, 5s, 2m, 24h, 7d. On a terminal, --await handled shows
-  what the agent's attempts come to.]],
+  details = "  BODY is JSON, else text; @FILE reads a file; with - each input line is one.",
   flags = {
-    { name = "await", value = "LEVEL", help = "wait until sent, stored or handled (handled brings the result)" },
+    { name = "await", value = "LEVEL", help = "wait until sent, stored, or handled with the result" },
     message.FLAGS.timeout,
     message.FLAGS.method,
     message.FLAGS.key,
@@ -150,7 +147,7 @@ return {
   at_least = 2,
   at_most = 2,
   examples = {
-    { [[moonpost send greeter@local '{"name":"Ada"}' --await handled]], "and print what the agent answers" },
+    { [[moonpost send a@local '{"n":1}' --await handled]], "and print the answer" },
     { "moonpost send log@local @report.txt --text", "a file as text" },
   },
   run = guarded,
