@@ -38,7 +38,8 @@ local function receipt_line(receipt)
 end
 
 local SHOWN = {
-  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "result_lost", "retry_after", "guarantees",
+  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "result_lost", "retry_after",
+  "guarantees",
 }
 
 local function receipt_json(receipt)
