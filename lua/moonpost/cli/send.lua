@@ -1,14 +1,12 @@
 --- `moonpost send`: messages from the command line, and what became of them.
 local body_of = require "moonpost.cli.body"
-local connect = require "moonpost.cli.connect"
 local follow = require "moonpost.cli.follow"
 local json = require "moonpost.json"
 local message = require "moonpost.cli.message"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
-local USAGE, REFUSED, UNKNOWN = 2, 4, 5
-local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
+local USAGE = 2
 
 -- ---- what became of it ----
 
@@ -50,7 +48,7 @@ end
 
 local function exit_code(receipt)
   if receipt.ok then return 0 end
-  return UNKNOWN_CODES[receipt.code] and UNKNOWN or REFUSED
+  return message.exit_code(receipt.code)
 end
 
 --- It is stored, and nothing more comes of it for now.
@@ -90,7 +88,8 @@ end
 
 -- ---- all of it ----
 
-local function send_all(link, to, word, flags, options)
+local function send_all(link, flags, options)
+  local to, word = flags[1], flags[2]
   if word == "-" then return send_lines(link, to, flags, options) end
   local body, reason = body_of.read(word, flags.text)
   if reason then
@@ -98,31 +97,6 @@ local function send_all(link, to, word, flags, options)
     return USAGE
   end
   return send_one(link, to, body, options, flags.json)
-end
-
-local function run(flags)
-  local options, reason = message.options(flags)
-  if not options then
-    term.complain("send", reason)
-    return USAGE
-  end
-  shell.quiet()
-  local link, why, code = connect(flags.node)
-  if not link then
-    term.complain("send", why)
-    return code
-  end
-  local exit = send_all(link, flags[1], flags[2], flags, options)
-  link:close()
-  return exit
-end
-
---- A wrong option is the user's misuse of this command, not a bug of ours.
-local function guarded(flags)
-  local ok, answer = pcall(run, flags)
-  if ok then return answer end
-  term.complain("send", message.as_flags(tostring(answer)))
-  return USAGE
 end
 
 return {
@@ -151,5 +125,5 @@ return {
     { [[moonpost send a@local '{"n":1}' --await handled]], "and print the answer" },
     { "moonpost send log@local @report.txt --text", "a file as text" },
   },
-  run = guarded,
+  run = message.runner("send", send_all),
 }
