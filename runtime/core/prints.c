@@ -46,16 +46,16 @@ void prints_add(struct prints *prints, const struct print *print)
     prints->count++;
 }
 
-uint64_t prints_next(const struct prints *prints, uint64_t fingerprint, size_t *cursor)
+const struct print *prints_next(const struct prints *prints, uint64_t fingerprint, size_t *cursor)
 {
-    if (prints->count == 0) return 0;
+    if (prints->count == 0) return NULL;
     for (;; ++*cursor) {
         uint32_t place = prints->slots[(fingerprint + *cursor) & slot_mask(prints)];
-        if (place == 0) return 0;
+        if (place == 0) return NULL;
         const struct print *print = &prints->ring[place - 1];
         if (print->fingerprint != fingerprint) continue;
         ++*cursor;
-        return print->sequence;
+        return print;
     }
 }
 

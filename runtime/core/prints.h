@@ -24,9 +24,8 @@ struct prints {
 
 void prints_add(struct prints *prints, const struct print *print);
 
-/* The sequence of the next record whose key has this fingerprint. Begin with `*cursor` 0; 0: there
- * is no further one. */
-uint64_t prints_next(const struct prints *prints, uint64_t fingerprint, size_t *cursor);
+/* The next one with this fingerprint, or NULL. Begin with `*cursor` 0. */
+const struct print *prints_next(const struct prints *prints, uint64_t fingerprint, size_t *cursor);
 
 /* The oldest, or NULL. */
 const struct print *prints_oldest(const struct prints *prints);

@@ -90,26 +90,30 @@ static struct seen *read_seen(struct engine *engine, uint64_t sequence,
     return seen;
 }
 
-/* The record, if it is of this key. */
-static struct seen *confirm(struct engine *engine, uint64_t sequence, struct span key)
+/* The record, if it is of this key. How long it is remembered does not depend on the wall clock
+ * while the process lives. */
+static struct seen *confirm(struct engine *engine, const struct print *print, struct span key)
 {
     struct record_seen record;
     struct seen *seen = NULL;
-    struct block *value = fetch(engine, sequence);
+    struct block *value = fetch(engine, print->sequence);
     if (value && record_seen_read(block_span(value), &record) == STATUS_OK &&
-        span_equal(record.key, key))
-        seen = read_seen(engine, sequence, &record);
+        span_equal(record.key, key)) {
+        seen = read_seen(engine, print->sequence, &record);
+        seen->forget_ms = print->forget_ms;
+    }
     block_release(value);
     return seen;
 }
 
 static struct seen *find_indexed(struct engine *engine, struct queue *mailbox, struct span key)
 {
-    uint64_t fingerprint = fingerprint_of(mailbox, key), sequence;
+    uint64_t fingerprint = fingerprint_of(mailbox, key);
+    const struct print *print;
     size_t cursor = 0;
     struct seen *seen = NULL;
-    while (!seen && (sequence = prints_next(&mailbox->prints, fingerprint, &cursor)))
-        seen = confirm(engine, sequence, key);
+    while (!seen && (print = prints_next(&mailbox->prints, fingerprint, &cursor)))
+        seen = confirm(engine, print, key);
     return seen;
 }
 

@@ -127,6 +127,24 @@ describe("a dedup policy", function()
     assert.is_true(world:receipt(second).result_lost)
   end)
 
+  it("remembers for as long as it was asked to when the wall clock jumps", function()
+    agent { key = function(msg) return msg.body.key end, ttl = "1h" }
+    send { key = "k", n = 1 }
+    world:settle()
+    world:advance "10s" -- its record is durable, and a fingerprint is all that is left in memory
+    world:set_time "2026-01-01T03:00:00Z"
+    send { key = "k", n = 2 }
+    world:settle()
+    world:set_time "2025-12-30T00:00:00Z"
+    send { key = "k", n = 3 }
+    world:settle()
+    assert.same({ 1 }, seen)
+    world:advance "1h"
+    send { key = "k", n = 4 }
+    world:settle()
+    assert.same({ 1, 4 }, seen)
+  end)
+
   it("remembers no message whose handler failed for good", function()
     local fail = true
     agent({ key = function(msg) return msg.body.key end }, function(_, msg)

@@ -21,8 +21,8 @@ static struct block *written(const struct frame *frame)
     case FRAME_BYE: frame_write_bye(&out, &frame->bye); break;
     case FRAME_DATA: message_write(&frame->message, &out); break;
     case FRAME_PART: frame_write_part(&out, &frame->part); break;
-    case FRAME_PROGRESS:
-    case FRAME_CANCEL: ensure(frame->type <= FRAME_PART); /* is not read */
+    case FRAME_CANCEL: frame_write_cancel(&out, &frame->part); break;
+    case FRAME_PROGRESS: ensure(frame->type <= FRAME_PART); /* is not read */
     }
     return buffer_take(&out);
 }
