@@ -64,9 +64,17 @@ local function letters_of(script, world)
   return table.concat(lines, "\n")
 end
 
+-- Somebody had it; who only says no to it has not.
+local function was_taken(world, id)
+  for _, fact in ipairs(world:facts(id)) do
+    if fact.fact ~= "nacked" then return true end
+  end
+  return false
+end
+
 local function is_there(run, sends)
   for _, id in ipairs(sends) do
-    if #run.world:facts(id) == 0 then return false end
+    if not was_taken(run.world, id) then return false end
   end
   return true
 end
