@@ -231,6 +231,7 @@ static void write_flag(struct engine *engine, const struct entry *entry, uint8_t
 {
     struct transmission transmission = next_transmission(engine, entry);
     if (transmission.number == 0) transmission.number = 1;
+    if (flag == MESSAGE_OPEN) transmission.number = TRANSMISSION_OPEN;
     transmission.flags = flag;
     message_transmit(entry->block, &transmission, &link->out);
     link->sent++;
@@ -680,9 +681,9 @@ static void unknown_to_owner(struct engine *engine, struct entry *entry,
                              const struct receipt *receipt)
 {
     if (entry->state == ENTRY_LEASED && entry->profile == EXACTLY_ONCE) {
-        if (entry->opens)
+        if (entry->opens && receipt->transmission == TRANSMISSION_OPEN)
             lane_opened(engine, entry);
-        else
+        else if (!entry->opens)
             lane_missing(engine, entry, receipt);
         return;
     }
