@@ -2,6 +2,7 @@
 --- before the world begins, so that a fault more or less changes nothing else.
 local moonpost = require "moonpost"
 local storm = require "moonpost.test.storm"
+local keeping = require "spec.sim.keeping"
 
 local cast = {}
 
@@ -42,13 +43,18 @@ local HANDLERS = {
   passes_on = function(run, ctx, msg)
     local sends = {}
     for n = 1, msg.body.copies do
-      sends[n] = ctx:send(msg.body.to, { does = "ack", n = n })
+      sends[n] = ctx:send(msg.body.to, { does = "ack", n = n }, { key = msg.key, profile = msg.body.profile })
     end
     if msg.body.copies > 1 then moonpost.sleep "1s" end
     run.effects[msg.id] = run.effects[msg.id] or {}
     table.insert(run.effects[msg.id], sends)
     return "done"
   end,
+  counts = function(run, ctx, msg, actor)
+    keeping.count(run, actor, ctx, msg)
+    return "done"
+  end,
+  audit = function() return "done" end,
   -- Who has a store in memory cannot know whom to blame: there such a message comes again for as long as it is sent.
   kills = function(run, _, msg, actor)
     local node = actor[1]
@@ -64,6 +70,7 @@ local HANDLERS = {
 local DOES = {
   "ack", "ack", "ack", "ack", "ack", "slow", "slow", "fail_once", "fail_once", "always_fails", "defer", "reject", "skip",
   "too_slow", "just_in_time", "passes_on", "passes_on", "passes_on",
+  "counts", "counts", "counts", "counts",
 }
 local SELDOM = { "runs_away", "kills" }
 
@@ -80,14 +87,20 @@ local STARTS = {
 -- Long keys that are the same for their first 30 letters.
 local function key_of(msg) return msg.key or "" end
 
-local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "24h", key = key_of } }
+-- Longer than wall clocks jump.
+local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "9000h", key = key_of } }
+
+local ORDERS = { "none", "none", "key", "strict" }
 
 local function handler(run, actor)
   return function(ctx, msg)
     local sent = run.sent[msg.id]
     if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
     run.began(msg)
-    return HANDLERS[msg.body.does](run, ctx, msg, actor)
+    keeping.began(run, msg)
+    local result = keeping.mark(run, actor, ctx, msg)
+    local answer = HANDLERS[msg.body.does](run, ctx, msg, actor)
+    return answer == "done" and result or answer
   end
 end
 
@@ -102,6 +115,7 @@ local function agent_of(run, actor, start)
     profile = fields.profile,
     retry = { attempts = fields.attempts, first = "500ms", jitter = 0.1 },
     dedup = fields.dedup,
+    order = fields.order,
     on = { message = handler(run, actor), start = start },
   }
 end
@@ -112,6 +126,7 @@ local function draw_agent(draw)
     attempts = draw(4),
     profile = draw(12) == 1 and "at-most-once" or nil,
     dedup = DEDUPS[draw(#DEDUPS)],
+    order = ORDERS[draw(#ORDERS)],
   }
 end
 
@@ -150,8 +165,12 @@ end
 local function draw_body(draw, n, addresses)
   local does = draw(40) == 1 and SELDOM[draw(#SELDOM)] or DOES[draw(#DOES)]
   local body = { does = does, n = n }
-  if does == "passes_on" then
+  if does == "passes_on" or does == "counts" then
     body.to, body.copies = addresses[draw(#addresses)].agent, draw(4)
+    body.profile = draw(4) == 1 and "exactly-once" or nil
+  end
+  if does == "counts" then
+    body.kv, body.waits = draw(2) == 1, draw(2) == 1 and draw(2000) / 1000 or nil
   end
   if draw(40) == 1 then body.fill = ("x"):rep(20000) end
   return body
@@ -162,7 +181,8 @@ local function draw_options(draw, actors)
   if draw(12) == 1 then options.expires = draw(2) == 1 and "5s" or "12s" end
   if draw(12) == 1 then options.delay = draw(8) end
   if draw(12) == 1 then options.profile, options.await = "at-most-once", "sent" end
-  if draw(3) == 1 then options.key = ("key/"):rep(8) .. draw(4) end
+  if not options.profile and draw(4) == 1 then options.profile, options.await = "exactly-once", "handled" end
+  if draw(3) > 1 then options.key = ("key/"):rep(8) .. draw(4) end
   return options
 end
 
@@ -204,6 +224,7 @@ function ACTS.send(run, act)
   if not run.world:up(act.options.from) then return end
   local id = run.world:send(act.to, act.body, act.options)
   run.sent[id] = act
+  keeping.sent(run, id, act, run.by_address[act.to])
   run.order[#run.order + 1] = id
 end
 

@@ -210,3 +210,84 @@ describe("a message whose handler ends the process and which has the dedup key o
     world:close()
   end)
 end)
+
+describe("exactly-once over a slow link", function()
+  -- Seed 4125. Was: when OPEN had been sent twice, the second answer was taken for one to the message that was sent
+  -- meanwhile: "no such lane". The message went out once more in another lane, and was handled twice.
+  it("is handled once although the lane was opened twice", function()
+    local handled = {}
+    local world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "1s", factor = 2, jitter = 0 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = { message = function(_, msg) handled[#handled + 1] = msg.body end },
+    }, { node = "owner" })
+    world:advance "1s"
+    world:delay("owner", "sender", "600ms")
+    world:send("mail@x", "hello", { from = "sender", profile = "exactly-once" })
+    world:settle()
+    assert.same({ "hello" }, handled)
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("a message at most once whose state was changed by another meanwhile", function()
+  -- Seed 4021. Was: its handler ran again on the new state.
+  it("is lost, and its handler does not run twice", function()
+    local begun = 0
+    local world = test.world { seed = 1 }
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(ctx, msg)
+          local count = ctx.state.count or 0
+          if msg.body == "slow" then
+            begun = begun + 1
+            moonpost.sleep "1s"
+          end
+          ctx.state.count = count + 1
+        end,
+      },
+    })
+    local id = world:send("mail@x", "slow", { profile = "at-most-once" })
+    world:send("mail@x", "quick")
+    world:settle()
+    assert.equal(1, begun)
+    assert.same({ count = 1 }, world:state "mail@x")
+    assert.equal(1, #world:times(id, "dropped"))
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("an agent with order that is loaded again", function()
+  -- Seed 6434. Was: a message that its handler had deferred had no attempt, and did not hold its key any more after a
+  -- reload; the next one of its key overtook it.
+  it("keeps what its handler deferred before what follows it", function()
+    local seen, deferred = {}, false
+    local world = test.world { seed = 1 }
+    local agent = moonpost.agent {
+      address = "mail@x",
+      order = "key",
+      on = {
+        message = function(_, msg)
+          if msg.body == "first" and not deferred then
+            deferred = true
+            return moonpost.defer("not now", { delay = "5s" })
+          end
+          seen[#seen + 1] = msg.body
+        end,
+      },
+    }
+    world:load(agent)
+    world:send("mail@x", "first", { key = "one" })
+    world:reload("mail@x", agent)
+    world:send("mail@x", "second", { key = "one" })
+    world:settle()
+    assert.same({ "first", "second" }, seen)
+    world:check()
+    world:close()
+  end)
+end)
