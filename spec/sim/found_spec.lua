@@ -291,3 +291,27 @@ describe("an agent with order that is loaded again", function()
     world:close()
   end)
 end)
+
+describe("requests of $node that come while a node stands still", function()
+  -- Seed 4289. Was: what a purge or a peek asks for was not copied, but looked for where it had been; when several requests
+  -- were taken in one turn the mailbox was not found any more, nobody answered, and no further request was heard.
+  it("are all answered", function()
+    local world, ids = test.world { seed = 1 }, {}
+    world:load(moonpost.agent {
+      address = "mail@x",
+      dedup = { ttl = "1h", key = function(msg) return msg.key or "" end },
+      on = { message = function() moonpost.sleep "1m" end },
+    })
+    world:advance "1s"
+    world:pause "node"
+    for n, method in ipairs { "drain", "purge", "pause", "peek", "purge", "resume" } do
+      for m = 1, 4 do world:send("mail@x", m) end
+      ids[n] = world:send("$node", { address = "mail@x" }, { method = method, await = "handled" })
+      world:advance "1s"
+    end
+    world:resume "node"
+    world:settle()
+    for _, id in ipairs(ids) do assert.is_true(world:receipt(id).ok) end
+    world:close()
+  end)
+end)
