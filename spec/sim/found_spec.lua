@@ -315,3 +315,35 @@ describe("requests of $node that come while a node stands still", function()
     world:close()
   end)
 end)
+
+describe("a sender whose address has another owner now", function()
+  -- Seed 4570. Was: the outbox had a new lane, and a message that was stored at the first owner was of the old one; the next
+  -- start took its record for a damaged one, and nobody ever heard of the message again.
+  it("knows after a restart what the first owner had stored", function()
+    local world = test.world { seed = 1 }
+    local function load(node, handle)
+      world:load(moonpost.agent { address = "mail@x", on = { message = handle } }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" } })
+    load("first", function() moonpost.sleep "20s" end)
+    world:advance "1s"
+    local stored = world:send("mail@x", "stored", { from = "sender", profile = "exactly-once", await = "handled" })
+    world:advance "100ms"
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load("other", function() end)
+    world:send("mail@x", "new", { from = "sender", profile = "exactly-once", await = "stored" })
+    world:crash "sender"
+    world:restart "sender"
+    assert.equal(0, (world:store_check "sender"))
+    world:settle()
+    local letters = world:dead "mail@x"
+    assert.equal(1, #letters)
+    assert.equal(stored, letters[1].id)
+    assert.equal("IN_DOUBT", letters[1].code)
+    world:check()
+    world:close()
+  end)
+end)
