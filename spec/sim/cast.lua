@@ -18,6 +18,8 @@ local TOPOLOGIES = {
   { { "top" }, { "hub", links = { "top" } }, { "owner", links = { "top" }, agent = "a@owner" },
     { "sender", links = { "hub" }, agent = "c@sender" } },
   { { "left", agent = "a@left" }, { "right", links = { "left" }, agent = "b@right" } },
+  -- A later start of the owner's store, or another store, takes over its name and address.
+  { { "hub" }, { "owner", links = { "hub" }, agent = "a@owner", twin = true }, { "sender", links = { "hub" } } },
 }
 
 -- What a handler does with a message: said in its body, so that a resend does the same.
@@ -96,7 +98,7 @@ local function handler(run, actor)
   return function(ctx, msg)
     local sent = run.sent[msg.id]
     if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
-    run.began(msg)
+    run.began(msg, actor)
     keeping.began(run, msg)
     local result = keeping.mark(run, actor, ctx, msg)
     local answer = HANDLERS[msg.body.does](run, ctx, msg, actor)
@@ -146,7 +148,7 @@ end
 function cast.draw(draw)
   local actors = {}
   for index, drawn in ipairs(TOPOLOGIES[draw(#TOPOLOGIES)]) do
-    actors[index] = { drawn[1], links = drawn.links, agent = drawn.agent }
+    actors[index] = { drawn[1], links = drawn.links, agent = drawn.agent, twin = drawn.twin }
     actors[index].settings = settings_of(drawn, draw)
     actors[index].commit = draw(3) == 1 and draw(300) / 1000 or draw(3) == 1 and 0.002 or 0
     if drawn.agent then actors[index].fields = draw_agent(draw) end
@@ -191,7 +193,13 @@ local function draw_act(draw, n, actors, addresses)
   local actor = addresses[draw(#addresses)]
   local kind = draw(14)
   if kind == 1 then return { kind = "reload", actor = actor, start = STARTS[draw(#STARTS)] } end
-  if kind == 2 and draw(3) == 1 then return { kind = "pause", actor = actor, lasts = draw(20) } end
+  if kind == 2 and draw(2) == 1 then
+    return { kind = "hold", method = draw(2) == 1 and "pause" or "drain", actor = actor, lasts = draw(20) }
+  end
+  if kind == 3 and draw(6) == 1 then return { kind = "purge", actor = actor } end
+  if kind == 4 and actor.twin and draw(2) == 1 then
+    return { kind = "takeover", actor = actor, same = draw(2) == 1, epoch = 1000 }
+  end
   return { kind = "send", to = actor.agent, body = draw_body(draw, n, addresses), options = draw_options(draw, actors) }
 end
 
@@ -210,7 +218,7 @@ end
 function cast.enter(run, actors)
   local world = run.world
   for _, actor in ipairs(actors) do
-    world:node(actor[1], actor.settings)
+    world:node(actor[1], actor.settings, actor.twin and { store = "first" } or nil)
     if actor.commit > 0 then world:disk(actor[1], nil, { commit = actor.commit }) end
   end
   for _, actor in ipairs(actors) do
@@ -237,22 +245,45 @@ local function administer(run, actor, method)
   return run.world:send("$node", { address = actor.agent }, { from = actor[1], method = method, await = "handled" })
 end
 
+local function end_holds(run, actor)
+  for _, hold in ipairs(run.pauses) do
+    if hold.actor == actor then hold.over = true end
+  end
+end
+
 --- Deliver again; false: that is durable already.
 function cast.resume(run, pause)
   local receipt = pause.resumed and run.world:receipt(pause.resumed)
   if receipt and receipt.ok then return false end
-  for _, other in ipairs(run.pauses) do
-    if other.actor == pause.actor then other.over = true end
-  end
+  end_holds(run, pause.actor)
   if run.world:up(pause.actor[1]) then pause.resumed = administer(run, pause.actor, "resume") end
   return true
 end
 
-function ACTS.pause(run, act)
+function ACTS.hold(run, act)
   if not run.world:up(act.actor[1]) or act.actor.settings.store then return end
-  act.id = administer(run, act.actor, "pause")
+  end_holds(run, act.actor)
+  act.id = administer(run, act.actor, act.method)
   run.pauses[#run.pauses + 1] = act
   storm.plan(run.world, run.now() + act.lasts, function() cast.resume(run, act) end)
+end
+
+function ACTS.purge(run, act)
+  if run.world:up(act.actor[1]) then administer(run, act.actor, "purge") end
+end
+
+-- The same store again, by a later start (a copy of its disk: nothing is in it), or another one under the same name,
+-- whose owner is dead then.
+function ACTS.takeover(run, act)
+  local before = act.actor
+  if run.takeover then return end
+  local twin = { "later", links = before.links, agent = before.agent, settings = before.settings, fields = before.fields }
+  if not act.same and run.world:up(before[1]) then run.world:crash(before[1]) end
+  run.takeover = { before = before[1], later = "later", same = act.same }
+  table.insert(run.actors, twin)
+  run.world:node("later", twin.settings,
+    { goes_by = before[1], store = act.same and "first" or "second", epoch = act.same and act.epoch or nil })
+  run.world:load(agent_of(run, twin), { node = "later" })
 end
 
 --- Do it.

@@ -43,9 +43,10 @@ local function new_run(world, actors)
   function run.was_taken(id) return was_taken(world, id) end
   function run.now() return storm.now(world) end
   function run.problem(text) run.problems = run.problems or text end
-  function run.began(msg)
+  function run.began(msg, actor)
     for _, pause in ipairs(run.flipped and {} or run.pauses) do
-      local receipt = not pause.over and pause.actor.agent == msg.to and world:receipt(pause.id)
+      local paused = pause.method == "pause" and not pause.over and pause.actor == actor
+      local receipt = paused and world:receipt(pause.id)
       if receipt and receipt.ok then run.problem(msg.id .. " was handed over while its mailbox was paused") end
     end
   end
@@ -109,6 +110,15 @@ local function check_effects(run)
     for _, sends in ipairs(attempts) do found = found or is_there(run, sends) end
     if not found then error(id .. " was handled, and what it sent is nowhere", 0) end
   end
+end
+
+-- An earlier start of a store, and another store with a name that is taken, are heard no more.
+local function check_takeover(run)
+  local takeover = run.takeover
+  if not takeover or not takeover.same or not run.all_last then return end
+  run.world:advance "1m"
+  if run.world:counts(takeover.before).links_up > 0 then error("an earlier start of a store is linked", 0) end
+  if run.world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
 end
 
 local function check_blame(run)
@@ -182,6 +192,7 @@ local function check_all(run)
   run.world:check()
   check_effects(run)
   check_blame(run)
+  check_takeover(run)
   check_receipts(run)
   keeping.check(run)
   check_next_life(run)
