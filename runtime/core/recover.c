@@ -233,7 +233,8 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
         return STATUS_DAMAGED;
     struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, address);
     outbox->lane_epoch = record.lane_epoch;
-    outbox->base = outbox->next_number = outbox->ceiling = record.ceiling;
+    queue_begin_at(outbox, record.ceiling);
+    outbox->next_number = outbox->ceiling = record.ceiling;
     outbox->opened = record.opened;
     return STATUS_OK;
 }

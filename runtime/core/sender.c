@@ -162,7 +162,9 @@ static struct transmission next_transmission(const struct engine *engine, const 
     return (struct transmission){
         .number = entry->transmissions,
         .after = order_after(entry),
-        .base = planted(PLANT_BASE_MOVED_TOO_EARLY) ? entry->number : entry->queue->base,
+        .base = planted(PLANT_BASE_MOVED_TOO_EARLY)
+                    ? entry->number
+                    : queue_durable_base(entry->queue, engine->open->number, engine->committed),
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
                                 : left_of(message.remaining_ms, entry->first_ms, engine->now_ms),

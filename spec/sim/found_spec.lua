@@ -347,3 +347,40 @@ describe("a sender whose address has another owner now", function()
     world:close()
   end)
 end)
+
+describe("a sender that dies before it has kept that a message was rejected", function()
+  -- Seed 10683. Was: it told the owner at once that all numbers up to the rejected one were closed, with the next frame it
+  -- sent again; when it came back with that number the owner had forgotten it, and said `handled`.
+  it("is told the same again", function()
+    local world = test.world { seed = 4 }
+    world:node "owner"
+    world:node("sender", { links = { "owner" }, send = { first = "500ms", factor = 1, jitter = 0, attempts = 20 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(_, msg)
+          moonpost.sleep "1s"
+          if msg.body == "bad" then return moonpost.reject "no" end
+        end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+    local id = world:send("mail@x", "bad", { from = "sender", await = "handled" })
+    world:fault(moonpost.hook {
+      forward = function(envelope)
+        if envelope.type == "receipt" and envelope.ref ~= id then return moonpost.drop("lost on the way") end
+      end,
+    }, { node = "owner" })
+    world:send("mail@x", "other", { from = "sender" })
+    world:disk("sender", nil, { commit = "100s" })
+    world:advance "2s"
+    assert.equal(1, #world:times(id, "nacked"))
+    world:crash "sender"
+    world:disk("sender", nil, { commit = 0 })
+    world:restart "sender"
+    world:settle()
+    assert.equal(0, #world:times(id, "acked"))
+    world:check()
+    world:close()
+  end)
+end)
