@@ -14,6 +14,7 @@
 # make crash      processes killed at any moment, a ledger of what was confirmed: ITER=N rounds, SEED=N; PEERS=1: its peers
 # make stops      processes stopped by SIGTERM under load: ITER=N stops
 # make reloads    an agent loaded again under load: ITER=N times
+# make bank       transfers between nodes that are killed: ITER=N kills, SEED=N
 # make bench      how fast it is; beside its peers with BENCH_PEERS=FOLDER (see spec/bench/README.md)
 # make fuzz       wrong input and wrong peers: T=NAME of one fuzzer, SECS=N of each; see HACKING.md
 # make coverage   which lines of the core and the stores the specs run
@@ -82,7 +83,7 @@ FUZZERS  = frame recover engine json words
 replays  = $(addprefix $(OUT)/fuzz/,$(FUZZERS))
 sources  = $(wildcard runtime/*.[ch] runtime/*/*.[ch] spec/proof/*.c spec/fuzz/*.[ch])
 
-.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bench install rock reference format functions pure clean help link
+.PHONY: all found packages run fuzz built coverage test check lint asan tsan sim plants power nth-io diskfull clock proof crash stops reloads bank bench install rock reference format functions pure clean help link
 .DEFAULT_GOAL := all
 
 all: found $(OUT)/bin/moonpost $(OUT)/bin/sim $(OUT)/libcore.so $(OUT)/libstore.so $(OUT)/moonpost.1 link
@@ -239,6 +240,7 @@ proof:
 	@$(MAKE) -s crash ITER=1000 SECONDS=20
 	@$(MAKE) -s stops ITER=1000 SECONDS=10
 	@$(MAKE) -s reloads ITER=100
+	@$(MAKE) -s bank ITER=1000 SECONDS=15
 
 ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
 
@@ -248,6 +250,8 @@ stops: all
 	@$(ledger) stops $(CURDIR)/$(OUT)/bin/moonpost
 reloads: all
 	@$(ledger) reloads $(CURDIR)/$(OUT)/bin/moonpost
+bank: all
+	@$(ledger) bank $(CURDIR)/$(OUT)/bin/moonpost
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

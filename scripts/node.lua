@@ -2,7 +2,7 @@
 local moonpost = require "moonpost"
 
 return moonpost.node {
-  -- name = "orders-1",          -- who this node is; without one, a new name at each start
+  -- name = "orders-1",          -- who this node is; without one, a name that is kept in the store
   -- listen = {},                -- doors for other nodes: { "tcp://127.0.0.1:7071", "unix:///run/moonpost.sock" }
   -- insecure = false,           -- true: doors outside loopback, although nothing is encrypted yet
   -- links = {},                 -- nodes to link to: { "tcp://127.0.0.1:7071" }, or with everything said:

@@ -16,6 +16,8 @@ local agent = {}
 ---@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg, method: string|false|nil): any, any, any
 ---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
 ---@field on_stop fun(ctx: moonpost.Ctx)|nil
+---@field on_dead fun(ctx: moonpost.Ctx, dead: moonpost.DeadLetter)|nil
+---@field batch { size: integer, within: number, handle: function }|nil
 ---@field key (fun(msg: moonpost.Msg): string)|nil
 ---@field order "none"|"key"|"strict"
 ---@field concurrency integer
@@ -32,7 +34,7 @@ local ON = {
   message = { read = shape.func },
   start = { read = shape.func },
   stop = { read = shape.func },
-  dead = { not_yet = true },
+  dead = { read = shape.func },
 }
 
 -- What is not `on` is meant as a method.
@@ -72,11 +74,22 @@ local function memory(value)
   return bytes, reason
 end
 
+local BATCH = {
+  size = { read = shape.whole(1, 1000), default = 100 },
+  within = { read = units.finite_duration, default = 0.2 },
+  handle = { read = shape.func, required = true },
+}
+
+local function batch(value)
+  return shape.read(BATCH, value)
+end
+
 local FIELDS = {
   address = { read = address.read, required = true },
   on = { read = on, default = {} },
   methods = { read = methods, default = {} },
   key = { read = shape.func },
+  batch = { read = batch },
   order = { read = shape.choice { none = true, key = true, strict = true }, default = "none" },
   concurrency = { read = shape.whole(1, 1024), default = 8 },
   timeout = { read = units.timeout, default = 30 },
@@ -86,7 +99,7 @@ local FIELDS = {
   retry = { read = function(value) return retry.read(value, "handle") end },
   dedup = { read = dedup.read, default = { kind = "none" } },
 }
-for name in ("events batch schedules schema use version reads migrate check group jit"):gmatch("%S+") do
+for name in ("events schedules schema use version reads migrate check group jit"):gmatch("%S+") do
   FIELDS[name] = { not_yet = true }
 end
 
@@ -122,16 +135,28 @@ local function dispatcher(own, message, by_method)
   end
 end
 
+local function check_batch(taken)
+  if not taken.batch then return end
+  if taken.on.message then
+    shape.refuse("agent.batch", "it is called instead of on.message; the agent has both")
+  end
+  if taken.order == "key" then
+    shape.refuse("agent.batch", 'not with order = "key": the messages of a batch have many keys, and state has one')
+  end
+end
+
 --- Check a declaration.
 ---@param given table
 ---@return moonpost.Agent
 function agent.new(given)
   local taken = shape.construct("agent", FIELDS, given)
+  check_batch(taken)
   return setmetatable({
     address = taken.address,
     handle = dispatcher(taken.address, taken.on.message, taken.methods),
     on_start = taken.on.start,
     on_stop = taken.on.stop,
+    on_dead = taken.on.dead,
     key = taken.key,
     order = taken.order,
     concurrency = taken.order == "strict" and 1 or taken.concurrency,
@@ -141,7 +166,8 @@ function agent.new(given)
     profile = taken.profile,
     retry = taken.retry,
     dedup = taken.dedup,
-    has_handler = taken.on.message ~= nil or next(taken.methods) ~= nil,
+    batch = taken.batch,
+    has_handler = taken.on.message ~= nil or taken.batch ~= nil or next(taken.methods) ~= nil,
   }, metatable)
 end
 

@@ -10,6 +10,7 @@ local send_table = require "moonpost.send"
 local shape = require "moonpost.shape"
 local show = require "moonpost.show"
 local stream = require "moonpost.stream"
+local units = require "moonpost.units"
 local wait = require "moonpost.wait"
 
 local client = {}
@@ -88,6 +89,118 @@ function methods:call(to, body, options)
   return result_of(submit(handle, send_table.call(to, body, options, "client:call")))
 end
 
+-- ---- many at once ----
+
+local BATCH_MAX = 1000
+
+-- { to =, body =, option = ... } as a send of its own.
+local function item_of(item, index, verb)
+  if type(item) ~= "table" then
+    errors.misuse(("%s: [%d]: expected a table with `to` and `body`, got %s"):format(verb, index, show(item)))
+  end
+  local options = {}
+  for name, value in pairs(item) do
+    if name ~= "to" and name ~= "body" then options[name] = value end
+  end
+  return send_table.normalise(item.to, item.body, options, "client:send")
+end
+
+local function receipts_of(answers)
+  for index, answer in pairs(answers) do
+    if type(answer) == "table" then answers[index] = receipt.new(answer) end
+  end
+  return answers
+end
+
+local function submit_all(handle, kind, messages)
+  if handle == false then return nil, "the client is closed", "GONE" end
+  local ok, answers = wait.ask(kind, handle, messages)
+  if not ok then return failure(answers) end
+  return receipts_of(answers)
+end
+
+--- Send many at once, each for itself, and wait for their receipts: an array, some perhaps with `ok = false`.
+---@param items table[] { to =, body =, and options of a send }
+---@return (moonpost.Receipt|string)[]|nil receipts ids in the place of those with `await = "none"`
+---@return string|nil reason
+---@return string|nil code
+function methods:send_batch(items)
+  local handle = handle_of(self, "send_batch")
+  if type(items) ~= "table" then errors.misuse("client:send_batch: expected an array, got " .. show(items)) end
+  if #items > BATCH_MAX then
+    errors.misuse(("client:send_batch: %d items, and at most %d go at once"):format(#items, BATCH_MAX))
+  end
+  local messages = {}
+  for index, item in ipairs(items) do messages[index] = item_of(item, index, "client:send_batch") end
+  return submit_all(handle, "client_send_all", messages)
+end
+
+---@class moonpost.Transaction
+local Transaction = {}
+
+--- Send when the transaction's function has returned.
+---@param to string
+---@param body any plain data
+---@param options table|nil
+---@return string id
+function Transaction:send(to, body, options)
+  local messages = self.messages
+  if not messages then errors.misuse("tx:send: the transaction has ended") end
+  local message = send_table.normalise(to, body, options, "tx:send")
+  if #messages == BATCH_MAX then
+    errors.raise("TOO_LARGE", ("a transaction has at most %d messages"):format(BATCH_MAX))
+  end
+  message.id = message.id or runtime.new_id()
+  messages[#messages + 1] = message
+  return message.id
+end
+
+closed.close("tx:", Transaction, closed.words "publish")
+local transaction = { __name = "moonpost.transaction", __index = Transaction }
+
+-- Refused by this node before any was sent: all have the same code.
+local function refused(receipts, reason, code)
+  if receipts == nil then return nil, reason, code end
+  local first = receipts[1]
+  if type(first) ~= "table" or first.ok or first.attempt > 0 then return receipts end
+  return nil, first.reason or first.code, first.code, receipts
+end
+
+--- Send what a function sends with `tx:send`: all of it, or nothing when it raises or when one of them is refused.
+---@param body fun(tx: moonpost.Transaction)
+---@return (moonpost.Receipt|string)[]|nil receipts
+---@return string|nil reason
+---@return string|nil code
+---@return moonpost.Receipt[]|nil receipts of a transaction that was refused
+function methods:transaction(body)
+  local handle = handle_of(self, "transaction")
+  if type(body) ~= "function" then errors.misuse("client:transaction: expected a function, got " .. show(body)) end
+  local tx = setmetatable({ messages = {} }, transaction)
+  local ok, fault = pcall(body, tx)
+  local messages = tx.messages
+  tx.messages = false
+  if not ok then return failure(fault) end
+  return refused(submit_all(handle, "client_transact", messages))
+end
+
+local FLUSH = { timeout = { read = units.timeout, default = math.huge } }
+
+--- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
+---@param options { timeout: moonpost.Duration|nil }|nil
+---@return true|nil
+---@return string|nil reason
+---@return string|nil code "TIMEOUT"
+---@return string[]|nil left their ids
+function methods:flush(options)
+  local handle = handle_of(self, "flush")
+  local timeout = shape.construct("client:flush", FLUSH, options == nil and {} or options).timeout
+  if handle == false then return nil, "the client is closed", "GONE" end
+  local ok, left = wait.ask("client_flush", handle, timeout)
+  if not ok then return failure(left) end
+  if not left then return true end
+  return nil, ("%d of what was sent is still on its way after %g s"):format(#left, timeout), "TIMEOUT", left
+end
+
 local function submit_stream(handle, message)
   if handle == false then return nil, "the client is closed", "GONE" end
   local ok, answer = stream.submit(handle, message)
@@ -136,7 +249,7 @@ function methods:close()
   return true
 end
 
-local LATER = closed.words "publish send_batch transaction cancel flush take"
+local LATER = closed.words "publish cancel take"
 closed.close("client:", methods, LATER)
 local metatable = { __name = "moonpost.client", __index = methods }
 

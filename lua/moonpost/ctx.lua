@@ -6,6 +6,8 @@ local nearest = require "moonpost.nearest"
 local receipt = require "moonpost.receipt"
 local runtime = require "moonpost.runtime"
 local send_table = require "moonpost.send"
+local shape = require "moonpost.shape"
+local units = require "moonpost.units"
 local wait = require "moonpost.wait"
 
 local ctx = {}
@@ -39,13 +41,40 @@ function ctx.call(self, to, body, options)
   return result
 end
 
+local LABEL_MAX = 64
+
+local read_label = shape.string(LABEL_MAX)
+
+--- An id that follows from the message's, the same at every attempt: for the outside world, which can tell by it
+--- what it has done already. An id that would be longer than 128 bytes has a hash in its middle.
+---@param self moonpost.Ctx
+---@param label string
+---@return string
+function ctx.id_for(self, label)
+  local ok, reason = read_label(label)
+  if not ok then errors.misuse("ctx:id_for: label: " .. reason) end
+  local id = runtime.ctx_id_for(self, label)
+  if not id then errors.misuse("ctx:id_for: there is no one message here; an id of msg.id will do in a batch") end
+  return id
+end
+
+--- The delivery may take so long from now, instead of what was left of its timeout.
+---@param self moonpost.Ctx
+---@param duration moonpost.Duration
+function ctx.extend(self, duration)
+  local seconds, reason = units.timeout(duration)
+  if not seconds then errors.misuse("ctx:extend: " .. reason) end
+  if not runtime.ctx_extend(self, seconds) then
+    errors.misuse("ctx:extend: on.start and on.stop have no timeout")
+  end
+end
+
 local FIELDS = closed.words [[address node generation key attempt last transmission profile expires requeues
-  state kv]]
-local LATER_VERBS = closed.words "publish cancel stream http emit progress extend cancelled id_for"
-local LATER_FIELDS = closed.words "cache"
+  state kv cache]]
+local LATER_VERBS = closed.words "publish cancel stream http emit progress cancelled"
 
 local names = {}
-for _, set in ipairs { FIELDS, LATER_VERBS, LATER_FIELDS, ctx } do
+for _, set in ipairs { FIELDS, LATER_VERBS, ctx } do
   for name in pairs(set) do names[name] = true end
 end
 
@@ -53,12 +82,10 @@ return setmetatable(ctx, {
   __index = function(_, name)
     if FIELDS[name] then return nil end
     if LATER_VERBS[name] then errors.not_yet("ctx:" .. name) end
-    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: unknown%s"):format(tostring(name), nearest.hint(name, names)))
   end,
   __newindex = function(self, name, value)
     if name == "state" then return require("moonpost.state").replace(self, value) end
-    if LATER_FIELDS[name] then errors.not_yet("ctx." .. name) end
     errors.misuse(("ctx.%s: cannot be set"):format(tostring(name)))
   end,
 })

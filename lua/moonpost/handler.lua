@@ -95,6 +95,17 @@ local function finished(ctx, kind, ...)
   return kind, ...
 end
 
+-- An outcome that was made and not returned does nothing: most likely the `return` was forgotten.
+local function noticed(made, kind, ...)
+  if outcome.made == made then return kind, ... end
+  local value = outcome.take()
+  if kind == "ack" and value then
+    runtime.log("warn", ("acknowledged, although moonpost.%s(%q) was made: an outcome counts when it is returned; "
+      .. "write: return moonpost.%s(…)"):format(value.outcome, value.reason, value.outcome))
+  end
+  return kind, ...
+end
+
 --- Run the handler of an agent on a message.
 ---@param agent moonpost.Agent
 ---@param ctx moonpost.Ctx
@@ -108,7 +119,46 @@ end
 ---@return "raw"|"json"|nil encoding of the result
 ---@return string|nil traceback
 function handler.run(agent, ctx, msg, method)
-  return finished(ctx, ended(xpcall(agent.handle, on_error, ctx, msg, method)))
+  local made = outcome.made
+  return noticed(made, finished(ctx, ended(xpcall(agent.handle, on_error, ctx, msg, method))))
+end
+
+-- What is said of one message of a batch: an outcome, an error, or its result.
+local function of_one(answer)
+  if is_outcome(answer) then return of_outcome(answer) end
+  if errors.is(answer) then return of_failure(answer) end
+  return acked(answer)
+end
+
+local function misplaced(index, count)
+  local reason = ("a batch of %d answers by index, 1 to %d, not by %s"):format(count, count, show(index))
+  return of_failure(errors.new { code = "BAD_VALUE", reason = reason })
+end
+
+local function by_index(answers, count)
+  local parts = {}
+  for index, answer in pairs(answers) do
+    local place = type(index) == "number" and index % 1 == 0 and index >= 1 and index <= count
+    if not place then return misplaced(index, count) end
+    parts[index] = { of_one(answer) }
+  end
+  return "ack", nil, nil, nil, nil, nil, nil, parts
+end
+
+local function ended_batch(count, ok, value, ...)
+  local answers = ok and type(value) == "table" and not is_outcome(value) and not errors.is(value)
+  if answers then return by_index(value, count) end
+  return ended(ok, value, ...)
+end
+
+--- Run the batch handler of an agent. Answers like run, of all messages or, as an eighth value, of each: a table by
+--- index of what run answers; one that is missing is an ack.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+---@param msgs moonpost.Msg[]
+function handler.batch(agent, ctx, msgs)
+  local count = #msgs
+  return finished(ctx, ended_batch(count, xpcall(agent.batch.handle, on_error, ctx, msgs)))
 end
 
 local function event(ok, value, reason, code)
@@ -123,6 +173,15 @@ end
 function handler.start(agent, ctx, why)
   if not agent.on_start then return "ack" end
   return finished(ctx, event(xpcall(agent.on_start, on_error, ctx, why)))
+end
+
+--- Run on.dead for a dead letter. Answers like run; there is nobody to have a result.
+---@param agent moonpost.Agent
+---@param ctx moonpost.Ctx
+---@param dead moonpost.DeadLetter|nil nil: nobody knows any more what there was to say
+function handler.dead(agent, ctx, dead)
+  if not agent.on_dead or not dead then return "ack" end
+  return finished(ctx, event(xpcall(agent.on_dead, on_error, ctx, dead)))
 end
 
 --- Run on.stop. Answers like run, without a result.

@@ -17,6 +17,26 @@ function metatable.__tostring(self)
   return self.outcome .. ": " .. self.reason
 end
 
+-- The latest outcome that each coroutine has made, for handlers that forget to return it.
+local latest, running = setmetatable({}, { __mode = "k" }), coroutine.running
+local MAIN = {}
+do
+  local own = running
+  running = function() return own() or MAIN end
+end
+
+--- How many were made in this state: cheap to compare.
+outcome.made = 0
+
+--- The latest one that this coroutine has made since it was last asked, or nil.
+---@return moonpost.Outcome|nil
+function outcome.take()
+  local own = running()
+  local value = latest[own]
+  latest[own] = nil
+  return value
+end
+
 local function code(value)
   if type(value) == "string" and #value <= 64 and value:find("^%u[%u%d_]*$") then return value end
   return nil, show(value) .. ' is not a code; write capitals, such as "BAD_ADDRESS"'
@@ -33,6 +53,8 @@ local function make(name, reason, fields, options)
   end
   local value = shape.construct("moonpost." .. name, fields, options == nil and NO_OPTIONS or options)
   value.outcome, value.reason = name, reason
+  latest[running()] = value
+  outcome.made = outcome.made + 1
   return setmetatable(value, metatable)
 end
 

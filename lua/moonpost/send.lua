@@ -78,6 +78,10 @@ local REFUSED = {
     immediate = "a call leaves at once",
     on_done = "only for clients",
   },
+  ["tx:send"] = {
+    fail_fast = "a transaction is sent as one",
+    immediate = "only for ctx:send",
+  },
   ["client:send"] = { immediate = "only for ctx:send" },
   ["client:stream"] = {
     await = "a stream waits for its parts",

@@ -9,6 +9,31 @@ static void ask_key(struct engine *engine, const struct queue *mailbox, struct r
         run->key = arena_copy(&engine->effects->arena, run->key);
 }
 
+static bool is_last(const struct entry *entry)
+{
+    return entry->settled_first || engine_is_last(&entry->queue->agent.retry, entry->attempt);
+}
+
+static void add_others(struct engine *engine, const struct entry *first, struct run *run)
+{
+    size_t count = 0;
+    struct arena *arena = &engine->effects->arena;
+    run->key = span_of(NULL, 0);
+    run->remaining_ms = DURATION_FOREVER;
+    for (struct entry *entry = first->bundled; entry; entry = entry->bundled) count++;
+    if (count == 0) return;
+    struct run_other *others = arena_take(arena, count * sizeof *others), *other = others;
+    for (struct entry *entry = first->bundled; entry; entry = entry->bundled) {
+        *other++ = (struct run_other){.sequence = entry->settled_first ? 0 : entry->sequence,
+                                      .attempt = entry->attempt,
+                                      .last = is_last(entry),
+                                      .transmission = entry->transmission,
+                                      .block = entry->block};
+    }
+    run->others = others;
+    run->other_count = count;
+}
+
 static void run(struct engine *engine, struct entry *entry)
 {
     struct queue *mailbox = entry->queue;
@@ -18,19 +43,24 @@ static void run(struct engine *engine, struct entry *entry)
         .sequence = entry->settled_first ? 0 : entry->sequence,
         .agent = mailbox->agent.agent,
         .attempt = entry->attempt,
-        .last = entry->settled_first || engine_is_last(&mailbox->agent.retry, entry->attempt),
+        .last = is_last(entry),
         .transmission = entry->transmission,
         .requeues = message_requeues(entry->block),
         .profile = entry->settled_first ? AT_MOST_ONCE : entry->profile,
         .timeout_ms = mailbox->agent.timeout_ms,
         .remaining_ms =
             entry->expires_ms == INT64_MAX ? DURATION_FOREVER : entry->expires_ms - engine->now_ms,
+        .notice = entry->notice,
+        .batch = bundle_is_for(entry),
         .key = message_key(entry->block),
         .block = entry->block,
     };
-    if (mailbox->agent.asks_key && engine->policies.key) ask_key(engine, mailbox, run);
+    if (run->batch)
+        add_others(engine, entry, run); /* which have no one key, and no one end */
+    else if (mailbox->agent.asks_key && engine->policies.key && !entry->notice)
+        ask_key(engine, mailbox, run);
     engine->ran = true;
-    engine_fact(engine, FACT_DELIVERED, entry);
+    for (; entry; entry = entry->bundled) engine_fact(engine, FACT_DELIVERED, entry);
 }
 
 static void run_behind_commit(struct engine *engine, struct entry *entry)
@@ -40,48 +70,59 @@ static void run_behind_commit(struct engine *engine, struct entry *entry)
 }
 
 /* At most once: whatever happens from here on, it is not handed over again. */
-static void settle_first(struct engine *engine, struct entry *entry)
+static bool settle_first(struct engine *engine, struct entry *entry)
 {
     bool stored = entry->stored;
     entry->settled_first = true;
     lanes_entry_level(engine, entry, LANE_HANDLED);
     engine_delete(engine, entry);
-    if (stored)
-        run_behind_commit(engine, entry);
-    else
-        run(engine, entry);
+    return stored;
+}
+
+static void set_timeout(struct engine *engine, struct entry *entry)
+{
+    heap_set(&engine->deadlines, &entry->deadline,
+             after_ms(engine->now_ms, (uint64_t)entry->queue->agent.timeout_ms));
 }
 
 void deliver_committed(struct engine *engine, uint64_t handle)
 {
     struct entry *entry = slots_get(&engine->entries, handle);
     if (!entry || entry->state != ENTRY_LEASED) return;
-    if (engine->now_ms >= entry->expires_ms) { /* while it was being committed */
-        settle_end_lease(engine, entry);
-        settle_expire(engine, entry);
+    if (bundle_is_late(engine, entry)) { /* while it was being committed */
+        settle_late(engine, entry);
         return;
     }
-    heap_set(&engine->deadlines, &entry->deadline,
-             after_ms(engine->now_ms, (uint64_t)entry->queue->agent.timeout_ms));
+    set_timeout(engine, entry);
     run(engine, entry);
+}
+
+bool deliver_take(struct engine *engine, struct entry *entry)
+{
+    entry->attempt++;
+    queue_move(entry, ENTRY_LEASED);
+    heap_clear(&engine->deadlines, &entry->deadline);
+    if (entry->profile == AT_MOST_ONCE || entry->queue->agent.profile == AT_MOST_ONCE)
+        return settle_first(engine, entry);
+    return suspect_is_wary(engine, entry);
+}
+
+void deliver_lease(struct engine *engine, struct entry *entry, bool waits)
+{
+    entry->delivery = slots_add(&engine->leases, entry);
+    entry->queue->running++;
+    engine->in_hand++;
+    set_timeout(engine, entry);
+    if (waits)
+        run_behind_commit(engine, entry);
+    else
+        run(engine, entry);
 }
 
 void deliver_entry(struct engine *engine, struct entry *entry)
 {
-    struct queue *mailbox = entry->queue;
-    entry->attempt++;
-    entry->delivery = slots_add(&engine->leases, entry);
-    mailbox->running++;
-    engine->in_hand++;
-    queue_move(entry, ENTRY_LEASED);
-    heap_set(&engine->deadlines, &entry->deadline,
-             after_ms(engine->now_ms, (uint64_t)mailbox->agent.timeout_ms));
-    if (entry->profile == AT_MOST_ONCE || mailbox->agent.profile == AT_MOST_ONCE)
-        settle_first(engine, entry);
-    else if (suspect_is_wary(engine, entry))
-        run_behind_commit(engine, entry);
-    else
-        run(engine, entry);
+    bool waits = deliver_take(engine, entry);
+    deliver_lease(engine, entry, waits);
 }
 
 bool deliver_takes(const struct engine *engine, const struct queue *mailbox)
@@ -103,11 +144,19 @@ static bool pump_alone(struct engine *engine, struct queue *mailbox)
     return true;
 }
 
-void deliver_pump(struct engine *engine, struct queue *mailbox)
+static void pump_singly(struct engine *engine, struct queue *mailbox)
 {
-    if (mailbox->alone && pump_alone(engine, mailbox)) return;
     while (deliver_takes(engine, mailbox) && !suspect_holds(engine) &&
            mailbox->lists[ENTRY_WAITING].head)
         deliver_entry(engine, mailbox->lists[ENTRY_WAITING].head);
+}
+
+void deliver_pump(struct engine *engine, struct queue *mailbox)
+{
+    if (mailbox->alone && pump_alone(engine, mailbox)) return;
+    if (mailbox->agent.batch > 0)
+        bundle_pump(engine, mailbox);
+    else
+        pump_singly(engine, mailbox);
     if (mailbox->agent.agent) backlog_pump(engine, mailbox);
 }

@@ -29,6 +29,15 @@ enum effect_kind {
     EFFECT_STREAM_OVER, /* `waiter`: nobody takes parts of this request of $node any more */
 };
 
+/* One more message of a delivery that has several. */
+struct run_other {
+    uint64_t sequence; /* of the message; 0: it was settled before the handler */
+    uint32_t attempt;
+    bool last;
+    uint16_t transmission;
+    struct block *block; /* as in struct run */
+};
+
 /* One delivery to a handler. */
 struct run {
     uint64_t delivery; /* names the lease; void after its outcome */
@@ -36,12 +45,16 @@ struct run {
     uint32_t agent;
     uint32_t attempt; /* 1 for the first */
     bool last;        /* the policy gives no other */
+    bool notice;      /* of a dead letter: for notice_read */
     uint16_t transmission, requeues;
     uint8_t profile; /* enum profile, in force for this message */
     int64_t timeout_ms;
     int64_t remaining_ms; /* until it expires; DURATION_FOREVER */
     struct span key;      /* the effective key, or empty */
     struct block *block;  /* the message; valid until the outcome has been taken */
+    bool batch;           /* for the agent's batch handler, with these behind it: */
+    const struct run_other *others;
+    size_t other_count;
 };
 
 /* What the sender of a stream gets before its answer. */
@@ -121,7 +134,8 @@ struct fact {
     uint8_t level;       /* enum level, of acked */
     uint8_t role;        /* enum role, of a link's peer, as it says */
     bool dup;
-    bool again; /* of a sender's retrying: the one before to this address said the same */
+    bool notice; /* the message is a notice of a dead letter (notice.h) */
+    bool again;  /* of a sender's retrying: the one before to this address said the same */
     uint16_t transmission; /* at the sender */
     uint32_t attempt;      /* at the handler; of a link: dials since it was last up */
     int64_t delay_ms;      /* until the next try; -1: there is none */

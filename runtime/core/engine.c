@@ -102,6 +102,7 @@ static void free_queues(struct engine *engine)
         for (int state = 0; state < ENTRY_STATE_COUNT; state++)
             while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
         seen_clear(queue);
+        heap_clear(&engine->deadlines, &queue->gathered); /* links are still to leave the heap */
         engine->queues = queue->next;
         queue_free(queue);
     }
@@ -381,6 +382,7 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
         add_fact(engine, kind, message_id(entry->block), engine->recent_count > before);
     fact->block = block_retain(entry->block);
     fact->attempt = entry->attempt;
+    fact->notice = entry->notice;
     fact->transmission =
         entry->queue->kind == QUEUE_OUTBOX ? entry->transmissions : entry->transmission;
     return fact;
@@ -440,7 +442,9 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_LOADED: backlog_loaded(engine, event->load); return;
     case EVENT_AGENT_UP: owner_agent_up(engine, event->agent); return;
     case EVENT_SUBMIT: sender_submit(engine, event->submit); return;
+    case EVENT_TRANSACT: sender_transact(engine, event->transaction); return;
     case EVENT_OUTCOME: settle_outcome(engine, event->outcome); return;
+    case EVENT_EXTEND: settle_extend(engine, event->delivery, event->delay_ms); return;
     case EVENT_STATE: state_apply(engine, event->address, event->outcome); return;
     case EVENT_WAIT: take_wait(engine, event); return;
     case EVENT_FORGET: take_forget(engine, event->waiter); return;
@@ -476,6 +480,9 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
     case DEADLINE_LINK:
         session_deadline(engine,
                          (struct link *)((char *)deadline - offsetof(struct link, deadline)));
+        return;
+    case DEADLINE_BUNDLE:
+        engine_ready(engine, (struct queue *)((char *)deadline - offsetof(struct queue, gathered)));
         return;
     }
 }

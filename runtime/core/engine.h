@@ -5,6 +5,7 @@
 
 #include "core/effect.h"
 #include "core/event.h"
+#include "core/inhand.h"
 #include "core/policy.h"
 
 struct link_settings {
@@ -59,6 +60,13 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
 /* The handler of this message ran when an earlier life died: it is charged an attempt and runs
  * alone. Told before the records come in. */
 void engine_suspect(struct engine *engine, uint64_t sequence);
+
+/* The same of one of several messages whose handler ran for all of them: none is charged, and each
+ * is handed over by itself. */
+void engine_suspect_one_of(struct engine *engine, uint64_t sequence);
+
+/* The same of what an earlier life had in hand. */
+void engine_blame(struct engine *engine, const struct inhand *found);
 
 /* How many suspects were charged so far, durably. */
 uint64_t engine_charged(const struct engine *engine);

@@ -21,7 +21,9 @@ enum event_kind {
     EVENT_LOADED,      /* `load`, given back with its values */
     EVENT_AGENT_UP,    /* `agent`: deliver to it, and to nobody else at its address any more */
     EVENT_SUBMIT,      /* `submit`: send a message */
+    EVENT_TRANSACT,    /* `transaction`: send all of these messages, or none */
     EVENT_OUTCOME,     /* `outcome`: a handler finished */
+    EVENT_EXTEND,      /* `delivery` may take `delay_ms` from now, whatever its timeout was */
     EVENT_STATE,   /* `address`, `outcome`: only its writes, of no delivery (on.start, on.stop) */
     EVENT_WAIT,    /* `waiter` wants EFFECT_RESUME after `delay_ms` */
     EVENT_FORGET,  /* `waiter` is gone: no effect for it any more */
@@ -55,6 +57,16 @@ struct submit {
     bool stream;        /* the waiter takes EFFECT_PART too, before the EFFECT_RECEIPT */
 };
 
+#define TIMEOUT_TEXT   "the delivery took longer than its timeout of %g s"
+#define EXTENSION_TEXT "the delivery took longer than the %g s that ctx:extend gave it"
+
+/* Messages that are accepted together, in one commit, or not at all: then each is refused with the
+ * code and the reason of the first that cannot be, as one that was never transmitted. */
+struct transaction {
+    const struct submit *sends;
+    size_t count;
+};
+
 enum outcome_kind { OUTCOME_ACK, OUTCOME_RETRY, OUTCOME_DEFER, OUTCOME_REJECT, OUTCOME_SKIP };
 
 /* How a delivery ended. */
@@ -74,6 +86,11 @@ struct outcome {
     size_t read_count;
     const struct state_write *writes; /* done only with an ack */
     size_t write_count;
+    /* Of a delivery with several messages that did not all end in the same way: how each of them
+     * did, in their order; only kind, code, word, reason, traceback, result and delay. The effects
+     * above are done all the same. NULL: all as said above. */
+    const struct outcome *parts;
+    size_t part_count;
 };
 
 /* A dead letter that goes back to where it died, or elsewhere. */
@@ -116,14 +133,16 @@ struct event {
     struct span bytes, reason, address;
     size_t size;
     uint64_t waiter;
-    uint64_t letter; /* dead_letter.handle */
-    uint8_t hold;    /* enum hold */
+    uint64_t delivery; /* as in EFFECT_RUN; a stale one is ignored */
+    uint64_t letter;   /* dead_letter.handle */
+    uint8_t hold;      /* enum hold */
     int64_t delay_ms;
     struct batch *batch;
     struct load *load;
     bool store_full; /* what room is left is for settling: accept nothing new */
     const struct agent_declaration *agent;
     const struct submit *submit;
+    const struct transaction *transaction;
     const struct outcome *outcome;
     const struct requeue *requeue;
     const struct peek *peek;

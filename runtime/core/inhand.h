@@ -8,10 +8,13 @@
 #define MOONPOST_INHAND_H
 
 #include <stdint.h>
+#include "core/limits.h"
 
 struct inhand {
-    uint64_t running; /* sequence of the message whose handler runs right now; 0: none does */
-    uint64_t count;   /* deliveries in hand, waiting ones too */
+    uint64_t running;     /* sequence of the message whose handler runs right now; 0: none does */
+    uint64_t count;       /* messages in hand, waiting ones too */
+    uint64_t other_count; /* messages that the running handler has beside that one ... */
+    uint64_t others[BUNDLE_MAX - 1]; /* ... and their sequences; 0: it was settled before */
 };
 
 #endif

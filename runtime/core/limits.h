@@ -34,6 +34,7 @@ enum {
     ATTACHMENTS_MAX = 65536, /* addresses attached over all links; a further one is BUSY */
     WINDOW_DEFAULT = 64,     /* unanswered messages per lane */
     CONCURRENCY_MAX = 1024,
+    BUNDLE_MAX = 1000,    /* messages that are handed over together */
     GENERATIONS_MAX = 16, /* of an agent, with handlers in flight; a further one is refused */
     WINDOW_COUNT = 8192,  /* waiting messages of a mailbox in memory; the others are in the store */
     WINDOW_BYTES = 8 << 20, /* and their bytes */

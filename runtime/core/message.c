@@ -122,7 +122,9 @@ static bool message_fits(const struct message *m)
            m->encoding <= ENCODING_JSON && m->id.size > 0 && m->id.size <= ID_BYTES_MAX &&
            m->origin.size <= ORIGIN_BYTES_MAX && m->to.size > 0 &&
            m->method.size <= METHOD_BYTES_MAX && m->headers.size <= HEADERS_WIRE_MAX &&
-           m->transmission > 0 && (m->flags <= MESSAGE_FAREWELL || m->flags == MESSAGE_OPEN);
+           m->transmission > 0 &&
+           (m->flags <= MESSAGE_FAREWELL ||
+            (m->flags == MESSAGE_OPEN && m->profile == EXACTLY_ONCE));
 }
 
 static struct message message_fixed(const char *at)
@@ -189,6 +191,11 @@ struct span message_to(const struct block *block)
 struct span message_key(const struct block *block)
 {
     return message_name(block, 5);
+}
+
+struct span message_method(const struct block *block)
+{
+    return message_name(block, 6);
 }
 
 uint64_t message_lane_epoch(const struct block *block)

@@ -76,6 +76,7 @@ struct message message_of(const struct block *block);
 struct span message_id(const struct block *block);
 struct span message_to(const struct block *block);
 struct span message_key(const struct block *block);
+struct span message_method(const struct block *block);
 uint64_t message_lane_epoch(const struct block *block);
 uint64_t message_due_ms(const struct block *block);
 uint16_t message_requeues(const struct block *block);

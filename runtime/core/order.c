@@ -66,6 +66,19 @@ bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
     return mailbox->agent.order == ORDER_KEY && asked_key(engine, mailbox, message).size == 0;
 }
 
+/* A notice has the key of its letter. */
+static struct span entry_key(struct engine *engine, const struct entry *entry)
+{
+    struct message message = message_of(entry->block);
+    return entry->notice ? message.key : asked_key(engine, entry->queue, &message);
+}
+
+struct span order_key(struct engine *engine, const struct entry *entry)
+{
+    bool chained = entry->chain && entry->queue->agent.order == ORDER_KEY;
+    return chained ? entry->chain->key : entry_key(engine, entry);
+}
+
 /* ---- mailboxes ---- */
 
 bool order_is_first(struct engine *engine, struct entry *entry)
@@ -73,9 +86,8 @@ bool order_is_first(struct engine *engine, struct entry *entry)
     struct queue *mailbox = entry->queue;
     if (mailbox->agent.order == ORDER_NONE || planted(PLANT_ORDER_NOT_KEPT)) return true;
     if (!entry->chain) {
-        struct message message = message_of(entry->block);
         bool strict = mailbox->agent.order == ORDER_STRICT;
-        join(mailbox, entry, strict ? span_of(NULL, 0) : asked_key(engine, mailbox, &message));
+        join(mailbox, entry, strict ? span_of(NULL, 0) : entry_key(engine, entry));
     }
     return entry->chain_previous == NULL;
 }

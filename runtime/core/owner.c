@@ -32,7 +32,7 @@ void owner_describe(struct engine *engine, struct entry *entry, const struct mes
 /* It is in no list yet. */
 void owner_enter(struct engine *engine, struct queue *mailbox, struct entry *entry)
 {
-    enum entry_state state = dedup_claim(engine, mailbox, entry);
+    enum entry_state state = entry->notice ? ENTRY_WAITING : dedup_claim(engine, mailbox, entry);
     queue_insert(mailbox, entry, state);
     if (state == ENTRY_WAITING)
         owner_start_waiting(engine, entry);
@@ -211,7 +211,8 @@ static void claim_all(struct engine *engine, struct queue *mailbox, enum entry_s
     struct entry *next;
     for (struct entry *entry = mailbox->lists[state].head; entry; entry = next) {
         next = entry->next;
-        if (entry->seen || dedup_claim(engine, mailbox, entry) != ENTRY_BLOCKED) continue;
+        if (entry->seen || entry->notice) continue;
+        if (dedup_claim(engine, mailbox, entry) != ENTRY_BLOCKED) continue;
         queue_move(entry, ENTRY_BLOCKED);
         engine_entry_deadline(engine, entry, INT64_MAX);
         dedup_settle(engine, entry);
@@ -259,13 +260,8 @@ void owner_agent_up(struct engine *engine, const struct agent_declaration *agent
 static void stop_mailbox(struct engine *engine, struct queue *mailbox)
 {
     struct entry *entry;
-    while ((entry = mailbox->lists[ENTRY_LEASED].tail)) {
-        settle_interrupt(engine, entry, CODE_CANCELLED);
-        settle_end_lease(engine, entry);
-        entry->attempt--;
-        queue_move(entry, ENTRY_WAITING);
-        engine_entry_deadline(engine, entry, INT64_MAX);
-    }
+    while ((entry = mailbox->lists[ENTRY_LEASED].tail))
+        settle_give_back(engine, bundle_leader(entry));
 }
 
 void owner_stop(struct engine *engine)

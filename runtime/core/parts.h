@@ -17,7 +17,9 @@
  *   order.c    messages of one key, one after the other
  *   dedup.c    duplicates: who holds a key, who waits for it
  *   deliver.c  from the mailbox to its handler
+ *   bundle.c   messages that one delivery hands over together
  *   settle.c   the end of a delivery
+ *   notice.c   agents are told of their dead letters
  *   state.c    what handlers keep
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
@@ -55,7 +57,7 @@
 #include "core/state.h"
 #include "core/suspect.h"
 
-enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK };
+enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK, DEADLINE_BUNDLE };
 
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
 
@@ -499,6 +501,9 @@ bool forward_has_credit(const struct link *link);
 
 void sender_submit(struct engine *engine, const struct submit *submit);
 
+/* All of them, or none. */
+void sender_transact(struct engine *engine, const struct transaction *transaction);
+
 /* The same from a handler that was acked: engine_reserve has kept room for it, so it is taken. */
 void sender_submit_effect(struct engine *engine, const struct submit *submit);
 
@@ -800,6 +805,9 @@ enum status results_recover(struct engine *engine, struct span key, struct span 
 bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
                      const struct message *message);
 
+/* The key in force of an entry of a mailbox; valid until a policy is asked. */
+struct span order_key(struct engine *engine, const struct entry *entry);
+
 /* Whether an entry of a mailbox may be delivered; it joins the chain of its key for that. */
 bool order_is_first(struct engine *engine, struct entry *entry);
 
@@ -852,12 +860,37 @@ void deliver_pump(struct engine *engine, struct queue *mailbox);
 bool deliver_takes(const struct engine *engine, const struct queue *mailbox);
 void deliver_entry(struct engine *engine, struct entry *entry);
 
+/* Its two halves: the entry is leased and charged (true: its handler has to wait for the store),
+ * and the delivery that it leads begins. */
+bool deliver_take(struct engine *engine, struct entry *entry);
+void deliver_lease(struct engine *engine, struct entry *entry, bool waits);
+
 /* What its handler had to wait for is durable. */
 void deliver_committed(struct engine *engine, uint64_t handle);
+
+/* ---- bundle.c ---- */
+
+/* Begin what may begin now of an agent that takes messages together. */
+void bundle_pump(struct engine *engine, struct queue *mailbox);
+
+/* The message is handed over in a bundle, be it alone there. */
+bool bundle_is_for(const struct entry *entry);
+
+/* The entry that holds the lease of this one's delivery. */
+struct entry *bundle_leader(struct entry *entry);
+
+/* Is one of them worthless by now? */
+bool bundle_is_late(const struct engine *engine, const struct entry *entry);
+
+/* It is on its own again; answers the next of its bundle, or NULL. */
+struct entry *bundle_part(struct entry *entry);
 
 /* ---- settle.c ---- */
 
 void settle_outcome(struct engine *engine, const struct outcome *outcome);
+
+/* The delivery may take so long from now, whatever was left of its timeout. */
+void settle_extend(struct engine *engine, uint64_t delivery, int64_t delay_ms);
 void settle_deadline(struct engine *engine, struct entry *entry);
 
 /* A failed attempt has been noted: another one by the policy, or a dead letter. */
@@ -866,9 +899,25 @@ void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct
                 struct span reason);
 void settle_expire(struct engine *engine, struct entry *entry);
 
+/* The delivery that the entry leads never happened: its messages wait again. */
+void settle_give_back(struct engine *engine, struct entry *entry);
+
+/* The delivery that the entry leads has not begun, and some of it is worthless by now: that has
+ * expired, the rest waits again. */
+void settle_late(struct engine *engine, struct entry *entry);
+
 /* Take a delivery back: its handler ends with the code; the entry's lease is over. */
 void settle_interrupt(struct engine *engine, const struct entry *entry, enum code code);
 void settle_end_lease(struct engine *engine, struct entry *entry);
+
+/* ---- notice.c ---- */
+
+/* Tell the agent of a dead letter of its mailbox, in the open batch, under this key. */
+void notice_post(struct engine *engine, const struct entry *letter, struct span key);
+
+/* A notice has failed for good: it goes, and that is said. */
+void notice_drop(struct engine *engine, struct entry *notice, uint8_t code, struct span word,
+                 struct span reason);
 
 /* ---- drain.c ---- */
 

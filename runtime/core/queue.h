@@ -80,11 +80,15 @@ struct entry {
     /* in a mailbox */
     uint32_t attempt;                 /* deliveries begun and charged */
     uint16_t transmission;            /* of the frame that brought it */
+    bool notice;                      /* of a dead letter of its mailbox (notice.h) */
     bool settled_first;               /* at-most-once: removed before the handler */
     uint8_t suspect;                  /* enum suspect_stage */
     uint8_t conflicts;                /* times its state had changed when it was done */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */
     uint64_t delivery;                /* handle of its lease */
+    struct entry *leader, *bundled;   /* of a bundle: its first, or NULL, and the next */
+    bool singly;                      /* it was in a bundle when the process died: not again */
+    int64_t extension_ms;             /* what its handler asked for instead of the timeout; or 0 */
     struct reservation *reservations; /* room kept for what its handler sends, or NULL */
     struct seen *seen;                /* what the dedup policy remembers of it */
 
@@ -137,15 +141,17 @@ struct queue {
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    uint8_t hold;          /* enum hold */
-    int64_t held_ms;       /* since when */
-    uint32_t running;      /* deliveries in handlers' hands */
-    uint64_t alone;        /* handle of an entry beside which no other is delivered; 0: none */
-    struct sequences tail; /* waiting ones that are not in memory, behind the list */
-    size_t tail_bytes;     /* of all that are not in memory */
-    struct load *load;     /* a page of them on its way into memory, or NULL */
-    size_t loading;        /* ... and how many it has */
-    struct map seen;       /* dedup key to struct seen: held and young ones */
+    uint8_t hold;             /* enum hold */
+    int64_t held_ms;          /* since when */
+    uint32_t running;         /* deliveries in handlers' hands */
+    struct deadline gathered; /* when those that wait are handed over as a bundle */
+    int64_t gathering_ms;     /* since when the first of them waits; 0: none does */
+    uint64_t alone;           /* handle of an entry beside which no other is delivered; 0: none */
+    struct sequences tail;    /* waiting ones that are not in memory, behind the list */
+    size_t tail_bytes;        /* of all that are not in memory */
+    struct load *load;        /* a page of them on its way into memory, or NULL */
+    size_t loading;           /* ... and how many it has */
+    struct map seen;          /* dedup key to struct seen: held and young ones */
     struct seen *seen_oldest, *seen_newest; /* the young, in the order in which they were settled */
     struct prints prints;   /* the other settled ones, whose records are in the store */
     struct seen *seen_read; /* the latest of them that was asked for, or NULL */

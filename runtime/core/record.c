@@ -87,6 +87,7 @@ enum {
     HEAD_FAIL_FAST = 1,
     HEAD_POLICY = 2, /* a policy follows */
     HEAD_NAME = 4,   /* the queue's name follows: it is not the message's `to` */
+    HEAD_NOTICE = 8,
 };
 
 static void put_i64(struct buffer *out, int64_t value)
@@ -121,7 +122,7 @@ void record_message_head(const struct entry *entry, const struct retry_policy *p
     char *at = buffer_extend(out, 10);
     at[0] = (char)entry->queue->kind;
     at[1] = (char)((entry->fail_fast ? HEAD_FAIL_FAST : 0) | (policy ? HEAD_POLICY : 0) |
-                   (named ? HEAD_NAME : 0));
+                   (named ? HEAD_NAME : 0) | (entry->notice ? HEAD_NOTICE : 0));
     put_u64(at + 2, (uint64_t)(entry->first_ms + wall_ms));
     if (policy) put_policy(out, policy);
     if (named) put_text(out, entry->queue->name);
@@ -185,6 +186,7 @@ enum status record_message_read(struct span value, struct record_message *record
     uint8_t flags = read_u8(&reader);
     record->fail_fast = flags & HEAD_FAIL_FAST;
     record->has_policy = flags & HEAD_POLICY;
+    record->notice = flags & HEAD_NOTICE;
     record->first_wall_ms = read_moment(&reader);
     if (record->has_policy) read_policy(&reader, &record->policy);
     if (flags & HEAD_NAME) record->name = read_span16(&reader);
@@ -265,6 +267,11 @@ bool record_note_next(struct span *notes, struct failure_note *note)
     read_note(&reader, note);
     *notes = reader_rest(&reader);
     return !reader.failed;
+}
+
+void record_notes(const struct entry *entry, int64_t wall_ms, struct buffer *out)
+{
+    put_notes(out, entry->failures, wall_ms);
 }
 
 void record_dead(const struct entry *entry, int64_t wall_ms, struct buffer *out)

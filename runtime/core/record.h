@@ -71,6 +71,7 @@ uint64_t record_sequence(struct span key);
 struct record_message {
     uint8_t queue_kind; /* enum queue_kind */
     bool fail_fast;
+    bool notice;     /* of a dead letter (notice.h) */
     bool has_policy; /* it goes by `policy`, not by the node's */
     int64_t first_wall_ms;
     struct retry_policy policy;
@@ -99,6 +100,9 @@ enum status record_facts_read(struct span value, struct record_facts *record);
 
 /* One note of a failure; false at the end. `at_ms` is wall clock. */
 bool record_note_next(struct span *notes, struct failure_note *note);
+
+/* The entry's notes, for record_note_next. */
+void record_notes(const struct entry *entry, int64_t wall_ms, struct buffer *out);
 
 /* Why the entry died: its newest note. */
 void record_dead(const struct entry *entry, int64_t wall_ms, struct buffer *out);

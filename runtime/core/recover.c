@@ -79,6 +79,7 @@ struct entry *entry_restore(struct engine *engine, struct queue *queue, uint64_t
     entry->level = message.level;
     entry->transmission = message.transmission;
     entry->fail_fast = record->fail_fast;
+    entry->notice = record->notice;
     entry->number = queue->kind == QUEUE_OUTBOX || lane ? message.seq : 0;
     entry->lane = lane ? lane->handle : 0;
     entry->give_up_ms = INT64_MAX;
@@ -136,6 +137,15 @@ static void restore_mailbox(struct engine *engine, struct entry *entry,
     if (suspect) suspect_charge(engine, entry);
 }
 
+/* Exactly-once: in a lane that is not open yet nothing was sent. */
+static void restore_doubt(struct entry *entry, bool awaiting)
+{
+    const struct queue *outbox = entry->queue;
+    bool in_lane = message_lane_epoch(entry->block) == outbox->lane_epoch;
+    if (entry->profile == EXACTLY_ONCE && in_lane && !outbox->opened) entry->unanswered = false;
+    sender_doubt(entry, entry->unanswered && !awaiting);
+}
+
 static void restore_outbox(struct engine *engine, struct entry *entry,
                            const struct record_message *record, const struct record_facts *facts)
 {
@@ -146,7 +156,7 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
-    sender_doubt(entry, entry->unanswered && !(facts && facts->state == ENTRY_AWAITING));
+    restore_doubt(entry, facts && facts->state == ENTRY_AWAITING);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
@@ -192,9 +202,10 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     bool has_facts = facts_value && record_facts_read(block_span(facts_value), &facts) == STATUS_OK;
     struct queue *queue = engine_queue(engine, (enum queue_kind)record->queue_kind, record->name);
     bool mailbox = queue->kind == QUEUE_MAILBOX, suspect = suspect_take(engine, sequence);
+    bool bundled = suspect_was_bundled(engine, sequence);
     struct message message;
     ensure(message_decode_kept(record->frame, &message) == STATUS_OK);
-    if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect) {
+    if (mailbox && !has_facts && !dead && message.due_ms == 0 && !suspect && !bundled) {
         backlog_restore(engine, queue, sequence, record->frame.size);
         return STATUS_OK;
     }
@@ -202,6 +213,7 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     if (!fits && !dead) return STATUS_DAMAGED;
     if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
+    entry->singly = bundled;
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
     else if (mailbox)

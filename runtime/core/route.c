@@ -44,15 +44,15 @@ static bool has_upstream(const struct engine *engine)
 
 enum code route_missing(struct engine *engine, struct span address, struct span *reason)
 {
-    if (route_attachment(engine, address) || has_upstream(engine)) {
-        *reason = span_text("the link is down");
-        return CODE_UNREACHABLE;
-    }
-    struct span nearest = route_nearest(engine, address);
-    *reason = nearest.size == 0 ? engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address))
-                                : engine_format(engine, "no agent at \"%.*s\"; did you mean %.*s?",
-                                                SPAN_ARGS(address), SPAN_ARGS(nearest));
-    return CODE_NO_ROUTE;
+    bool known = route_attachment(engine, address) != NULL;
+    bool down = known || has_upstream(engine);
+    struct span what = down ? span_text("the link is down")
+                            : engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
+    struct span nearest = known ? span_of(NULL, 0) : route_nearest(engine, address);
+    *reason = nearest.size == 0 ? what
+                                : engine_format(engine, "%.*s; did you mean %.*s?", SPAN_ARGS(what),
+                                                SPAN_ARGS(nearest));
+    return down ? CODE_UNREACHABLE : CODE_NO_ROUTE;
 }
 
 /* ---- the way back ---- */

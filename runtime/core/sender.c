@@ -339,13 +339,13 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
 }
 
 /* No link leads there now. UNREACHABLE is not worth a timer: the link's coming up wakes the queue.
- */
+ * A link that went while the message was on it is waited for, also by who does not want to wait. */
 static bool has_no_way(struct engine *engine, struct queue *outbox, struct entry *entry)
 {
     struct span reason;
     enum code code = route_missing(engine, outbox->name, &reason);
     entry->last_code = (uint8_t)code;
-    if (code == CODE_UNREACHABLE && !entry->fail_fast) return false;
+    if (code == CODE_UNREACHABLE && (!entry->fail_fast || entry->unanswered)) return false;
     stall(engine, entry, code, reason, NULL);
     return true;
 }

@@ -15,6 +15,7 @@ void settle_end_lease(struct engine *engine, struct entry *entry)
     struct queue *mailbox = entry->queue;
     slots_remove(&engine->leases, entry->delivery);
     entry->delivery = 0;
+    entry->extension_ms = 0;
     reservations_release(entry);
     ensure(mailbox->running > 0);
     mailbox->running--;
@@ -26,6 +27,15 @@ static void do_sends(struct engine *engine, const struct outcome *outcome)
 {
     for (size_t i = 0; i < outcome->send_count; i++)
         sender_submit_effect(engine, &outcome->sends[i]);
+}
+
+/* What an acked delivery leaves, however many messages it had. */
+static void do_effects(struct engine *engine, const struct queue *mailbox,
+                       const struct outcome *outcome)
+{
+    if (outcome->kind != OUTCOME_ACK) return;
+    do_sends(engine, outcome);
+    state_apply(engine, mailbox->name, outcome);
 }
 
 static void note_handled(struct engine *engine, const struct entry *entry,
@@ -41,8 +51,6 @@ static void settle_ack(struct engine *engine, struct entry *entry, const struct 
 {
     struct end end = {
         .level = LEVEL_HANDLED, .result = outcome->result, .result_encoding = outcome->encoding};
-    if (outcome->kind == OUTCOME_ACK) do_sends(engine, outcome);
-    if (outcome->kind == OUTCOME_ACK) state_apply(engine, entry->queue->name, outcome);
     note_handled(engine, entry, outcome);
     lanes_entry_level(engine, entry, LANE_HANDLED);
     results_keep(engine, entry, outcome);
@@ -70,9 +78,24 @@ static void settle_lost(struct engine *engine, struct entry *entry, const struct
     engine_drop(engine, entry);
 }
 
+/* A dead letter, of which its agent is told in the same commit. */
+static void bury(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
+                 struct span reason)
+{
+    bool told = entry->queue->agent.has_dead;
+    struct span key = told ? order_key(engine, entry) : no_text();
+    key = arena_copy(&engine->effects->arena, key);
+    engine_bury(engine, entry, code, word, reason);
+    if (told) notice_post(engine, entry, key);
+}
+
 void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct span word,
                 struct span reason)
 {
+    if (entry->notice) {
+        notice_drop(engine, entry, code, word, reason);
+        return;
+    }
     struct end end = {
         .code = code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .word = word, .reason = reason};
     struct fact *fact = engine_fact(engine, FACT_DEAD, entry);
@@ -86,7 +109,7 @@ void settle_die(struct engine *engine, struct entry *entry, uint8_t code, struct
     if (entry->seen) dedup_released(engine, entry->queue, entry->seen);
     entry->seen = NULL;
     if (planted(PLANT_DEAD_WITHOUT_CAUSE)) reason = word = no_text();
-    engine_bury(engine, entry, code, word, reason);
+    bury(engine, entry, code, word, reason);
 }
 
 static void defer(struct engine *engine, struct entry *entry, enum fact_kind kind,
@@ -164,6 +187,25 @@ static void settle_reject(struct engine *engine, struct entry *entry, const stru
                outcome->reason);
 }
 
+/* As if it had never been delivered. */
+static void give_back(struct engine *engine, struct entry *entry)
+{
+    entry->attempt--;
+    queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
+    engine_entry_deadline(engine, entry, INT64_MAX);
+}
+
+void settle_give_back(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    settle_interrupt(engine, entry, CODE_CANCELLED);
+    settle_end_lease(engine, entry);
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        give_back(engine, entry);
+    }
+}
+
 /* Another delivery has changed what this one had read: it never happened. At most once it is lost,
  * since what its handler did outside may not be done again. */
 static void settle_conflict(struct engine *engine, struct entry *entry)
@@ -172,16 +214,13 @@ static void settle_conflict(struct engine *engine, struct entry *entry)
         .code = CODE_HANDLER_ERROR,
         .reason = {CONFLICT_TEXT, sizeof CONFLICT_TEXT - 1},
     };
-    engine->counts.conflicts++;
     engine_fact(engine, FACT_CONFLICTED, entry);
     if (entry->settled_first) {
         settle_lost(engine, entry, &lost);
         return;
     }
-    entry->attempt--;
     if (++entry->conflicts >= CONFLICTS_MAX) entry->queue->alone = entry->handle;
-    queue_move(entry, ENTRY_WAITING);
-    engine_entry_deadline(engine, entry, INT64_MAX);
+    give_back(engine, entry);
 }
 
 static void settle(struct engine *engine, struct entry *entry, const struct outcome *outcome)
@@ -199,6 +238,26 @@ static void settle(struct engine *engine, struct entry *entry, const struct outc
     }
 }
 
+static void settle_conflicts(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    engine->counts.conflicts++;
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        settle_conflict(engine, entry);
+    }
+}
+
+/* Each message of a delivery, as it is said of it. */
+static void settle_all(struct engine *engine, struct entry *entry, const struct outcome *outcome)
+{
+    struct entry *next;
+    for (size_t i = 0; entry; entry = next, i++) {
+        next = bundle_part(entry);
+        settle(engine, entry, i < outcome->part_count ? &outcome->parts[i] : outcome);
+    }
+}
+
 static struct entry *leased(const struct engine *engine, uint64_t delivery)
 {
     if (planted(PLANT_STALE_LEASE_ACCEPTED)) return slots_at(&engine->leases, (uint32_t)delivery);
@@ -211,9 +270,11 @@ void settle_outcome(struct engine *engine, const struct outcome *outcome)
     if (!entry) return; /* its lease ended before: a late result is void */
     settle_end_lease(engine, entry);
     if (outcome->kind == OUTCOME_ACK && !state_is_current(engine, entry->queue->name, outcome))
-        settle_conflict(engine, entry);
-    else
-        settle(engine, entry, outcome);
+        settle_conflicts(engine, entry);
+    else {
+        do_effects(engine, entry->queue, outcome);
+        settle_all(engine, entry, outcome);
+    }
 }
 
 /* ---- time ---- */
@@ -225,19 +286,32 @@ void settle_interrupt(struct engine *engine, const struct entry *entry, enum cod
     effect->run.delivery = entry->delivery;
 }
 
+void settle_extend(struct engine *engine, uint64_t delivery, int64_t delay_ms)
+{
+    struct entry *entry = slots_get(&engine->leases, delivery);
+    if (!entry) return;
+    entry->extension_ms = delay_ms;
+    heap_set(&engine->deadlines, &entry->deadline, after_ms(engine->now_ms, (uint64_t)delay_ms));
+}
+
+static struct span overtime(struct engine *engine, const struct entry *entry)
+{
+    if (entry->extension_ms > 0)
+        return engine_format(engine, EXTENSION_TEXT, (double)entry->extension_ms / 1000);
+    return engine_format(engine, TIMEOUT_TEXT, (double)entry->queue->agent.timeout_ms / 1000);
+}
+
 static void time_out(struct engine *engine, struct entry *entry)
 {
-    double seconds = (double)entry->queue->agent.timeout_ms / 1000;
     struct outcome outcome = {
         .kind = OUTCOME_RETRY,
         .code = CODE_TIMEOUT,
         .delay_ms = -1,
-        .reason =
-            engine_format(engine, "the delivery took longer than its timeout of %g s", seconds),
+        .reason = overtime(engine, entry),
     };
     settle_interrupt(engine, entry, CODE_TIMEOUT);
     settle_end_lease(engine, entry);
-    settle(engine, entry, &outcome);
+    settle_all(engine, entry, &outcome);
 }
 
 void settle_expire(struct engine *engine, struct entry *entry)
@@ -254,6 +328,19 @@ void settle_expire(struct engine *engine, struct entry *entry)
         dedup_released(engine, entry->queue, entry->seen);
     engine_delete(engine, entry);
     engine_drop(engine, entry);
+}
+
+void settle_late(struct engine *engine, struct entry *entry)
+{
+    struct entry *next;
+    settle_end_lease(engine, entry);
+    for (; entry; entry = next) {
+        next = bundle_part(entry);
+        if (engine->now_ms >= entry->expires_ms)
+            settle_expire(engine, entry);
+        else
+            give_back(engine, entry);
+    }
 }
 
 void settle_deadline(struct engine *engine, struct entry *entry)

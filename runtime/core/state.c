@@ -124,7 +124,8 @@ static struct state_kept *fetch(struct engine *engine, struct span key)
 {
     struct block *stored = NULL;
     struct state_kept *record = add(engine, key);
-    if (engine->policies.fetch && engine->policies.fetch(engine->policies.store_user, &key, &stored))
+    if (engine->policies.fetch &&
+        engine->policies.fetch(engine->policies.store_user, &key, &stored))
         take_stored(engine, record, block_span(stored));
     block_release(stored);
     make_room(engine);

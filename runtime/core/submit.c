@@ -265,10 +265,9 @@ enum code submit_refusal(struct engine *engine, const struct message *message, c
     return code;
 }
 
-enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct submit *submit,
-                         const char **reason)
+static enum code reserve_for(struct engine *engine, struct entry *lease,
+                             const struct submit *submit, const char **reason)
 {
-    struct entry *lease = slots_get(&engine->leases, delivery);
     struct message message = complete(engine, submit);
     enum code code = fault_of(engine, &message, reason);
     if (code != CODE_NONE || !lease) return code;
@@ -278,4 +277,38 @@ enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct 
     if (total && !planted(PLANT_ROOM_NOT_RESERVED))
         reserve(lease, total, message.body.size + message.headers.size);
     return code;
+}
+
+enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct submit *submit,
+                         const char **reason)
+{
+    return reserve_for(engine, slots_get(&engine->leases, delivery), submit, reason);
+}
+
+/* ---- all or none ---- */
+
+static void refuse_all(struct engine *engine, const struct transaction *transaction, enum code code,
+                       const char *reason)
+{
+    for (size_t i = 0; i < transaction->count; i++) {
+        struct message message = complete(engine, &transaction->sends[i]);
+        refuse(engine, &transaction->sends[i], &message, code, reason);
+    }
+}
+
+/* Room is kept for each as for the sends of a handler, so that the last one finds it, too. */
+void sender_transact(struct engine *engine, const struct transaction *transaction)
+{
+    struct entry keeper = {0};
+    const char *reason = NULL;
+    enum code code = CODE_NONE;
+    for (size_t i = 0; i < transaction->count && code == CODE_NONE; i++)
+        code = reserve_for(engine, &keeper, &transaction->sends[i], &reason);
+    reservations_release(&keeper);
+    if (code != CODE_NONE) {
+        refuse_all(engine, transaction, code, reason);
+        return;
+    }
+    for (size_t i = 0; i < transaction->count; i++)
+        sender_submit_effect(engine, &transaction->sends[i]);
 }

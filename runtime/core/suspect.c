@@ -20,6 +20,26 @@ void engine_suspect(struct engine *engine, uint64_t sequence)
     suspects->named[suspects->named_count++] = sequence;
 }
 
+void engine_suspect_one_of(struct engine *engine, uint64_t sequence)
+{
+    struct suspects *suspects = &engine->suspects;
+    if (sequence == 0) return;
+    array_reserve(suspects->bundled, suspects->bundled_count, suspects->bundled_capacity);
+    size_t at = suspects->bundled_count++;
+    for (; at > 0 && suspects->bundled[at - 1] > sequence; at--)
+        suspects->bundled[at] = suspects->bundled[at - 1];
+    suspects->bundled[at] = sequence;
+}
+
+void engine_blame(struct engine *engine, const struct inhand *found)
+{
+    if (found->other_count == 0) engine_suspect(engine, found->running);
+    if (found->running == 0 || found->other_count == 0) return;
+    engine_suspect_one_of(engine, found->running);
+    for (size_t i = 0; i < found->other_count && i < BUNDLE_MAX - 1; i++)
+        engine_suspect_one_of(engine, found->others[i]);
+}
+
 uint64_t engine_charged(const struct engine *engine)
 {
     return engine->suspects.charged;
@@ -36,6 +56,26 @@ bool suspect_take(struct engine *engine, uint64_t sequence)
         return true;
     }
     return false;
+}
+
+static int by_sequence(const void *a, const void *b)
+{
+    uint64_t left = *(const uint64_t *)a, right = *(const uint64_t *)b;
+    return (left > right) - (left < right);
+}
+
+bool suspect_was_bundled(struct engine *engine, uint64_t sequence)
+{
+    struct suspects *suspects = &engine->suspects;
+    uint64_t *at = suspects->bundled_count == 0
+                       ? NULL
+                       : bsearch(&sequence, suspects->bundled, suspects->bundled_count,
+                                 sizeof *suspects->bundled, by_sequence);
+    if (!at) return false;
+    size_t behind = (size_t)(suspects->bundled + suspects->bundled_count - (at + 1));
+    memmove(at, at + 1, behind * sizeof *at);
+    suspects->bundled_count--;
+    return true;
 }
 
 /* Nothing begins before what is said of this one now is durable: it might end the process. */
@@ -62,9 +102,9 @@ void suspect_charge(struct engine *engine, struct entry *entry)
 
 void suspect_missing(struct engine *engine)
 {
-    if (engine->suspects.named_count > 0)
+    if (engine->suspects.named_count + engine->suspects.bundled_count > 0)
         engine->suspects.wary_ms = engine->now_ms + SUSPECT_WARY_MS;
-    engine->suspects.named_count = 0;
+    engine->suspects.named_count = engine->suspects.bundled_count = 0;
 }
 
 /* ---- the policy's word ---- */
@@ -203,4 +243,5 @@ bool suspect_is_wary(const struct engine *engine, const struct entry *entry)
 void suspects_deinit(struct suspects *suspects)
 {
     free(suspects->lonely);
+    free(suspects->bundled);
 }

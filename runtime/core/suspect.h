@@ -1,5 +1,8 @@
 /* Messages whose handler ran when the process died; private to the engine.
  *
+ * Of messages that ran together (bundle.c) nobody can tell which it was: none is charged, and each
+ * is handed over by itself from then on, so that the next time there is one to charge.
+ *
  *   named ----its record is found----> charging: an attempt and a note, in the open batch, and no
  *              handler begins, since it might end the process before that is durable
  *         ----there is none----------> the engine is wary: handlers begin behind the commit
@@ -28,6 +31,8 @@ enum { SUSPECTS_NAMED_MAX = 16 };
 struct suspects {
     uint64_t named[SUSPECTS_NAMED_MAX]; /* sequences, while records come in */
     size_t named_count;
+    uint64_t *bundled; /* sequences of those that ran together, ascending */
+    size_t bundled_count, bundled_capacity;
     size_t unjudged;  /* charging or charged */
     size_t charging;  /* charges and verdicts that are not durable: nothing begins until they are */
     uint64_t charged; /* durably, in this life */
@@ -39,6 +44,9 @@ struct suspects {
 
 /* A record of this message came in: was it named? It is asked for once. */
 bool suspect_take(struct engine *engine, uint64_t sequence);
+
+/* Was it one of those that ran together? It is asked for once. */
+bool suspect_was_bundled(struct engine *engine, uint64_t sequence);
 
 /* Charge an entry that stands deferred in its mailbox. */
 void suspect_charge(struct engine *engine, struct entry *entry);

@@ -113,7 +113,10 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
         return true;
     case FACT_DEAD: *level = say_dead(fact, text); return true;
     case FACT_EXPIRED: say(text, "expired before it was handled"); return true;
-    case FACT_DROPPED: say(text, "dropped: %.*s", SPAN_ARGS(reason)); return true;
+    case FACT_DROPPED:
+        if (fact->notice) *level = LOG_ERROR;
+        say(text, "dropped: %.*s", SPAN_ARGS(reason));
+        return true;
     case FACT_DUPLICATE: say(text, "duplicate recognised, acknowledged again"); return true;
     case FACT_LINK_UP:
         *level = fact->role == ROLE_CLIENT ? LOG_DEBUG : LOG_INFO;

@@ -50,14 +50,40 @@ static void copy_state(struct arena *arena, struct outcome *outcome)
     outcome->writes = writes;
 }
 
-static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
+static const struct transaction *copy_transaction(struct arena *arena,
+                                                  const struct transaction *from)
 {
-    struct outcome *outcome = copy_struct(arena, from, sizeof *from);
-    if (!outcome) return NULL;
+    struct transaction *transaction = copy_struct(arena, from, sizeof *from);
+    if (!transaction) return NULL;
+    struct submit *sends = copy_struct(arena, from->sends, from->count * sizeof *from->sends);
+    for (size_t i = 0; i < from->count; i++) copy_submit(arena, &sends[i]);
+    transaction->sends = sends;
+    return transaction;
+}
+
+static void copy_texts(struct arena *arena, struct outcome *outcome)
+{
     struct span *spans[] = {&outcome->word, &outcome->reason, &outcome->traceback,
                             &outcome->result};
     for (size_t i = 0; i < sizeof spans / sizeof spans[0]; i++)
         *spans[i] = arena_copy(arena, *spans[i]);
+}
+
+static const struct outcome *copy_parts(struct arena *arena, const struct outcome *outcome)
+{
+    size_t count = outcome->part_count;
+    struct outcome *parts =
+        count > 0 ? copy_struct(arena, outcome->parts, count * sizeof *parts) : NULL;
+    for (size_t i = 0; i < count; i++) copy_texts(arena, &parts[i]);
+    return parts;
+}
+
+static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
+{
+    struct outcome *outcome = copy_struct(arena, from, sizeof *from);
+    if (!outcome) return NULL;
+    copy_texts(arena, outcome);
+    outcome->parts = copy_parts(arena, outcome);
     outcome->sends = copy_sends(arena, outcome);
     if (outcome->read_count + outcome->write_count > 0) copy_state(arena, outcome);
     return outcome;
@@ -126,6 +152,7 @@ void post_add(struct post *post, const struct event *event)
     copy->peek = copy_peek(&post->arena, event->peek);
     copy->purge = copy_purge(&post->arena, event->purge);
     copy->agent = copy_agent(&post->arena, event->agent);
+    copy->transaction = copy_transaction(&post->arena, event->transaction);
     copy->outcome = copy_outcome(&post->arena, event->outcome);
     struct submit *submit = copy_struct(&post->arena, event->submit, sizeof *event->submit);
     if (submit) copy_submit(&post->arena, submit);

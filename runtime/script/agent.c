@@ -3,7 +3,12 @@
 
 #include <stdlib.h>
 
-enum { BUDGET_DEFAULT_MS = 200, TIMEOUT_DEFAULT_MS = 30000, CONCURRENCY_DEFAULT = 8 };
+enum {
+    BUDGET_DEFAULT_MS = 200,
+    TIMEOUT_DEFAULT_MS = 30000,
+    CONCURRENCY_DEFAULT = 8,
+    BATCH_DEFAULT = 100
+};
 
 /* ---- reading ---- */
 
@@ -68,6 +73,17 @@ static uint8_t field_order(lua_State *L, int index)
     return order;
 }
 
+static void read_batch(lua_State *L, struct agent_declaration *declaration)
+{
+    lua_getfield(L, 1, "batch");
+    int index = lua_gettop(L);
+    if (lua_istable(L, index)) {
+        declaration->batch = field_count(L, index, "size", BATCH_DEFAULT);
+        declaration->batch_within_ms = field_ms(L, index, "within", 0);
+    }
+    lua_pop(L, 1);
+}
+
 static void read_retry(lua_State *L, struct agent *agent)
 {
     struct script_host *host = agent->host;
@@ -98,8 +114,10 @@ static int agent_read(lua_State *L, void *user)
     agent->memory = field_bytes(L, 1, "memory");
     agent->key_ref = function_ref(L, 1, "key");
     declaration->asks_key = agent->key_ref != LUA_NOREF;
+    declaration->has_dead = field_present(L, 1, "on_dead");
     agent->has_start = field_present(L, 1, "on_start");
     agent->has_stop = field_present(L, 1, "on_stop");
+    read_batch(L, declaration);
     read_dedup(L, agent);
     read_retry(L, agent);
     lua_settop(L, 1);
@@ -117,7 +135,7 @@ static struct agent *agent_new(struct script_host *host, struct script *script, 
     agent->script = script;
     agent->generation = 1;
     agent->loaded_ms = host->env.now_ms(host->env.user);
-    agent->ref = agent->key_ref = agent->dedup_ref = LUA_NOREF;
+    agent->ref = agent->key_ref = agent->dedup_ref = agent->cache_ref = LUA_NOREF;
     agent->origin = strdup(origin);
     ensure(agent->origin != NULL);
     return agent;
@@ -129,6 +147,7 @@ static void agent_destroy(struct agent *agent)
     luaL_unref(L, LUA_REGISTRYINDEX, agent->ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->key_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->dedup_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, agent->cache_ref);
     if (agent->number) agent->host->agents[agent->number - 1] = NULL;
     if (agent->owns_script) script_free(agent->script);
     tracked_clear(&agent->refused_from);

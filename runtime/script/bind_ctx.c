@@ -26,6 +26,7 @@ enum field {
     FIELD_ID,
     FIELD_STATE,
     FIELD_KV,
+    FIELD_CACHE,
     FIELD_COUNT,
 };
 
@@ -42,6 +43,7 @@ static const char *const field_names[FIELD_COUNT] = {
     [FIELD_REQUEUES] = "requeues",
     [FIELD_STATE] = "state",
     [FIELD_KV] = "kv",
+    [FIELD_CACHE] = "cache",
 };
 
 struct task *ctx_check(lua_State *L, struct script *script, int index)
@@ -62,10 +64,16 @@ static void push_expires(lua_State *L, const struct task *task)
         lua_pushnumber(L, (double)task->expires_ms / 1000);
 }
 
-/* Facts of the message: of on.start and on.stop there is none. */
+/* Facts of the message: of on.start and on.stop there is none, and a batch has no one. */
 static void push_delivery_field(lua_State *L, const struct task *task, enum field field)
 {
     const struct run *run = &task->run;
+    bool of_one = field == FIELD_KEY || field == FIELD_EXPIRES || field == FIELD_REQUEUES ||
+                  field == FIELD_ID;
+    if (of_one && run->batch) {
+        lua_pushnil(L);
+        return;
+    }
     switch (field) {
     case FIELD_KEY: push_span_or_nil(L, run->key); break;
     case FIELD_ATTEMPT: lua_pushnumber(L, run->attempt); break;
@@ -85,6 +93,7 @@ static void push_field(lua_State *L, const struct task *task, enum field field)
     case FIELD_ADDRESS: lua_pushstring(L, task->agent->address); break;
     case FIELD_NODE: lua_pushstring(L, task->host->name); break;
     case FIELD_GENERATION: lua_pushnumber(L, task->agent->generation); break;
+    case FIELD_CACHE: cache_push(L, task->agent); break;
     default:
         if (task->block)
             push_delivery_field(L, task, field);
@@ -167,7 +176,7 @@ struct block *ctx_message(lua_State *L, const struct script *script, int index)
 void ctx_push(lua_State *L, struct task *task)
 {
     const struct block *block = task->block;
-    bool small = block && block->size <= CTX_MESSAGE_MAX;
+    bool small = block && !task->run.batch && block->size <= CTX_MESSAGE_MAX;
     size_t room = small ? sizeof *block + block->size : 0;
     struct ctx *ctx = lua_newuserdata(L, sizeof *ctx + room);
     ctx->has_message = small;

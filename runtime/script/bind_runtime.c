@@ -179,6 +179,36 @@ static int runtime_ctx_send(lua_State *L)
     return 1;
 }
 
+/* runtime.ctx_id_for(ctx, label): nil when the delivery has no message. */
+static int runtime_ctx_id_for(lua_State *L)
+{
+    const struct task *task = ctx_check(L, own_script(L), 1);
+    struct arena *arena = &task->host->scratch;
+    luaL_checkstring(L, 2);
+    if (!task->block || task->run.batch) return 0;
+    arena_reset(arena);
+    push_span(L, id_for(arena, message_id(task->block), span_at(L, 2)));
+    return 1;
+}
+
+/* runtime.ctx_extend(ctx, seconds): false when nothing bounds it. */
+static int runtime_ctx_extend(lua_State *L)
+{
+    struct task *task = ctx_check(L, own_script(L), 1);
+    struct script_env *env = &task->host->env;
+    bool bounded = task->kind == TASK_DELIVERY;
+    int64_t delay_ms = ms_of_seconds(luaL_checknumber(L, 2));
+    if (bounded) {
+        task->run.timeout_ms = delay_ms;
+        task->extended = true;
+        env->post(env->user, &(struct event){.kind = EVENT_EXTEND,
+                                             .delivery = task->run.delivery,
+                                             .delay_ms = delay_ms});
+    }
+    lua_pushboolean(L, bounded);
+    return 1;
+}
+
 static const luaL_Reg functions[] = {
     {"now", runtime_now},
     {"clock", runtime_clock},
@@ -194,6 +224,8 @@ static const luaL_Reg functions[] = {
     {"getenv", runtime_getenv},
     {"ctx_send", runtime_ctx_send},
     {"ctx_field", ctx_field},
+    {"ctx_id_for", runtime_ctx_id_for},
+    {"ctx_extend", runtime_ctx_extend},
     {"message_complete", runtime_message_complete},
     {NULL, NULL},
 };

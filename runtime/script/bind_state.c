@@ -62,7 +62,7 @@ static int state_key(lua_State *L)
 {
     struct task *task = task_at(L);
     bool by_key = task->agent->declaration.order == ORDER_KEY;
-    if (by_key && task->kind != TASK_DELIVERY)
+    if (by_key && task->run.key.size == 0)
         error_raise(
             L, task->script, "NO_KEY",
             "the state of an agent with order = \"key\" belongs to a key, and here is none");

@@ -47,6 +47,7 @@ void script_agent_stage(struct script_host *host, uint32_t fresh, uint32_t numbe
     struct agent *agent = agent_find(host, fresh);
     agent->generation = agent_find(host, number)->generation + 1;
     agent->staged = true;
+    cache_hand_over(agent_find(host, number), agent);
 }
 
 void script_agent_settle(struct script_host *host, uint32_t number)

@@ -54,6 +54,7 @@ void script_host_free(struct script_host *host)
     while (host->scripts) script_free(host->scripts);
     guard_deinit(&host->guard);
     spare_tasks_free(host);
+    sendings_close(host, 0);
     streams_deinit(host);
     slots_deinit(&host->waiters);
     buffer_deinit(&host->error);

@@ -35,7 +35,9 @@ enum ref {
     REF_ERROR_NEW, /* moonpost.errors.new */
     REF_RUN,
     REF_START,
-    REF_STOP,        /* moonpost.handler */
+    REF_STOP,
+    REF_DEAD,
+    REF_BATCH,       /* moonpost.handler */
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
     REF_CTX,         /* metatable of ctx */
@@ -134,6 +136,7 @@ struct agent {
     uint32_t tasks;
     char *origin, *address;
     int ref, key_ref, dedup_ref; /* LUA_NOREF: none */
+    int cache_ref;               /* ctx.cache; LUA_NOREF: nobody asked for it yet */
     bool has_start, has_stop;
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
@@ -148,6 +151,9 @@ struct agent {
     struct agent_declaration declaration;
 };
 
+/* What a waiter's token leads to. */
+enum waiter_kind { WAITER_TASK, WAITER_SEND };
+
 enum task_kind { TASK_DELIVERY, TASK_START, TASK_STOP, TASK_PROGRAM };
 
 struct program_source {
@@ -157,19 +163,23 @@ struct program_source {
 };
 
 struct task {
+    enum waiter_kind waiter_kind; /* WAITER_TASK; first, as in struct sending */
     struct script_host *host;
     struct script *script;
     struct agent *agent; /* NULL: a program */
     struct task *next, *previous;
     enum task_kind kind;
     bool running, interrupted, waited;
+    bool extended; /* by ctx:extend: run.timeout_ms is from then on */
     struct worker *worker;
-    uint64_t ctx;            /* token in script->deliveries */
-    uint64_t waiter;         /* token in host->waiters; 0: it is not waiting */
-    uint32_t waiting_client; /* the client that owes the answer, or 0 */
-    uint32_t stream;         /* number of the first of the streams that it waits for, or 0 */
-    bool waiting_engine;     /* tell the engine when the waiter is forgotten */
-    bool waiting_call;       /* a nack is an error */
+    uint64_t ctx;                /* token in script->deliveries */
+    uint64_t waiter;             /* token in host->waiters; 0: it is not waiting */
+    uint32_t waiting_client;     /* the client that owes the answer, or 0 */
+    bool waiting_engine;         /* tell the engine when the waiter is forgotten */
+    bool waiting_call;           /* a nack is an error */
+    uint32_t flushing;           /* it waits until nothing of this client is open; or 0 */
+    struct gathering *gathering; /* receipts that it waits for together, or NULL */
+    uint32_t stream;             /* number of the first of the streams that it waits for, or 0 */
     uint32_t calls;
     struct run run;      /* of a delivery; key is in the arena */
     int64_t expires_ms;  /* wall clock; DURATION_FOREVER */
@@ -217,8 +227,9 @@ struct script_host {
     struct guard guard;
     struct pulse pulse;
     struct inhand *inhand, own_inhand; /* never NULL: the host's own until there is a page */
-    struct slots waiters;              /* tokens to tasks */
-    struct stream *streams;            /* that programs read */
+    struct slots waiters;              /* tokens to tasks and sendings */
+    struct sending *sendings, *sendings_last;
+    struct stream *streams; /* that programs read */
     uint32_t stream_numbers;
     struct task *tasks, *spare_tasks;
     struct agent **agents; /* by number - 1 */
@@ -389,6 +400,10 @@ void envelope_register(lua_State *L, struct script *script);
 /* Functions of moonpost.runtime for state, into the table on top of the stack. */
 void state_register(lua_State *L, struct script *script);
 
+/* cache.c: push the agent's table; give a fresh generation what another has in it. */
+void cache_push(lua_State *L, struct agent *agent);
+void cache_hand_over(struct agent *agent, struct agent *fresh);
+
 /* The delivery buffers one more effect of so many bytes; raises TOO_LARGE. */
 void check_effect_room(lua_State *L, struct task *task, size_t bytes);
 
@@ -497,6 +512,12 @@ void wait_forget(struct task *task);
 void send_read(lua_State *L, struct script_host *host, int index, struct arena *arena,
                struct submit *submit);
 
+/* A call waits CALL_TIMEOUT_MS when nothing was said; for the engine "for ever" is 0. */
+void send_settle_timeout(struct submit *submit);
+
+/* Does the send table at `index` await this? */
+bool send_awaits(lua_State *L, int index, const char *what);
+
 /* Room for one more buffered effect; the caller counts it once it is filled in. */
 struct submit *task_send_room(struct task *task);
 
@@ -506,6 +527,35 @@ struct span headers_read(lua_State *L, struct script_host *host, int index, stru
 /* A new id, sortable by time. */
 enum { NEW_ID_BYTES = 26 };
 void new_id(struct script_host *host, char id[NEW_ID_BYTES]);
+
+/* "id/label" in the arena; the label has at most LABEL_BYTES_MAX. What would be longer than an id
+ * may be has a hash of the message's id in place of its end. */
+enum { LABEL_BYTES_MAX = 64 };
+struct span id_for(struct arena *arena, struct span id, struct span label);
+
+/* ---- sendings.c ---- */
+
+struct sending;
+
+/* A send of a client that nobody waits for is on its way: the token for its end. */
+uint64_t sending_alone(struct script_host *host, uint32_t client, struct span id);
+
+/* Send all of the array at 4, as wait_begin; `together`: all or none. It answers an array of
+ * receipts, with ids in the place of those that are not awaited. */
+int sendings_begin(lua_State *L, struct task *task, uint32_t client, bool together);
+
+/* Wait until all that the client has sent has come to its end, as wait_begin. Answers the ids of
+ * what is left, or none. */
+int sendings_flush(lua_State *L, struct task *task, uint32_t client, int64_t timeout_ms);
+
+/* The time of a task that flushes is over. */
+void sendings_flush_ends(struct task *task);
+
+void sending_ends(struct script_host *host, struct sending *sending, const struct answer *answer);
+
+/* The client is closed (0: all of them). The task is gone. */
+void sendings_close(struct script_host *host, uint32_t client);
+void sendings_drop_task(struct task *task);
 
 /* ---- stream.c ---- */
 

@@ -1,6 +1,8 @@
 /* Send tables, as the facade makes them, to what the engine takes. */
 #include "script/host.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* ---- ids ---- */
@@ -28,6 +30,38 @@ void new_id(struct script_host *host, char id[NEW_ID_BYTES])
         low = low >> 5 | high << 59;
         high >>= 5;
     }
+}
+
+enum { DIGEST_BYTES = 33 }; /* "~" and 32 digits */
+
+static uint64_t hash(struct span text, uint64_t value)
+{
+    for (size_t i = 0; i < text.size; i++)
+        value = (value ^ (unsigned char)text.bytes[i]) * 0x100000001b3u;
+    return value ^ value >> 32;
+}
+
+/* As much of the text as fits, without a part of a character. */
+static struct span beginning(struct span text, size_t room)
+{
+    while (room > 0 && ((unsigned char)text.bytes[room] & 0xc0) == 0x80) room--;
+    return span_of(text.bytes, room);
+}
+
+struct span id_for(struct arena *arena, struct span id, struct span label)
+{
+    char *text = arena_take(arena, ID_BYTES_MAX + 1);
+    struct span start = id;
+    char digest[DIGEST_BYTES + 1] = "";
+    if (id.size + 1 + label.size > ID_BYTES_MAX) {
+        start = beginning(id, ID_BYTES_MAX - DIGEST_BYTES - 1 - label.size);
+        snprintf(digest, sizeof digest, "~%016" PRIx64 "%016" PRIx64, hash(id, 0xcbf29ce484222325u),
+                 hash(id, 0x9e3779b97f4a7c15u));
+    }
+    int size =
+        snprintf(text, ID_BYTES_MAX + 1, "%.*s%s/%.*s", SPAN_ARGS(start), digest, SPAN_ARGS(label));
+    ensure(size > 0 && size <= ID_BYTES_MAX);
+    return span_of(text, (size_t)size);
 }
 
 /* ---- headers ---- */
@@ -146,6 +180,21 @@ void send_read(lua_State *L, struct script_host *host, int index, struct arena *
     read_times(L, index, submit);
     submit->retry = field_retry(L, index, arena);
     submit->fail_fast = field_true(L, index, "fail_fast");
+}
+
+void send_settle_timeout(struct submit *submit)
+{
+    if (submit->timeout_ms == 0 && submit->message.level == LEVEL_HANDLED)
+        submit->timeout_ms = CALL_TIMEOUT_MS;
+    if (submit->timeout_ms == DURATION_FOREVER) submit->timeout_ms = 0;
+}
+
+bool send_awaits(lua_State *L, int index, const char *what)
+{
+    lua_getfield(L, index, "await");
+    bool same = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), what) == 0;
+    lua_pop(L, 1);
+    return same;
 }
 
 struct submit *task_send_room(struct task *task)

@@ -80,6 +80,8 @@ static int open_library(lua_State *L, void *user)
     script->refs[REF_RUN] = ref_member(L, "moonpost.handler", "run");
     script->refs[REF_START] = ref_member(L, "moonpost.handler", "start");
     script->refs[REF_STOP] = ref_member(L, "moonpost.handler", "stop");
+    script->refs[REF_BATCH] = ref_member(L, "moonpost.handler", "batch");
+    script->refs[REF_DEAD] = ref_member(L, "moonpost.handler", "dead");
     script->refs[REF_HOOK_ANSWER] = ref_member(L, "moonpost.hook", "answer");
     script->refs[REF_DURATION] = ref_member(L, "moonpost.units", "duration");
     ctx_register(L, script);

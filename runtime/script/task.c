@@ -112,7 +112,9 @@ static void task_unlink(struct task *task)
 static void task_release(struct task *task, bool reusable)
 {
     struct script_host *host = task->host;
-    if (task->kind == TASK_DELIVERY) host->inhand->count--;
+    if (task->kind == TASK_DELIVERY) host->inhand->count -= 1 + task->run.other_count;
+    for (size_t i = 0; i < task->run.other_count; i++) block_release(task->run.others[i].block);
+    sendings_drop_task(task);
     slots_remove(&host->waiters, task->waiter);
     slots_remove(&task->script->deliveries, task->ctx);
     if (task->memo) luaL_unref(task->script->L, LUA_REGISTRYINDEX, task->memo);
@@ -164,6 +166,19 @@ static int task_push(struct task *task)
     return 1;
 }
 
+/* One that was settled before its handler has nothing to be charged, and stands there as 0: it may
+ * be at fault all the same. */
+static void note_in_hand(struct inhand *inhand, const struct run *run)
+{
+    uint64_t running = run->sequence;
+    inhand->other_count = run->other_count;
+    for (size_t i = 0; i < run->other_count; i++) {
+        inhand->others[i] = running ? run->others[i].sequence : 0;
+        if (!running) running = run->others[i].sequence;
+    }
+    inhand->running = running;
+}
+
 /* One turn of the coroutine, with the `arguments` on its stack; its first, when they are BEGIN. */
 static int task_turn(struct task *task, int arguments, struct turn *turn)
 {
@@ -171,7 +186,7 @@ static int task_turn(struct task *task, int arguments, struct turn *turn)
                task->agent ? task->agent->budget_ms : 0);
     struct inhand *inhand = task->host->inhand;
     uint64_t outer = inhand->running;
-    inhand->running = task->run.sequence;
+    note_in_hand(inhand, &task->run);
     task->running = true;
     if (arguments == BEGIN) arguments = task_push(task);
     memory_arm(&task->script->memory);
@@ -201,7 +216,8 @@ static void task_wait_end(struct task *task)
 
 struct task *task_waiting(struct script_host *host, uint64_t waiter)
 {
-    return slots_get(&host->waiters, waiter);
+    struct task *task = slots_get(&host->waiters, waiter);
+    return task && task->waiter_kind == WAITER_TASK ? task : NULL;
 }
 
 /* Run a C function with the top `arguments` values of the main thread, and move what it leaves to

@@ -31,23 +31,14 @@ static struct submit *read_submit(lua_State *L, struct task *task, int index)
     return submit;
 }
 
-/* A call waits 30 s when nothing was said; for the engine "for ever" is 0. */
-static void settle_timeout(struct submit *submit)
-{
-    if (submit->timeout_ms == 0 && submit->message.level == LEVEL_HANDLED)
-        submit->timeout_ms = CALL_TIMEOUT_MS;
-    if (submit->timeout_ms == DURATION_FOREVER) submit->timeout_ms = 0;
-}
-
 /* The same question at every attempt, so that a callee that deduplicates answers from memory. */
 static void name_call(struct task *task, struct submit *submit)
 {
-    task->calls++;
-    if (!task->block) return;
-    struct span id = message_id(task->block);
-    char *text = arena_take(&task->host->scratch, id.size + 32);
-    int size = snprintf(text, id.size + 32, "%.*s/call-%u", SPAN_ARGS(id), task->calls);
-    if (size <= ID_BYTES_MAX) submit->message.id = span_of(text, (size_t)size);
+    char label[32];
+    snprintf(label, sizeof label, "call-%u", ++task->calls);
+    if (task->block && !task->run.batch)
+        submit->message.id =
+            id_for(&task->host->scratch, message_id(task->block), span_text(label));
 }
 
 static int wait_call(lua_State *L, struct task *task)
@@ -59,7 +50,7 @@ static int wait_call(lua_State *L, struct task *task)
     if (!named) name_call(task, submit);
     submit->message.from = span_text(task->agent->address);
     submit->message.level = LEVEL_HANDLED;
-    settle_timeout(submit);
+    send_settle_timeout(submit);
     submit->waiter = task_wait_begin(task);
     task->waiting_engine = task->waiting_call = true;
     post(task, &(struct event){.kind = EVENT_SUBMIT, .submit = submit});
@@ -101,24 +92,15 @@ static uint32_t check_client(lua_State *L, const struct task *task)
     return (uint32_t)luaL_checknumber(L, 3);
 }
 
-static bool awaits(lua_State *L, int index, const char *what)
-{
-    lua_getfield(L, index, "await");
-    bool same = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), what) == 0;
-    lua_pop(L, 1);
-    return same;
-}
-
 static int wait_client_send(lua_State *L, struct task *task)
 {
     uint32_t client = check_client(L, task);
-    bool waits = !awaits(L, 4, "none");
+    bool waits = !send_awaits(L, 4, "none");
     struct submit *submit = read_submit(L, task, 4);
-    settle_timeout(submit);
-    if (waits) {
-        submit->waiter = task_wait_begin(task);
-        task->waiting_client = client;
-    }
+    send_settle_timeout(submit);
+    submit->waiter =
+        waits ? task_wait_begin(task) : sending_alone(task->host, client, submit->message.id);
+    if (waits) task->waiting_client = client;
     struct event event = {.kind = EVENT_SUBMIT, .submit = submit};
     task->host->env.client_post(task->host->env.user, client, &event);
     if (waits) return 0;
@@ -127,12 +109,27 @@ static int wait_client_send(lua_State *L, struct task *task)
     return 2;
 }
 
+static int wait_client_send_all(lua_State *L, struct task *task)
+{
+    return sendings_begin(L, task, check_client(L, task), false);
+}
+
+static int wait_client_transact(lua_State *L, struct task *task)
+{
+    return sendings_begin(L, task, check_client(L, task), true);
+}
+
+static int wait_client_flush(lua_State *L, struct task *task)
+{
+    return sendings_flush(L, task, check_client(L, task), ms_of_seconds(luaL_checknumber(L, 4)));
+}
+
 /* Leaves the number of a stream; how it goes on is waited for with it. */
 static int wait_client_stream(lua_State *L, struct task *task)
 {
     uint32_t client = check_client(L, task);
     struct submit *submit = read_submit(L, task, 4);
-    settle_timeout(submit);
+    send_settle_timeout(submit);
     lua_pushboolean(L, true);
     lua_pushinteger(L, (lua_Integer)stream_submit(task, client, submit));
     return 2;
@@ -141,6 +138,7 @@ static int wait_client_stream(lua_State *L, struct task *task)
 static int wait_client_close(lua_State *L, struct task *task)
 {
     uint32_t client = check_client(L, task);
+    sendings_close(task->host, client);
     streams_forget(task->host, client);
     task->host->env.client_close(task->host->env.user, client);
     lua_pushboolean(L, true);
@@ -152,6 +150,9 @@ static const struct wait_kind kinds[] = {
     {"call", wait_call},
     {"client_open", wait_client_open},
     {"client_send", wait_client_send},
+    {"client_send_all", wait_client_send_all},
+    {"client_transact", wait_client_transact},
+    {"client_flush", wait_client_flush},
     {"client_stream", wait_client_stream},
     {"client_close", wait_client_close},
     {"stream_next", wait_stream_next},
@@ -207,7 +208,10 @@ static int answer_true(lua_State *L, void *user)
 void script_resume(struct script_host *host, uint64_t waiter)
 {
     struct task *task = task_waiting(host, waiter);
-    if (task) task_answer(task, answer_true, NULL);
+    if (task && task->flushing)
+        sendings_flush_ends(task);
+    else if (task)
+        task_answer(task, answer_true, NULL);
 }
 
 struct receipt_request {
@@ -243,7 +247,9 @@ void script_receipt(struct script_host *host, uint64_t waiter, const struct answ
 {
     if (stream_ended(host, waiter, answer)) return;
     struct task *task = task_waiting(host, waiter);
+    struct sending *sending = task ? NULL : slots_get(&host->waiters, waiter);
     struct receipt_request request = {task, answer};
+    if (sending) sending_ends(host, sending, answer);
     if (task) task_answer(task, answer_receipt, &request);
 }
 

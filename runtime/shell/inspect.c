@@ -235,12 +235,12 @@ static void push_store(lua_State *L, const struct settings *settings)
 static void push_values(lua_State *L, const struct override *override)
 {
     static const char *const levels[] = {"debug", "info", "warn", "error"};
+    static const char *const profiles[] = {"at-most-once", "at-least-once", "exactly-once"};
     const struct settings *settings = &override->settings;
     lua_createtable(L, 0, 16);
     set_text(L, "name", settings->name);
     set_text(L, "root", settings->root);
-    set_text(L, "profile",
-             span_text(settings->send_profile == AT_MOST_ONCE ? "at-most-once" : "at-least-once"));
+    set_text(L, "profile", span_text(profiles[settings->send_profile]));
     set_text(L, "level", span_text(levels[override->log->level]));
     set_text(L, "format", span_text(override->log->json ? "json" : "text"));
     lua_pushboolean(L, override->show_envelopes);

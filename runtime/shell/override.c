@@ -153,10 +153,20 @@ static bool set_name(struct override *override, set_policy *unused, struct span 
 static bool set_profile(struct override *override, set_policy *unused, struct span value)
 {
     (void)unused;
-    bool most = span_equal(value, span_text("at-most-once"));
-    if (!most && !span_equal(value, span_text("at-least-once"))) return false;
-    override->settings.send_profile = most ? AT_MOST_ONCE : AT_LEAST_ONCE;
-    return true;
+    static const struct {
+        const char *name;
+        enum profile profile;
+    } profiles[] = {
+        {"at-most-once", AT_MOST_ONCE},
+        {"at-least-once", AT_LEAST_ONCE},
+        {"exactly-once", EXACTLY_ONCE},
+    };
+    for (size_t i = 0; i < sizeof profiles / sizeof *profiles; i++) {
+        if (!span_equal(value, span_text(profiles[i].name))) continue;
+        override->settings.send_profile = profiles[i].profile;
+        return true;
+    }
+    return false;
 }
 
 static bool set_log(struct override *override, set_policy *unused, struct span value)
@@ -216,33 +226,32 @@ struct rule {
     bool (*apply)(struct override *override, set_policy *set, struct span value);
     set_policy *set; /* of a retry policy's field, else NULL */
     const char *can_be;
-    const char *later; /* a value of the API that is not there yet, or NULL */
     bool flag_only;
 };
 
 #define DURATION "a duration such as 250ms, 5s or 2m"
 #define POLICY_RULES(role, apply)                                                                  \
-    {role "_ATTEMPTS", apply, set_attempts, "a whole number from 1 on, or inf", NULL, false},      \
-        {role "_FIRST", apply, set_first, DURATION, NULL, false},                                  \
-        {role "_FACTOR", apply, set_factor, "a number from 1 to 1000", NULL, false},               \
-        {role "_CAP", apply, set_cap, DURATION, NULL, false},                                      \
+    {role "_ATTEMPTS", apply, set_attempts, "a whole number from 1 on, or inf", false},            \
+        {role "_FIRST", apply, set_first, DURATION, false},                                        \
+        {role "_FACTOR", apply, set_factor, "a number from 1 to 1000", false},                     \
+        {role "_CAP", apply, set_cap, DURATION, false},                                            \
     {                                                                                              \
-        role "_JITTER", apply, set_jitter, "a number from 0 to 1", NULL, false                     \
+        role "_JITTER", apply, set_jitter, "a number from 0 to 1", false                           \
     }
 
 static const struct rule rules[] = {
-    {"NAME", set_name, NULL, "1 to 255 characters without spaces", NULL, false},
-    {"PROFILE", set_profile, NULL, "at-least-once or at-most-once", "exactly-once", false},
-    {"LOG", set_log, NULL, "debug, info, warn or error, and text or json, such as debug,json", NULL,
+    {"NAME", set_name, NULL, "1 to 255 characters without spaces", false},
+    {"PROFILE", set_profile, NULL, "at-least-once, at-most-once or exactly-once", false},
+    {"LOG", set_log, NULL, "debug, info, warn or error, and text or json, such as debug,json",
      false},
-    {"SHOW_ENVELOPES", set_envelopes, NULL, "1 or 0", NULL, false},
-    {"STORE", set_store, NULL, "memory, or a folder", NULL, false},
-    {"SYNC", set_sync, NULL, "commit or relaxed", NULL, false},
+    {"SHOW_ENVELOPES", set_envelopes, NULL, "1 or 0", false},
+    {"STORE", set_store, NULL, "memory, or a folder", false},
+    {"SYNC", set_sync, NULL, "commit or relaxed", false},
     POLICY_RULES("SEND", set_send),
     POLICY_RULES("HANDLE", set_handle),
     POLICY_RULES("LINK", set_link),
-    {"SEND_DEADLINE", set_send, set_deadline, DURATION ", or inf", NULL, false},
-    {"LISTEN", add_door, NULL, "one of at most 64 doors", NULL, true},
+    {"SEND_DEADLINE", set_send, set_deadline, DURATION ", or inf", false},
+    {"LISTEN", add_door, NULL, "one of at most 64 doors", true},
 };
 
 enum { RULES = sizeof rules / sizeof *rules };
@@ -255,12 +264,8 @@ static bool apply_rule(struct override *override, const struct rule *rule, const
         if (override->applied) override->applied(override->user, rule->name, origin);
         return true;
     }
-    if (rule->later && span_equal(value, span_text(rule->later)))
-        complain(complaint, "UNSUPPORTED: %s: %.*s: not yet in this version; it can be %s", origin,
-                 SPAN_ARGS(value), rule->can_be);
-    else
-        complain(complaint, "%s: \"%.*s\" is not possible; it can be %s", origin, SPAN_ARGS(value),
-                 rule->can_be);
+    complain(complaint, "%s: \"%.*s\" is not possible; it can be %s", origin, SPAN_ARGS(value),
+             rule->can_be);
     complaint->usage = true;
     return false;
 }

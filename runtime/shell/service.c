@@ -175,6 +175,13 @@ static bool open_store(struct service *service, struct complaint *complaint)
            complain(complaint, "%s", error);
 }
 
+static const char *blame(const struct inhand *found)
+{
+    if (found->running == 0) return "nobody is blamed";
+    if (found->other_count == 0) return "the one that ran is a suspect";
+    return "those that ran together are handed over one by one";
+}
+
 /* What the process before left says whose handler ran when it died. A node without the file works;
  * a message that kills it is then never found out. */
 static void open_inhand(struct service *service)
@@ -188,11 +195,11 @@ static void open_inhand(struct service *service)
     if (!service->inhand)
         log_say(&service->shell->log, LOG_WARN, node_name(node),
                 "messages that end the process cannot be told: %s", error);
-    if (found.running) engine_suspect(node_engine(node), found.running);
+    engine_blame(node_engine(node), &found);
     if (found.count)
         log_say(&service->shell->log, LOG_WARN, node_name(node),
                 "the process before died with %llu in hand; %s", (unsigned long long)found.count,
-                found.running ? "the one that ran is a suspect" : "nobody is blamed");
+                blame(&found));
 }
 
 /* The store's thread begins when nobody else reads any more. */

@@ -227,7 +227,7 @@ bool life_recover(struct world_node *node, char *error)
 {
     struct node_found found;
     if (!node->store) return true;
-    if (node->found.running) engine_suspect(node_engine(node->node), node->found.running);
+    engine_blame(node_engine(node->node), &node->found);
     node->found = (struct inhand){.running = 0};
     if (!node_recover(node->node, &found, error)) return false;
     if (found.damaged > 0) say_damage(node, found.damaged);

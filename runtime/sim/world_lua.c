@@ -12,6 +12,7 @@ static void keep_fact(void *user, struct world_node *node, const struct fact *fa
     struct world_state *state = user;
     array_reserve(state->facts, state->fact_count, state->fact_capacity);
     state->facts[state->fact_count++] = (struct kept_fact){
+        .notice = fact->notice,
         .kind = fact->kind,
         .at_ms = world_now_ms(state->world),
         .block = block_retain(fact->block),
@@ -439,6 +440,7 @@ static int get_received(lua_State *L)
     lua_newtable(L);
     for (size_t i = 0; i < state->fact_count; i++) {
         struct kept_fact *fact = &state->facts[i];
+        if (fact->notice) continue;
         if (fact->kind != FACT_DELIVERED || !span_equal(message_to(fact->block), address)) continue;
         message_push(L, script_of(L), fact->block);
         lua_rawseti(L, -2, ++index);

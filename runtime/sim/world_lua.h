@@ -12,6 +12,7 @@
 
 struct kept_fact {
     enum fact_kind kind;
+    bool notice; /* of a dead letter */
     int64_t at_ms;
     struct block *block; /* or NULL */
     struct span id, node, link, reason;

@@ -1,4 +1,4 @@
-/* One page: who wrote it, then what is in hand.
+/* A few pages: who wrote it, then what is in hand.
  *
  * Its blocks are allocated at once, because a store to a page that finds no room on the disk is a
  * signal, not an error. Nothing is ever flushed: the page cache outlives the process, and nothing
@@ -15,7 +15,7 @@
 #include "core/ensure.h"
 #include "core/limits.h"
 
-enum { PAGE_BYTES = 4096, PATH_BYTES_MAX = 4096, BOOT_ID_BYTES = 40 };
+enum { PAGE_BYTES = 16384, PATH_BYTES_MAX = 4096, BOOT_ID_BYTES = 40 };
 
 static const char magic[16] = "moonpost inhand";
 
@@ -26,6 +26,8 @@ struct page {
     uint64_t epoch; /* the start of the store that wrote it */
     struct inhand inhand;
 };
+
+_Static_assert(sizeof(struct page) <= PAGE_BYTES, "what is in hand fits");
 
 struct inhand_file {
     struct page *page;

@@ -266,6 +266,7 @@ describe("a frame that is not what was written", function()
 
   for what, changes in pairs {
     ["no id"] = { id = "" }, ["no address"] = { to = "" }, ["an id that is too long"] = { id = ("i"):rep(129) },
+    ["a lane opened at most once, without numbers"] = { flags = 4, profile = 0, seq = 0, base = 0 },
     ["an unknown profile"] = { profile = 3 }, ["an unknown level"] = { level = 4 },
     ["an unknown encoding"] = { encoding = 2 }, ["an unknown flag"] = { flags = 3 },
     ["no transmission"] = { transmission = 0 }, ["an origin that is too long"] = { origin = ("o"):rep(33) },

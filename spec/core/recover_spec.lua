@@ -57,6 +57,15 @@ describe("an owner that was killed and is back", function()
     assert.is_nil(node:kept().m)
   end)
 
+  it("hands over what is behind a dead letter, although nothing new comes", function()
+    say(1)
+    node:finish(node.runs[1], "REJECT", "no")
+    say(2)
+    restart()
+    node:agent "a@x"
+    assert.same({ "body 2" }, bodies(node))
+  end)
+
   it("tells the sender of a message of the life before that it is handled", function()
     say(1)
     restart()

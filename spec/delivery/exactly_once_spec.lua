@@ -164,6 +164,52 @@ describe("exactly-once", function()
     assert.is_true(world:receipt(strong).ok)
   end)
 
+  describe("over the end of a process", function()
+    local function chain()
+      world:node("owner", {})
+      world:node("client", { links = { "owner" }, send = { attempts = 50, first = "1s", factor = 1, jitter = 0 } })
+      agent "owner"
+      world:advance "1s"
+    end
+
+    it("is not in doubt when its sender died before anything was sent", function()
+      chain()
+      world:cut("client", "owner")
+      send "a"
+      world:advance "1s"
+      world:crash "client"
+      world:restart "client"
+      world:heal("client", "owner")
+      world:settle()
+      assert.same({ "a" }, handled)
+      assert.equal(0, world:counts("client").dead)
+    end)
+
+    it("is handled once when sender or owner die at any moment", function()
+      chain()
+      for n = 1, 40 do
+        send(n)
+        world:advance(n * 7 % 5 / 1000)
+        local dies = n % 3 == 0 and "owner" or "client"
+        world:crash(dies)
+        world:advance(n % 4 / 10)
+        world:restart(dies)
+        world:advance "100ms"
+      end
+      world:settle()
+      local sum
+      world:reload(ADDRESS, moonpost.agent { address = ADDRESS, on = { message = function(ctx)
+        sum = ctx.kv:get "sum"
+      end } }, { node = "owner" })
+      send "look"
+      world:settle()
+      local seen = {}
+      for _, n in ipairs(handled) do seen[n] = true end
+      for n = 1, 40 do assert.is_true(seen[n], n) end
+      assert.equal(40, sum) -- a handler may have run again, its effects are there once
+    end)
+  end)
+
   it("keeps the results of many messages in flight until their sender has them", function()
     two_nodes()
     send "first"

@@ -88,6 +88,17 @@ describe("a message that has never left because its link is down", function()
   end)
 end)
 
+-- Was: "the link is down", and nothing of the address here that was meant.
+it("the nearest address here is named also when the link is down", function()
+  local world = delivery.chain()
+  delivery.agent(world, function() end)
+  world:cut("owner", "hub")
+  local id = world:send("aa@x", "x", { from = "owner", fail_fast = true })
+  world:settle()
+  assert.are.equal("UNREACHABLE", world:receipt(id).code)
+  assert.are.equal("the link is down; did you mean a@x?", world:receipt(id).reason)
+end)
+
 describe("the head of a lane whose link died with it three times", function()
   local world
 

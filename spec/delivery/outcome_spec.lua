@@ -21,6 +21,29 @@ describe("a handler", function()
     assert.is_nil(receipt.result)
   end)
 
+  it("that makes an outcome and does not return it acks, and the log says so", function()
+    local moonpost_line
+    assert.is_true(deliver(function() moonpost.reject "no" end).ok)
+    for _, line in ipairs(world:log()) do
+      if line.text:find("was made", 1, true) then moonpost_line = line end
+    end
+    assert.equal('acknowledged, although moonpost.reject("no") was made: an outcome counts when it is returned; '
+      .. "write: return moonpost.reject(…)", moonpost_line.text)
+    assert.equal("warn", moonpost_line.level)
+  end)
+
+  it("that catches an outcome it raised, or returns it, is not warned", function()
+    deliver(function(ctx)
+      pcall(error, moonpost.retry "later")
+      if ctx.attempt == 1 then return moonpost.retry("again", { delay = "1s" }) end
+    end)
+    local warned = 0
+    for _, line in ipairs(world:log()) do
+      if line.text:find("was made", 1, true) then warned = warned + 1 end
+    end
+    assert.equal(1, warned) -- of the last attempt, which acked
+  end)
+
   it("that returns plain data acks with it as the result", function()
     assert.are.same({ list = { 1, 2 }, text = "ü" }, deliver(function() return { list = { 1, 2 }, text = "ü" } end).result)
   end)

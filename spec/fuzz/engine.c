@@ -26,7 +26,8 @@ struct play {
     struct tape tape;
     uint64_t seq[NAMES][ADDRESSES][LANES]; /* the highest number of a peer's lane, and its base */
     uint64_t base[NAMES][ADDRESSES][LANES];
-    uint8_t name_of[CONNECTIONS]; /* who the peer says it is */
+    uint64_t claimed[NAMES][ADDRESSES][LANES]; /* the highest base that was said of the lane */
+    uint8_t name_of[CONNECTIONS];              /* who the peer says it is */
     struct retry_policy policy;
     struct buffer out, headers;
     uint64_t tokens;
@@ -61,12 +62,13 @@ static enum policy_answer ask_key(void *user, uint32_t agent, const struct messa
 }
 
 static enum policy_answer ask_dedup(void *user, uint32_t agent, const struct message *message,
-                                    struct span *key)
+                                    struct dedup_answer *answer)
 {
     (void)user;
     (void)agent;
     if (last_letter(message->id) == '5') return POLICY_DEFAULT;
-    *key = span_of(message->body.bytes, message->body.size > 0 ? 1 : 0);
+    answer->key = span_of(message->body.bytes, message->body.size > 0 ? 1 : 0);
+    answer->ttl_ms = -1;
     return POLICY_ANSWERED;
 }
 
@@ -257,7 +259,7 @@ static struct span choose_headers(struct play *play)
 static void say_data(struct play *play, uint32_t connection)
 {
     static const uint8_t profiles[] = {1, 1, 1, 1, 1, 0, 0, 2};
-    static const uint8_t flags[] = {0, 0, 0, 0, 0, 0, MESSAGE_ASK, MESSAGE_FAREWELL};
+    static const uint8_t flags[] = {0, 0, 0, 0, 0, MESSAGE_OPEN, MESSAGE_ASK, MESSAGE_FAREWELL};
     char origin[STORE_ID_BYTES + 2] = {0};
     struct tape *tape = &play->tape;
     bool other = tape_choice(tape, 8) == 1;
@@ -289,7 +291,9 @@ static void say_data(struct play *play, uint32_t connection)
         message.seq = choose_number(tape, &play->seq[name][to][lane]);
         message.base = choose_base(tape, &play->base[name][to][lane], message.seq);
     }
-    play->shell.farewell |= message.flags & MESSAGE_FAREWELL;
+    uint64_t *claimed = &play->claimed[name][to][lane];
+    if (message.base > *claimed) *claimed = message.base;
+    play->shell.farewell |= message.flags & MESSAGE_FAREWELL || message.seq < *claimed;
     message_write(&message, &play->out);
     say(play, connection);
 }

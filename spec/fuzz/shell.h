@@ -66,7 +66,7 @@ struct shell {
     unsigned heard_count;
     uint64_t requests[REQUESTS];
     unsigned request_count;
-    bool farewell; /* a peer has let go of a lane: its record may be gone */
+    bool farewell; /* a peer has let go of numbers that it uses: their record may be gone */
     bool unknown;  /* the store began with records of anybody */
     bool hooked;   /* hooks drop and change messages and receipts */
 };

@@ -109,16 +109,12 @@ describe("an agent", function()
       .. 'did you mean "at%-least%-once"%?$', refusal { profile = "at-lest-once" })
   end)
 
-  local later = "events batch schedules schema use version reads migrate check group jit"
+  local later = "events schedules schema use version reads migrate check group jit"
   for name in later:gmatch("%S+") do
     it("does not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: agent.%s: not yet in this version"):format(name), refusal { [name] = {} })
     end)
   end
-
-  it("does not have on.dead yet", function()
-    assert.equal("UNSUPPORTED: agent.on.dead: not yet in this version", refusal { on = { dead = handle } })
-  end)
 
   it("wants a table", function()
     assert.matches('agent: expected a table, got "mail@local"$', raised(moonpost.agent, "mail@local"))

@@ -66,17 +66,9 @@ describe("other names of ctx", function()
     assert.is_nil(verbs.expires)
   end)
 
-  for name in ("publish cancel stream http emit progress extend cancelled id_for"):gmatch("%S+") do
+  for name in ("publish cancel stream http emit progress cancelled"):gmatch("%S+") do
     it("do not have the verb " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: ctx:%s: not yet in this version"):format(name), raised(function() return verbs[name] end))
-    end)
-  end
-
-  for name in ("cache"):gmatch("%S+") do
-    it("do not have " .. name .. " yet, neither to read nor to set", function()
-      local text = ("UNSUPPORTED: ctx.%s: not yet in this version"):format(name)
-      assert.equal(text, raised(function() return verbs[name] end))
-      assert.equal(text, raised(getmetatable(verbs).__newindex, verbs, name, {}))
     end)
   end
 

@@ -205,20 +205,51 @@ describe("the command line", function()
     endless:stop "INT"
   end)
 
-  it("has a help for each command that fits a screen and has an example", function()
-    local all, seen = node.run({ "help" }, folder), 0
-    for command in all:match("Commands\n(.-)\n\n"):gmatch("%f[^\n%z]  (%l+)") do
-      local output, code = node.run({ "help", command }, folder)
-      local _, lines = output:gsub("\n", "\n")
-      seen = seen + 1
-      assert.equal(0, code)
-      assert.is_true(lines <= 36, command .. " has " .. lines .. " lines")
-      assert.truthy(output:find("moonpost " .. command, 1, true), output)
-      assert.truthy(output:find("\nExamples\n  moonpost " .. command, 1, true), output)
-      for line in output:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+  describe("has a help that", function()
+    -- The first words of the rows of a section.
+    local function rows_of(text, section)
+      local rows = text:match("%f[^\n%z]" .. section .. "\n(.-)\n\n") or ""
+      return rows:gmatch "%f[^\n%z]  (%l+)"
     end
-    assert.is_true(seen >= 15)
-    for line in all:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+
+    -- A screen of 80 columns and 24 lines, the last of which is the next prompt's.
+    local function fits(words)
+      local output, code = node.run({ words[1], words[2] or "--help", words[2] and "--help" }, folder)
+      local name, lines = "moonpost " .. table.concat(words, " "), select(2, output:gsub("\n", ""))
+      assert.equal(0, code)
+      assert.is_true(lines <= 23, ("%s has %d lines"):format(name, lines))
+      assert.truthy(output:find(name, 1, true), output)
+      assert.truthy(output:find("\nExamples\n.-%f[%w]" .. name:gsub("%-", "%%-")), output)
+      for line in output:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+      return output
+    end
+
+    it("fits a screen and has an example, for each command and each of its verbs", function()
+      local all, commands, verbs = node.run({ "help" }, folder), 0, 0
+      for command in rows_of(all, "Commands") do
+        commands = commands + 1
+        for verb in rows_of(fits { command }, "Verbs") do
+          verbs = verbs + 1
+          fits { command, verb }
+        end
+      end
+      assert.is_true(commands >= 20 and verbs >= 20)
+      for line in all:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+    end)
+
+    it("tells of a verb also by moonpost help, and names the nearest", function()
+      says({ "help", "dlq", "requeue" }, "--rate RATE", 0)
+      says({ "dlq", "requeu", "--help" }, 'did you mean "requeue"?', 2)
+    end)
+
+    it("has the flags of a verb there and not elsewhere", function()
+      assert.is_nil(node.run({ "dlq", "--help" }, folder):find("--edit", 1, true))
+      assert.is_nil(node.run({ "dlq", "ls", "--help" }, folder):find("--edit", 1, true))
+    end)
+  end)
+
+  it("refuses a flag that is of another verb", function()
+    says({ "dlq", "rm", "--all", "--rate", "1/s" }, "moonpost dlq: --rate is of requeue, not of rm", 2)
   end)
 
   it("names our word for a verb of other programs", function()

@@ -42,11 +42,12 @@ describe("moonpost config", function()
   end)
 
   it("puts the environment over the file, and flags over the environment", function()
-    local rows = explain({ "--sync", "relaxed", "--listen", "unix:x.sock" }, { MOONPOST_SEND_ATTEMPTS = "9",
+    local rows = explain({ "--sync", "relaxed", "--listen", "unix:x.sock", "--profile", "exactly-once" }, { MOONPOST_SEND_ATTEMPTS = "9",
       MOONPOST_LINK_CAP = "90s", MOONPOST_SYNC = "commit", MOONPOST_SEND_DEADLINE = "1h", MOONPOST_NODE = "elsewhere" })
     assert.equal("9 MOONPOST_SEND_ATTEMPTS", rows["send.attempts"])
     assert.equal("1h MOONPOST_SEND_DEADLINE", rows["send.deadline"])
     assert.equal("90s MOONPOST_LINK_CAP", rows["links[1].cap"])
+    assert.equal("exactly-once --profile", rows["send.profile"])
     assert.equal("relaxed --sync", rows["store.sync"])
     assert.equal("unix:x.sock --listen", rows.listen)
     assert.equal("elsewhere MOONPOST_NODE", rows.node)

@@ -15,8 +15,28 @@ local function read(path)
   return text
 end
 
+-- It counts what it has handled; with HOLD it never comes to an end.
+local COUNTER = [[
+local moonpost = require "moonpost"
+local hold = os.getenv "HOLD" == "yes"
+
+return moonpost.agent {
+  address = "counter@local",
+  timeout = "2h",
+  on = {
+    message = function(ctx, msg)
+      ctx.state.count = (ctx.state.count or 0) + 1
+      moonpost.log.info(("working on %s, count=%d"):format(msg.body, ctx.state.count))
+      if hold then moonpost.sleep "1h" end
+      moonpost.log.info(("processed %s, count=%d"):format(msg.body, ctx.state.count))
+      return ctx.state.count
+    end,
+  },
+}
+]]
+
 describe("the journey of writing an agent", function()
-  local home, project, running
+  local home, project, running, died
 
   -- Outside `it`, each step goes on where the one before ended.
   setup(function()
@@ -88,6 +108,137 @@ describe("the journey of writing an agent", function()
     save_agent(good)
     says({ "dlq", "requeue", id, "--yes" }, "requeued " .. id)
     running:wait_for("greeting boom")
+    died = id
+  end)
+
+  it("tells the life of a message, a line for each step", function()
+    local step = "\n  [%d:.]+  "
+    local function failed(attempt) return ("  attempt %d  %%S*agents/greeter%%.lua:%%d+: boom"):format(attempt) end
+    local function tried(attempt)
+      return step .. "delivered  attempt " .. attempt .. step .. "retrying " .. failed(attempt) .. "  again in %d+ ms"
+    end
+    says({ "trace", died }, "^" .. died .. "  greeter@local" .. step .. "stored" .. tried(1) .. tried(2) .. step
+      .. "delivered  attempt 3" .. step .. "dead     " .. "  attempt 3  DEAD: [^\n]*boom" .. step .. "requeued[^\n]*" .. step
+      .. "delivered  attempt 1" .. step .. "handled    attempt 1\n$")
+  end)
+
+  it("is killed in the middle, and counts once what it handles again", function()
+    running:stop()
+    written(project .. "/agents/counter.lua", COUNTER)
+    local function starts(hold)
+      running = node.start({ "run", "--no-respawn" }, project, "listening unix:", { HOLD = hold })
+    end
+    starts "yes"
+    says({ "send", "counter@local", "hi" }, "^ack ok=true level=stored ref=%w+ attempt=1\n$")
+    running:wait_for "working on hi, count=1"
+    running:stop "KILL"
+    starts "no"
+    assert.truthy(table.concat(running.said, "\n"):find("the process before died with 1 in hand", 1, true))
+    running:wait_for "processed hi, count=1"
+    says({ "call", "counter@local", "again" }, "^2\n$")
+  end)
+end)
+
+-- Held prices wait for somebody who never comes, so that they are in flight at each reload.
+local PRICE = [[
+local moonpost = require "moonpost"
+
+return moonpost.agent {
+  address = "price@local",
+  concurrency = 64,
+  timeout = "2h",
+  retry = { attempts = 3, first = "1ms" },
+  on = {
+    message = function(ctx, msg)
+      if msg.body.held then moonpost.sleep "1h" end
+      return { price = msg.body.price, by = VERSION, generation = ctx.generation }
+    end,
+  },
+}
+]]
+
+-- Sends prices without a pause until there is a file `enough`; then says what came of them.
+local CLIENT = [[
+local moonpost = require "moonpost"
+local client = assert(moonpost.client { window = 64 })
+local sent, failed, by = 0, 0, {}
+repeat
+  sent = sent + 1
+  local result = client:call("price@local", { price = sent })
+  if not result or result.price ~= sent then failed = failed + 1 end
+  if result then by[("%d@%d"):format(result.by, result.generation)] = true end
+  if sent == 1 then print "begun" io.stdout:flush() end
+  local enough = io.open "enough"
+until enough
+local versions = {}
+for version in pairs(by) do versions[#versions + 1] = version end
+table.sort(versions)
+print(("sent %d, failed %d, versions %s"):format(sent, failed, table.concat(versions, " ")))
+]]
+
+describe("the journey of reloading", function()
+  local folder, running, client
+
+  setup(function()
+    folder = node.folder { ["node.lua"] = 'return require("moonpost").node { grace = 0 }',
+      ["agents/price.lua"] = PRICE:gsub("VERSION", "1"), ["client.lua"] = CLIENT }
+    running = node.start({ "run", "--watch" }, folder, "listening unix:")
+    client = node.start({ "exec", "client.lua" }, folder, "begun")
+  end)
+  teardown(function()
+    if client then client:stop() end
+    running:stop()
+    node.remove(folder)
+  end)
+
+  local function says(words, expected, code)
+    local output, got = node.run(words, folder)
+    assert.equal(code or 0, got, output)
+    assert.truthy(output:find(expected), output)
+    return output
+  end
+
+  local function save(text)
+    written(folder .. "/new", text)
+    shell.must("mv new agents/price.lua", folder)
+  end
+
+  it("loads what was saved, and what is in flight ends on the code that began it", function()
+    for _ = 1, 7 do says({ "send", "price@local", '{"held":true}' }, "^ack ok=true level=stored") end
+    save((PRICE:gsub("VERSION", "2")))
+    local line = running:wait_for "reload price@local generation 1 -> 2"
+    assert.truthy(tonumber(line:match "(%d+) in flight end on 1$") >= 7, line)
+    says({ "call", "price@local", "{}" }, '"by":2')
+    says({ "generations" }, "\nprice@local +1  ending .*\nprice@local +2 ")
+  end)
+
+  it("refuses a syntax error with file and line, and the service goes on", function()
+    save((PRICE:gsub("retry = {", "retry = = {"):gsub("VERSION", "3")))
+    running:wait_for "reload price@local REFUSED, generation 2 keeps running: agents/price.lua:7: unexpected symbol near '='"
+    says({ "reload", "price@local" },
+      "^price@local REFUSED, generation 2 keeps running\n  agents/price%.lua:7: unexpected symbol near '='\n$", 1)
+    says({ "call", "price@local", "{}" }, '"by":2')
+  end)
+
+  it("is the same by a command, and by a signal", function()
+    save((PRICE:gsub("VERSION", "3")))
+    running:wait_for "reload price@local generation 2 -> 3"
+    says({ "reload", "--dry", "price@local" }, "^price@local would be reloaded; nothing was changed\n$")
+    says({ "reload", "price@local" }, "^price@local generation 3 %-> 4, .*in %d+ ms\n$")
+    running:signal "HUP"
+    running:wait_for "reload (SIGHUP): no file of an agent has changed"
+  end)
+
+  it("has lost nothing meanwhile, and nothing has failed", function()
+    written(folder .. "/enough", "")
+    local said = client:finish()
+    client = nil
+    local versions = said:match "sent %d+, failed 0, versions ([%d@ ]+)$"
+    assert.truthy(versions and versions:find "^1@1 ", said)
+    local seen = { ["1@1"] = true, ["2@2"] = true, ["3@3"] = true, ["3@4"] = true }
+    for version in versions:gmatch "%S+" do assert.is_true(seen[version], said) end
+    assert.is_nil(says({ "generations", "--json" }, "price@local"):find('"failed":[1-9]'))
+    says({ "dlq", "ls" }, "no dead letters")
   end)
 end)
 

@@ -18,6 +18,14 @@ return moonpost.agent { address = "victim@local", concurrency = 1024, budget = "
   moonpost.sleep(msg.body == "long" and 20 or 0.2)
   if ctx.attempt > 1 then print("charged") end
 end } }]],
+  ["agents/bulk.lua"] = [[
+local moonpost = require "moonpost"
+return moonpost.agent { address = "bulk@local", budget = "40ms", batch = { size = 4, within = "100ms", handle = function(ctx, msgs)
+  for _, msg in ipairs(msgs) do
+    if msg.body == "poison" then return (("a"):rep(60)):find(("a-"):rep(30) .. "b") end
+  end
+  print(("handled %d on attempt %d"):format(#msgs, ctx.attempt))
+end } }]],
 }
 
 describe("a handler that ends the process", function()
@@ -38,7 +46,7 @@ describe("a handler that ends the process", function()
       from = "spec", lane = 77, seq = seq, base = 1, body = body }
   end
 
-  -- Read until so many numbers have this level, or a higher one.
+  -- Read until so many numbers have this level, or a higher one. The end of the poison may be said on this connection, too.
   local function receive(count, level)
     local seen = {}
     while count > 0 do
@@ -46,8 +54,8 @@ describe("a handler that ends the process", function()
       assert(kind, "the node has closed the connection")
       local receipt = kind == RECEIPT and wire.receipt(payload) or { first = 1, last = 0 }
       for seq = receipt.first, receipt.last do
-        assert.is_false(receipt.nack, payload)
-        if receipt.level >= level and not seen[seq] then seen[seq], count = true, count - 1 end
+        assert.is_false(receipt.nack and seq ~= POISON, payload)
+        if not receipt.nack and receipt.level >= level and not seen[seq] then seen[seq], count = true, count - 1 end
       end
     end
   end
@@ -96,6 +104,25 @@ describe("a handler that ends the process", function()
     say("", ASK)
     receive(NEIGHBOURS, HANDLED)
     assert.is_nil(table.concat(running.said, "\n"):find("charged", 1, true))
+  end)
+
+  it("is found among the messages of a batch: they are handed over one by one, and only it is charged", function()
+    local bodies = { "well", "poison", "well" }
+    local function batch(flags)
+      local frames = {}
+      for seq, body in ipairs(bodies) do
+        frames[seq] = wire.data { flags = flags, level = HANDLED, id = "b" .. seq, origin = STORE_ID .. "\0\0",
+          to = "bulk@local", from = "spec", lane = 78, seq = seq, base = 1, body = flags and "" or body }
+      end
+      return table.concat(frames)
+    end
+    sender:send(batch())
+    receive(#bodies, STORED)
+    running:wait_for "died with 3 in hand; those that ran together are handed over one by one"
+    running:wait_for "died with 1 in hand; the one that ran is a suspect"
+    local line = running:wait_for "dead letter after 2 attempts"
+    assert.truthy(line:find("the process died while this was in hand", 1, true), line)
+    running:wait_for "handled 2 on attempt 1"
   end)
 
   it("is not looked for when the process is killed while its handlers wait", function()

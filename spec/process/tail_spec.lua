@@ -134,6 +134,15 @@ describe("the commands that tell what happens", function()
       assert.truthy(output:find("attempt 1 refused  not for me  not tried again", 1, true), output)
     end)
 
+    -- Was: it waited for its turn, and nothing said that nobody would hand it over.
+    it("says at once that the mailbox is paused", function()
+      says({ "queue", "pause", "mail@local" }, "paused mail@local", 0)
+      local output, code = at_terminal "send mail@local {} --await handled --timeout 300ms"
+      says({ "queue", "resume", "mail@local" }, "resumed mail@local", 0)
+      assert.truthy(output:find("stored  mail@local is paused: it is handed over when that is resumed", 1, true), output)
+      assert.equal(5, code)
+    end)
+
     it("shows nothing of it to a program", function()
       assert.is_nil(says({ "send", "mail@local", '{"bad":"ada"}', "--await", "handled" }, "code=DEAD", 4):find("attempt 1", 1, true))
     end)

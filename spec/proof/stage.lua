@@ -156,14 +156,26 @@ function Stage:check(name)
   return { clean = count "found" == 0, said = text, messages = count "messages", dead = count "dead" }
 end
 
---- Remove the dead letters of a node that runs: what `moonpost dlq rm` says, or nil and that.
-function Stage:remove_letters(name)
+-- What the command says, and its exit code.
+local function remove_letters(self, name)
   local pipe = assert(io.popen(("'%s' dlq rm --all --yes --node 'unix:%s' 2>&1; echo exit $?")
     :format(self.executable, self:socket(name))))
   local text = pipe:read "*a"
   pipe:close()
-  if text:find("exit 0\n$") then return text end
-  return nil, text
+  return text, tonumber(text:match "exit (%d+)\n$")
+end
+
+local NO_NODE, THERE_WITHIN = 3, 10
+
+--- Remove the dead letters of a node, which may only be starting. Answers true, or nil and what `moonpost dlq rm` says.
+function Stage:remove_letters(name)
+  local deadline = posix.now() + THERE_WITHIN
+  local said, code
+  repeat
+    said, code = remove_letters(self, name)
+  until code ~= NO_NODE or posix.now() > deadline
+  if code == 0 then return true end
+  return nil, said
 end
 
 --- What a process has said.

@@ -94,16 +94,43 @@ local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "9000
 
 local ORDERS = { "none", "none", "key", "strict" }
 
+local function handle(run, actor, ctx, msg)
+  local sent = run.sent[msg.id]
+  if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
+  return HANDLERS[msg.body.does](run, ctx, msg, actor)
+end
+
 local function handler(run, actor)
   return function(ctx, msg)
-    local sent = run.sent[msg.id]
-    if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
     run.began(msg, actor)
     keeping.began(run, msg)
     local result = keeping.mark(run, actor, ctx, msg)
-    local answer = HANDLERS[msg.body.does](run, ctx, msg, actor)
+    local answer = handle(run, actor, ctx, msg)
     return answer == "done" and result or answer
   end
+end
+
+-- The same for many messages: each by itself, until the node is killed.
+local function batch_handler(run, actor)
+  return function(ctx, msgs)
+    local answers = {}
+    for _, msg in ipairs(msgs) do run.began(msg, actor) end
+    for index, msg in ipairs(msgs) do
+      local ok, answer = pcall(handle, run, actor, ctx, msg)
+      answers[index] = ok and answer or moonpost.retry(tostring(answer))
+      if not run.world:up(actor[1]) then break end
+    end
+    return answers
+  end
+end
+
+local function batch_of(run, actor)
+  local batch = actor.fields.batch
+  return batch and { size = batch.size, within = batch.within, handle = batch_handler(run, actor) }
+end
+
+local function on_dead(run)
+  return function(_, dead) run.told[dead.id] = true end
 end
 
 --- An agent's declaration, the same but for on.start when it is loaded again.
@@ -118,17 +145,26 @@ local function agent_of(run, actor, start)
     retry = { attempts = fields.attempts, first = "500ms", jitter = 0.1 },
     dedup = fields.dedup,
     order = fields.order,
-    on = { message = handler(run, actor), start = start },
+    batch = batch_of(run, actor),
+    on = {
+      message = not fields.batch and handler(run, actor) or nil,
+      dead = fields.dead and on_dead(run) or nil,
+      start = start,
+    },
   }
 end
 
 local function draw_agent(draw)
+  local batch = draw(4) == 1 and { size = draw(6), within = draw(1000) / 1000 } or nil
+  local order = ORDERS[draw(#ORDERS)]
   return {
     concurrency = draw(4),
     attempts = draw(4),
     profile = draw(12) == 1 and "at-most-once" or nil,
     dedup = DEDUPS[draw(#DEDUPS)],
-    order = ORDERS[draw(#ORDERS)],
+    order = batch and "none" or order,
+    dead = draw(2) == 1,
+    batch = batch,
   }
 end
 

@@ -37,7 +37,7 @@ local function was_taken(world, id)
 end
 
 local function new_run(world, actors)
-  local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, killers = {}, pauses = {} }
+  local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, told = {}, killers = {}, pauses = {} }
   run.actors, run.all_last, run.keeping = { unpack(actors) }, all_last(actors), keeping.new()
   index_actors(run)
   function run.was_taken(id) return was_taken(world, id) end
@@ -54,7 +54,7 @@ local function new_run(world, actors)
 end
 
 -- Weather of a seed: some have none, some one kind, some all.
-local function draw_storm(draw, lasts)
+local function draw_storm(draw, long)
   local kinds, strength = {}, draw(4)
   if strength == 1 then return {} end
   for _, kind in ipairs(storm.KINDS) do
@@ -119,6 +119,18 @@ local function check_takeover(run)
   run.world:advance "1m"
   if run.world:counts(takeover.before).links_up > 0 then error("an earlier start of a store is linked", 0) end
   if run.world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
+end
+
+-- Who is told of its dead letters was told of each.
+local function check_told(run)
+  if not run.all_last then return end
+  for _, actor in ipairs(run.actors) do
+    for _, letter in ipairs(actor.agent and actor.fields.dead and run.world:dead(actor.agent) or {}) do
+      if letter.where == "mailbox" and not run.told[letter.id] then
+        error(letter.id .. " is a dead letter, and its agent was not told", 0)
+      end
+    end
+  end
 end
 
 local function check_blame(run)
@@ -191,6 +203,7 @@ local function check_all(run)
   settle(run)
   run.world:check()
   check_effects(run)
+  check_told(run)
   check_blame(run)
   check_takeover(run)
   check_receipts(run)

@@ -89,6 +89,7 @@ function engine.new(options)
   core.engine_watch(self.handle, 0xffffffff, 0)
   core.engine_set_clock(self.handle, self.now, options.wall or 1000000)
   for _, sequence in ipairs(options.suspects or {}) do core.engine_suspect(self.handle, sequence) end
+  for _, sequence in ipairs(options.together or {}) do core.engine_suspect_one_of(self.handle, sequence) end
   recover(self)
   self:step { kind = "START" }
   return self
@@ -100,7 +101,12 @@ function Engine:restart(ms, suspects)
   local options = {}
   for name, value in pairs(self.options) do options[name] = value end
   options.store, options.suspects = self.store, {}
-  for index, run in ipairs(suspects or {}) do options.suspects[index] = run.sequence end
+  options.together = {}
+  for _, run in ipairs(suspects or {}) do
+    local named = #run.others == 0 and options.suspects or options.together
+    named[#named + 1] = run.sequence
+    for _, other in ipairs(run.others) do named[#named + 1] = other.sequence end
+  end
   options.wall = (self.options.wall or 1000000) + self.now - 1 + ms
   return engine.new(options)
 end
@@ -168,8 +174,14 @@ local function take(self, effect)
     table.insert(self.loads, effect.load)
   elseif effect.kind == ffi.C.EFFECT_RUN then
     local message = core.message_of(effect.run.block)
-    table.insert(self.runs, { delivery = effect.run.delivery, sequence = effect.run.sequence,
-      attempt = effect.run.attempt, id = c.text(message.id), body = c.text(message.body), at = self.now })
+    local others = {}
+    for index = 0, tonumber(effect.run.other_count) - 1 do
+      others[index + 1] = { sequence = effect.run.others[index].sequence, attempt = effect.run.others[index].attempt,
+        id = c.text(core.message_of(effect.run.others[index].block).id) }
+    end
+    table.insert(self.runs, { others = others, delivery = effect.run.delivery, sequence = effect.run.sequence,
+      attempt = effect.run.attempt, notice = effect.run.notice, key = c.text(effect.run.key),
+      id = c.text(message.id), body = c.text(message.body), at = self.now })
   elseif effect.kind == ffi.C.EFFECT_RECEIPT then
     table.insert(self.answers, { ok = effect.answer.ok, code = effect.answer.code, level = effect.answer.level,
       reason = c.text(effect.answer.reason), result = c.text(effect.answer.result) })
@@ -226,13 +238,22 @@ function Engine:agent(address, more)
   self:step { kind = "AGENT_UP", agent = agent }
 end
 
---- The handler of a run (as in `runs`) ended: "ACK", "RETRY", "DEFER", "REJECT", "SKIP".
+--- The handler of a run (as in `runs`) ended: "ACK", "RETRY", "DEFER", "REJECT", "SKIP"; that of a batch perhaps with
+--- one word for each message instead.
 function Engine:finish(run, kind, reason)
+  local words = kind
+  if type(kind) == "table" then kind = "ACK" end
   local outcome = ffi.new "struct outcome"
   outcome.delivery, outcome.kind, outcome.delay_ms = run.delivery, ffi.C["OUTCOME_" .. kind], -1
   outcome.encoding = ffi.C.ENCODING_JSON
   if kind == "RETRY" then outcome.code = ffi.C.CODE_HANDLER_ERROR end
   outcome.reason = c.span(reason or "")
+  local parts = type(words) == "table" and ffi.new("struct outcome[?]", #words) or nil
+  for index, word in ipairs(parts and words or {}) do
+    parts[index - 1].kind, parts[index - 1].delay_ms = ffi.C["OUTCOME_" .. word], -1
+    parts[index - 1].code = word == "RETRY" and ffi.C.CODE_HANDLER_ERROR or 0
+  end
+  outcome.parts, outcome.part_count = parts, parts and #words or 0
   self:step { kind = "OUTCOME", outcome = outcome }
 end
 

@@ -16,7 +16,7 @@ local args = {}
 ---@field summary string half a line
 ---@field details string|nil lines that begin with two spaces; those with a gap of two spaces in them are not wrapped
 ---@field flags moonpost.cli.Flag[]|nil
----@field verbs string[]|nil what the first argument can be
+---@field verbs moonpost.cli.Verb[]|nil what the first argument can be; each has a help of its own
 ---@field later_verbs string[]|nil verbs that the command itself refuses as not there yet
 ---@field takes moonpost.cli.Takes|nil what its arguments are, for completion
 ---@field choices string[]|nil instead of `takes`: the words that they can be
@@ -26,12 +26,20 @@ local args = {}
 ---@field examples string[][]|nil pairs: a command line, and what it does
 ---@field run fun(options: table): integer answers the exit code
 
+---@class moonpost.cli.Verb
+---@field name string
+---@field usage string|nil what follows it
+---@field summary string half a line
+---@field details string|nil as those of a command
+---@field examples string[][]|nil
+
 ---@alias moonpost.cli.Takes "file"|"folder"|"command"
 
 ---@class moonpost.cli.Flag
 ---@field name string
 ---@field value string|nil what stands for its value in the help; nil: it takes none
 ---@field help string
+---@field verbs string[]|nil those that take it; nil: all of them
 ---@field many boolean|nil
 ---@field not_yet boolean|nil
 ---@field takes moonpost.cli.Takes|nil what its value is, for completion
@@ -53,8 +61,12 @@ local function unknown(flags, name)
   return ("unknown flag --%s%s"):format(name, nearest.hint("--" .. name, names))
 end
 
+local function key_of(flag)
+  return (flag.name:gsub("-", "_"))
+end
+
 local function store(options, flag, value)
-  local key = flag.name:gsub("-", "_")
+  local key = key_of(flag)
   if flag.many then
     options[key] = options[key] or {}
     table.insert(options[key], value)
@@ -109,14 +121,49 @@ local function set_of(list)
   return set
 end
 
+--- The names of a command's verbs, in order.
+---@param command moonpost.cli.Command
+---@return string[]
+function args.verb_names(command)
+  local names = {}
+  for index, verb in ipairs(command.verbs or {}) do names[index] = verb.name end
+  return names
+end
+
+--- The verb of this name; or nil and what is wrong with it.
+---@param command moonpost.cli.Command one with verbs
+---@param name string
+---@return moonpost.cli.Verb|nil
+---@return string|nil reason
+function args.verb(command, name)
+  for _, verb in ipairs(command.verbs) do
+    if verb.name == name then return verb end
+  end
+  local names = args.verb_names(command)
+  local verbs = set_of(names)
+  local synonym = verbs[SYNONYMS[name]] and ('; did you mean "%s"?'):format(SYNONYMS[name])
+  return nil, ("%q is none of %s%s"):format(name, table.concat(names, ", "), synonym or nearest.hint(name, verbs))
+end
+
+--- Does a verb take this flag?
+---@param verb string|nil nil: do all verbs?
+---@param flag moonpost.cli.Flag
+---@return boolean
+function args.takes(verb, flag)
+  return not flag.verbs or set_of(flag.verbs)[verb] == true
+end
+
 local function check_verb(command, options)
-  local verb = options[1]
-  if options.help or not command.verbs or not verb then return true end
-  local verbs = set_of(command.verbs)
-  if verbs[verb] or set_of(command.later_verbs)[verb] then return true end
-  local synonym = verbs[SYNONYMS[verb]] and ('; did you mean "%s"?'):format(SYNONYMS[verb])
-  return nil, ("%q is none of %s%s"):format(verb, table.concat(command.verbs, ", "),
-    synonym or nearest.hint(verb, verbs))
+  local name = options[1]
+  if options.help or not command.verbs or not name or set_of(command.later_verbs)[name] then return true end
+  local verb, reason = args.verb(command, name)
+  if not verb then return nil, reason end
+  for _, flag in ipairs(command.flags or {}) do
+    if options[key_of(flag)] ~= nil and not args.takes(name, flag) then
+      return nil, ("--%s is of %s, not of %s"):format(flag.name, table.concat(flag.verbs, " and "), name)
+    end
+  end
+  return true
 end
 
 local function take_rest(options, words, index)
@@ -151,17 +198,17 @@ function args.parse(command, words)
   return ok and options, reason
 end
 
---- The rows of a command's help about its flags.
+--- The rows of a help about flags: those of a verb, or those that all of a command takes. Who reads them knows --help.
 ---@param command moonpost.cli.Command
+---@param verb moonpost.cli.Verb|nil
 ---@return string[][]
-function args.flag_rows(command)
+function args.flag_rows(command, verb)
   local rows = {}
   for _, flag in ipairs(command.flags or {}) do
-    if not flag.not_yet then
+    if not flag.not_yet and args.takes(verb and verb.name, flag) then
       rows[#rows + 1] = { "--" .. flag.name .. (flag.value and " " .. flag.value or ""), flag.help }
     end
   end
-  rows[#rows + 1] = { "--help", HELP.help }
   return rows
 end
 

@@ -158,9 +158,8 @@ return {
   usage = "bench",
   summary = "how fast this machine does it, with real processes",
   details = [[
-  Starts real processes in a temporary folder (of TMPDIR) and ends them. messages/s counts until the last
-  message is handled; p50 ... max are from a send to the receipt of the level awaited; fsyncs (and fdatasync,
-  msync), CPU and bytes written are those of the node, for all messages.]],
+  Counts until the last message is handled; p50 ... max are from a send to the receipt; fsyncs, CPU and bytes
+  are the node's.]],
   flags = {
     { name = "count", value = "N", help = "how many messages: 200000" },
     { name = "window", value = "N", help = "how many may lack their receipt: 1000" },
@@ -171,13 +170,12 @@ return {
     { name = "compare-profiles", help = "one run for each profile" },
     { name = "state", help = "each handler reads and writes ctx.state" },
     { name = "dedup", help = "the agent remembers each message by its id" },
-    { name = "verify", help = "count what was lost or handled twice; exit 1 when something was lost" },
+    { name = "verify", help = "count what was lost or handled twice; lost: exit 1" },
     { name = "store", value = "STORE", help = "of the node, as for moonpost run" },
     { name = "json", help = "a JSON object for each run" },
   },
   at_most = 2,
   examples = {
-    { "moonpost bench", "at least once, 1,000 in flight" },
     { "moonpost bench --window 1 --count 2000", "one after the other" },
     { "moonpost bench --compare-profiles --verify", "and whether all arrived" },
   },

@@ -1,19 +1,17 @@
 --- `moonpost call`: ask an agent, and print what it answers.
 local body_of = require "moonpost.cli.body"
-local connect = require "moonpost.cli.connect"
 local json = require "moonpost.json"
 local message = require "moonpost.cli.message"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
-local USAGE, REFUSED, UNKNOWN = 2, 4, 5
-local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
+local USAGE = 2
 
 local function print_result(refusal, result)
   if refusal then
     term.complain("call", ("%s: %s%s"):format(refusal.code, refusal.reason or "", refusal.ref
       and ("  ref=%s"):format(refusal.ref) or ""))
-    return UNKNOWN_CODES[refusal.code] and UNKNOWN or REFUSED
+    return message.exit_code(refusal.code)
   end
   term.out(result == nil and "null" or json.encode(result))
   return 0
@@ -40,31 +38,6 @@ local function call(link, flags, options)
   return print_result(refusal or { code = code, reason = reason }, nil)
 end
 
-local function run(flags)
-  local options, reason = message.options(flags)
-  if not options then
-    term.complain("call", reason)
-    return USAGE
-  end
-  shell.quiet()
-  local link, why, code = connect(flags.node)
-  if not link then
-    term.complain("call", why)
-    return code
-  end
-  local exit = call(link, flags, options)
-  link:close()
-  return exit
-end
-
---- A wrong option is the user's misuse of this command, not a bug of ours.
-local function guarded(flags)
-  local ok, answer = pcall(run, flags)
-  if ok then return answer end
-  term.complain("call", message.as_flags(tostring(answer)))
-  return USAGE
-end
-
 return {
   name = "call",
   usage = "call ADDR BODY",
@@ -89,5 +62,5 @@ return {
     { [[moonpost call greeter@local '{"name":"Ada"}']], "and print what it answers" },
     { "moonpost call price@local '{}' --method quote", "one of the agent's methods" },
   },
-  run = guarded,
+  run = message.runner("call", call),
 }

@@ -3,8 +3,9 @@
 --- To add a command:
 ---
 ---   1. lua/moonpost/cli/NAME.lua returns its table; moonpost.cli.args says what it may hold. Say `verbs` if its first
----      argument is a verb, and `takes` or `choices` where arguments and flags can be completed. Its help has an
----      example and fits a screen of 80 columns and 24 lines; texts that are too wide are wrapped.
+---      argument is a verb: each has a help of its own, and a flag that only some of them take names them in its
+---      `verbs`. Say `takes` or `choices` where arguments and flags can be completed. Each help has an example and
+---      fits a screen of 80 columns and 24 lines with the next prompt; texts that are too wide are wrapped.
 ---   2. Put NAME into ORDER, where the help is to show it, and take it out of LATER.
 local commands = {}
 
@@ -31,6 +32,7 @@ local ORDER = [[
   test
   sim
   example
+  choose
   bench
   store
   completion
@@ -41,7 +43,6 @@ local ORDER = [[
 local LATER = [[
   publish
   stream
-  choose
 ]]
 
 --- All commands, in order.

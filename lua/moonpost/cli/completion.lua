@@ -1,11 +1,12 @@
 --- `moonpost completion`: what shells complete, and the manual page; both are made of the table of commands.
+local args = require "moonpost.cli.args"
 local help = require "moonpost.cli.help"
 
 local FLAG_OF_ALL = { name = "help" }
 
 -- What a flag takes by how its value is called, unless it says so itself.
 local BY_VALUE = {
-  PROFILE = { choices = { "at-least-once", "at-most-once" } },
+  PROFILE = { choices = { "at-least-once", "at-most-once", "exactly-once" } },
   SYNC = { choices = { "commit", "relaxed" } },
   FILE = { takes = "file" },
   FOLDER = { takes = "folder" },
@@ -29,7 +30,7 @@ end
 
 --- What the first argument can be, as words.
 local function words_of(command)
-  return command.verbs or command.choices or {}
+  return command.verbs and args.verb_names(command) or command.choices or {}
 end
 
 local function names(list)
@@ -50,8 +51,8 @@ _moonpost() {
   else
     case "$command:$before" in
 @VALUES@      *:*)
-        case "$command" in
-@WORDS@          help) words="@COMMANDS@" ;;
+        case "$command:${COMP_WORDS[2]}" in
+@WORDS@          help:*) words="@COMMANDS@" ;;
         esac ;;
     esac
   fi
@@ -74,12 +75,24 @@ local function bash_value(command, flag)
   return ("      %s:--%s) %s ;;\n"):format(command.name, flag.name, body)
 end
 
-local function bash_words(command)
-  local list = { unpack(words_of(command)) }
-  for _, flag in ipairs(flags_of(command)) do list[#list + 1] = "--" .. flag.name end
+-- What can be behind `second`, which is what the first word may look like.
+local function bash_case(command, second, list)
   local files = COMPGEN[command.takes] and (' files="%s"'):format(COMPGEN[command.takes]) or ""
   local all = command.takes == "command" and " @COMMANDS@" or ""
-  return ('          %s) words="%s%s"%s ;;\n'):format(command.name, table.concat(list, " "), all, files)
+  return ('          %s:%s) words="%s%s"%s ;;\n'):format(command.name, second, table.concat(list, " "), all, files)
+end
+
+local function bash_words(command)
+  local cases, any = {}, { unpack(words_of(command)) }
+  for _, verb in ipairs(command.verbs or {}) do
+    local list = { verb.name }
+    for _, flag in ipairs(flags_of(command)) do
+      if args.takes(verb.name, flag) then list[#list + 1] = "--" .. flag.name end
+    end
+    cases[#cases + 1] = bash_case(command, verb.name, list)
+  end
+  for _, flag in ipairs(flags_of(command)) do any[#any + 1] = "--" .. flag.name end
+  return table.concat(cases) .. bash_case(command, "*", any)
 end
 
 local function bash()
@@ -158,8 +171,9 @@ local function fish_flag(command, flag)
   local value = flag.value and " -r" or ""
   if flag.choices then value = (" -x -a %s"):format(fish_text(table.concat(flag.choices, " "))) end
   if flag.takes then value = " -r -F" end
-  return ("complete -c moonpost -n '__fish_seen_subcommand_from %s' -l %s%s -d %s"):format(command.name, flag.name,
-    value, fish_text(flag.help or "this text"))
+  local verbs = flag.verbs and "; and __fish_seen_subcommand_from " .. table.concat(flag.verbs, " ") or ""
+  return ("complete -c moonpost -n '__fish_seen_subcommand_from %s%s' -l %s%s -d %s"):format(command.name, verbs,
+    flag.name, value, fish_text(flag.help or "this text"))
 end
 
 local function fish()
@@ -184,8 +198,8 @@ local function roff(text)
   return (text:gsub("\\", "\\e"):gsub("%-", "\\-"):gsub("^[.']", "\\&%0"):gsub("\n([.'])", "\n\\&%1"))
 end
 
-local function man_details(lines, command)
-  for _, part in ipairs(command.details and help.paragraphs(command.details) or {}) do
+local function man_details(lines, about)
+  for _, part in ipairs(about.details and help.paragraphs(about.details) or {}) do
     lines[#lines + 1] = ".IP"
     if part.line then lines[#lines + 1] = ".nf" end
     lines[#lines + 1] = roff(part.prose or part.line:gsub("^  ", ""))
@@ -193,13 +207,24 @@ local function man_details(lines, command)
   end
 end
 
+local function of_verbs(flag)
+  return flag.verbs and table.concat(flag.verbs, ", ") .. ": " or ""
+end
+
 local function man_flags(lines, command)
   for _, flag in ipairs(flags_of(command)) do
     if flag ~= FLAG_OF_ALL then
       lines[#lines + 1] = ".IP"
       lines[#lines + 1] = ("\\fB%s\\fR%s: %s"):format(roff("--" .. flag.name),
-        flag.value and " \\fI" .. roff(flag.value) .. "\\fR" or "", roff(flag.help))
+        flag.value and " \\fI" .. roff(flag.value) .. "\\fR" or "", roff(of_verbs(flag) .. flag.help))
     end
+  end
+end
+
+local function man_examples(lines, about)
+  for _, example in ipairs(about.examples or {}) do
+    lines[#lines + 1] = ".IP"
+    lines[#lines + 1] = ("Example: %s (%s)"):format(roff(example[1]), roff(example[2]))
   end
 end
 
@@ -208,11 +233,13 @@ local function man_command(lines, command)
   lines[#lines + 1] = "\\fBmoonpost " .. roff(command.usage) .. "\\fR"
   lines[#lines + 1] = roff(command.summary)
   man_details(lines, command)
-  man_flags(lines, command)
-  for _, example in ipairs(command.examples or {}) do
-    lines[#lines + 1] = ".IP"
-    lines[#lines + 1] = ("Example: %s (%s)"):format(roff(example[1]), roff(example[2]))
+  for _, verb in ipairs(command.verbs or {}) do
+    lines[#lines + 1] = (".IP\n\\fB%s\\fR: %s"):format(roff(help.verb_usage(verb)), roff(verb.summary))
+    man_details(lines, verb)
+    man_examples(lines, verb)
   end
+  man_flags(lines, command)
+  man_examples(lines, command)
 end
 
 local MAN_HEAD = [[
@@ -272,16 +299,22 @@ local MAKE = { bash = bash, zsh = zsh, fish = fish, man = man }
 return {
   name = "completion",
   usage = "completion bash|zsh|fish|man",
-  verbs = { "bash", "zsh", "fish", "man" },
+  verbs = {
+    { name = "bash", summary = "a script for bash", examples = {
+      { "source <(moonpost completion bash)", "complete in this bash" } } },
+    { name = "zsh", summary = "a script for zsh", examples = {
+      { [[moonpost completion zsh > "${fpath[1]}/_moonpost"]], "of each new zsh" } } },
+    { name = "fish", summary = "a script for fish", examples = {
+      { "moonpost completion fish | source", "complete in this fish" } } },
+    { name = "man", summary = "the manual page, which make install puts in its place", examples = {
+      { "moonpost completion man | man -l -", "read it" } } },
+  },
   summary = "completion for your shell, and the manual page",
-  details = [[
-  Prints a script for the shell to read; man prints the manual page, which make install puts in its place.]],
   at_least = 1,
   at_most = 1,
   examples = {
     { "moonpost completion man | man -l -", "read the manual page" },
     { "source <(moonpost completion bash)", "complete in this bash" },
-    { "moonpost completion fish | source", "complete in this fish" },
   },
   run = function(options)
     io.stdout:write(MAKE[options[1]]())

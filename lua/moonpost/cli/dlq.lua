@@ -183,41 +183,52 @@ end
 
 -- ---- the command ----
 
+local CHOOSING = { "ls", "requeue", "rm" }
 local VERBS = { ls = list, show = show, requeue = requeue, rm = remove }
 
 return {
   name = "dlq",
   usage = "dlq ls|show|requeue|rm [ID...]",
-  verbs = { "ls", "show", "requeue", "rm" },
-  summary = "dead letters: which there are, why they died, and back with them, or away",
-  details = [[
-  A requeued message keeps its id and gets all its attempts anew. The filters choose what ls lists and, without
-  IDs, what requeue and rm take; durations mean so long ago. With --rate the node hands them over one after another;
-  that lasts over a restart.]],
+  verbs = {
+    { name = "ls", summary = "which there are, the oldest first",
+      details = "  The filters choose; a time that is a duration means so long ago.",
+      examples = {
+        { "moonpost dlq ls --agent mail@local --since 1h", "what died in the last hour" },
+        { "moonpost dlq ls --reason timeout --json", "for programs" },
+      } },
+    { name = "show", usage = "ID...", summary = "the message, and each failure with its traceback",
+      details = "  --agent says which, when several agents have dead letters of one id.",
+      examples = { { "moonpost dlq show 01JD2YVK3V5Z2J1X8Q6K4T0M9F", "why it died" } } },
+    { name = "requeue", usage = "[ID...]", summary = "another try: of IDs, of what filters choose, or of --all",
+      examples = { { "moonpost dlq requeue --code REJECTED --dry", "which would go back" } } },
+    { name = "rm", usage = "[ID...]", summary = "away for ever: IDs, what filters choose, or --all",
+      examples = { { "moonpost dlq rm --until 30d", "what died more than 30 days ago" } } },
+  },
+  summary = "dead letters: why they died, another try, or away",
+  details = "  A requeued message keeps its id and gets all its attempts anew.",
   flags = {
     { name = "agent", value = "ADDR", help = "of this address" },
-    { name = "code", value = "CODE", help = "that died of this code" },
-    { name = "reason", value = "TEXT", help = "with this in the reason" },
-    { name = "since", value = "TIME", help = "that died since: 1h, or 2026-01-31T09:00:00Z" },
-    { name = "until", value = "TIME", help = "that died before" },
-    { name = "all", help = "ls: every one; requeue, rm: all there are" },
-    { name = "to", value = "ADDR", help = "requeue: to another address" },
-    { name = "body", value = "BODY", help = "requeue: with another body (JSON, text or @FILE)" },
-    { name = "text", help = "requeue: the body is text, also when it looks like JSON" },
-    { name = "edit", help = "requeue: edit the body of one letter first ($VISUAL, $EDITOR)" },
-    { name = "rate", value = "RATE", help = "requeue: one after another: 10/s, 100/m" },
-    { name = "dry", help = "requeue, rm: only show which" },
-    { name = "yes", help = "requeue by filter, rm: do not ask" },
+    { name = "code", value = "CODE", verbs = CHOOSING, help = "that died of this code" },
+    { name = "reason", value = "TEXT", verbs = CHOOSING, help = "with this in the reason" },
+    { name = "since", value = "TIME", verbs = CHOOSING, help = "that died since: 1h, or 2026-01-31T09:00:00Z" },
+    { name = "until", value = "TIME", verbs = CHOOSING, help = "that died before" },
+    { name = "all", verbs = CHOOSING, help = "every one" },
+    { name = "to", value = "ADDR", verbs = { "requeue" }, help = "to another address" },
+    { name = "body", value = "BODY", verbs = { "requeue" }, help = "with another body (JSON, text or @FILE)" },
+    { name = "text", verbs = { "requeue" }, help = "the body is text, also when it looks like JSON" },
+    { name = "edit", verbs = { "requeue" }, help = "edit the body of one letter first ($VISUAL, $EDITOR)" },
+    { name = "rate", value = "RATE", verbs = { "requeue" },
+      help = "10/s, 100/m: one after another, also over a restart" },
+    { name = "dry", verbs = { "requeue", "rm" }, help = "only show which" },
+    { name = "yes", verbs = { "requeue", "rm" }, help = "do not ask" },
     ask.NODE,
     { name = "json", help = "a JSON object a line" },
   },
   at_least = 1,
   examples = {
     { "moonpost dlq ls --agent mail@local --since 1h", "what died in the last hour" },
-    { "moonpost dlq show 01JD2YVK3V5Z2J1X8Q6K4T0M9F", "the message, and each failure with its traceback" },
-    { "moonpost dlq requeue --code REJECTED --dry", "which would go back" },
+    { "moonpost dlq show 01JD2YVK3V5Z2J1X8Q6K4T0M9F", "why it died" },
     { "moonpost dlq requeue --all --rate 10/s", "all of them, not at once" },
-    { "moonpost dlq rm --until 30d", "what died more than 30 days ago goes for ever" },
   },
   run = function(flags) return ask.run("dlq", flags, VERBS[flags[1]]) end,
 }

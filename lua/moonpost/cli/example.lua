@@ -14,19 +14,38 @@ end
 return {
   name = "example",
   usage = "example ls|run|show|explain|copy|start|stop|logs|clean [NAME] [FOLDER]",
-  verbs = { "ls", "run", "show", "explain", "copy", "start", "stop", "logs", "clean" },
+  verbs = {
+    { name = "ls", summary = "which there are, what each shows and how long it takes",
+      examples = { { "moonpost example ls", "which there are" } } },
+    { name = "run", usage = "NAME", summary = "run one to its end; exits with 1 when a check fails",
+      details = "  Starts its processes and ends them; those that start has left running are used.",
+      examples = {
+        { "moonpost example run lost-ack --verbose", "and show its envelopes" },
+        { "moonpost example run lost-ack --virtual", "the same without waiting" },
+      } },
+    { name = "show", usage = "NAME", summary = "the file to read first",
+      examples = { { "moonpost example show lost-ack", "its agent" } } },
+    { name = "explain", usage = "NAME", summary = "which lines keep the promise, and how to break them",
+      examples = { { "moonpost example explain crash", "what it shows, and what may go wrong" } } },
+    { name = "copy", usage = "NAME [FOLDER]", summary = "a project of yours, in FOLDER or ./NAME",
+      examples = { { "moonpost example copy lost-ack ./mine", "then: moonpost example run ./mine" } } },
+    { name = "start", usage = "NAME", summary = "its nodes only; they go on running",
+      examples = { { "moonpost example start lost-ack", "then run it as often as you like" } } },
+    { name = "stop", usage = "NAME", summary = "end them",
+      examples = { { "moonpost example stop lost-ack", "after start" } } },
+    { name = "logs", usage = "NAME", summary = "what they said",
+      examples = { { "moonpost example logs lost-ack", "after start" } } },
+    { name = "clean", usage = "NAME", summary = "end them, and remove their traces",
+      examples = { { "moonpost example clean lost-ack", "as if it had never run" } } },
+  },
   later_verbs = { "serve" },
   summary = "scenarios that run as processes and check themselves",
-  details = [[
-  NAME is a name that ls prints, or a scenario's folder with a slash in it. run starts the processes, waits
-  for the end and exits with 1 when a check fails. start leaves the nodes running: run then uses them, logs
-  prints what they said, stop ends them, clean removes their traces. show prints the file to read first, explain
-  which lines keep the promise and how to break them; copy makes a project of it in FOLDER, else in ./NAME.]],
+  details = "  NAME is a name that ls prints, or a scenario's folder with a slash in it.",
   flags = {
-    { name = "verbose", help = "every line and each envelope, with times and whole ids" },
-    { name = "virtual", help = "in virtual time, in this process" },
-    { name = "seed", value = "N", help = "of everything random" },
-    { name = "json", help = "JSON lines" },
+    { name = "verbose", verbs = { "run" }, help = "every line and each envelope, with times and whole ids" },
+    { name = "virtual", verbs = { "run" }, help = "in virtual time, in this process" },
+    { name = "seed", value = "N", verbs = { "run" }, help = "of everything random" },
+    { name = "json", verbs = { "run", "logs" }, help = "JSON lines" },
   },
   at_least = 1,
   at_most = 3,

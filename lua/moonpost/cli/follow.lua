@@ -38,10 +38,23 @@ local function show(self, fact)
   if say then say(fact) end
 end
 
+local function is_held(self)
+  local status = self.link:call("$node", {}, { method = "status", fail_fast = true, profile = "at-least-once" })
+  for _, mailbox in ipairs(status and status.mailboxes or {}) do
+    if mailbox.address == self.to then return mailbox.paused end
+  end
+end
+
+local function waits_here(self)
+  if not is_held(self) then return "it waits for its turn in the mailbox" end
+  return ("%s is paused: it is handed over when that is resumed"):format(self.to)
+end
+
+local ELSEWHERE = "by its owner on another node; what its attempts come to is known there"
+
 local function show_stored(self)
   if self.delivered then return end
-  line("stored", "cyan", self.here and "it waits for its turn in the mailbox"
-    or "by its owner on another node; what its attempts come to is known there", "waiting until it is handled")
+  line("stored", "cyan", self.here and waits_here(self) or ELSEWHERE, "waiting until it is handled")
 end
 
 --- Until the node follows what happens to the message, or says that it does not.
@@ -106,7 +119,7 @@ function follow.send(link, to, body, options)
   local own = {}
   for name, value in pairs(options) do own[name] = value end
   own.id = own.id or moonpost.id()
-  local self = { tail = open_tail(link, own.id) }
+  local self = { link = link, to = to, tail = open_tail(link, own.id) }
   local reason, code
   self.sent, reason, code = client.follow(link, to, body, own)
   if not self.sent then return nil, reason, code end

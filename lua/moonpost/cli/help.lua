@@ -46,9 +46,9 @@ function help.paragraphs(details)
   return parts
 end
 
-local function details_of(command)
+local function details_of(details)
   local lines = {}
-  for _, part in ipairs(help.paragraphs(command.details)) do
+  for _, part in ipairs(help.paragraphs(details)) do
     if part.line then lines[#lines + 1] = part.line end
     for _, line in ipairs(part.prose and term.wrap(part.prose, term.WIDTH - 2) or {}) do
       lines[#lines + 1] = "  " .. line
@@ -57,23 +57,42 @@ local function details_of(command)
   return table.concat(lines, "\n")
 end
 
-local function examples_of(command)
+local function examples_of(examples)
   local widest = 0
-  for _, example in ipairs(command.examples) do widest = math.max(widest, #example[1]) end
-  if widest <= term.WIDTH - LEAST then return term.columns(command.examples, "  ", term.WIDTH) end
+  for _, example in ipairs(examples) do widest = math.max(widest, #example[1]) end
+  if widest <= term.WIDTH - LEAST then return term.columns(examples, "  ", term.WIDTH) end
   local lines = {}
-  for index, example in ipairs(command.examples) do lines[index] = ("  %s\n      %s"):format(example[1], example[2]) end
+  for index, example in ipairs(examples) do lines[index] = ("  %s\n      %s"):format(example[1], example[2]) end
   return table.concat(lines, "\n")
 end
 
---- The help of one command.
----@param command moonpost.cli.Command
+--- A verb and what follows it: "requeue [ID...]".
+---@param verb moonpost.cli.Verb
 ---@return string
-function help.command(command)
-  local parts = { ("moonpost %s\n  %s\n"):format(command.usage, command.summary) }
-  if command.details then parts[#parts + 1] = details_of(command) .. "\n" end
-  parts[#parts + 1] = section("Flags", term.columns(args.flag_rows(command), "  ", term.WIDTH))
-  if command.examples then parts[#parts + 1] = section("Examples", examples_of(command)) end
+function help.verb_usage(verb)
+  return verb.name .. (verb.usage and " " .. verb.usage or "")
+end
+
+local function verbs_of(command)
+  local rows = {}
+  for index, verb in ipairs(command.verbs) do rows[index] = { help.verb_usage(verb), verb.summary } end
+  return term.columns(rows, "  ", term.WIDTH)
+end
+
+--- The help of one command, or of one of its verbs.
+---@param command moonpost.cli.Command
+---@param verb moonpost.cli.Verb|nil
+---@return string
+function help.command(command, verb)
+  local about = verb or command
+  local usage = verb and ("%s %s"):format(command.name, help.verb_usage(verb)) or command.usage
+  local parts = { ("moonpost %s\n  %s\n"):format(usage, about.summary) }
+  if about.details then parts[#parts + 1] = details_of(about.details) .. "\n" end
+  if about.verbs then parts[#parts + 1] = section("Verbs", verbs_of(command)) end
+  local flags = args.flag_rows(command, verb)
+  if #flags > 0 then parts[#parts + 1] = section("Flags", term.columns(flags, "  ", term.WIDTH)) end
+  if about.examples then parts[#parts + 1] = section("Examples", examples_of(about.examples)) end
+  if about.verbs then parts[#parts + 1] = ("moonpost %s VERB --help tells more.\n"):format(command.name) end
   return table.concat(parts, "\n")
 end
 

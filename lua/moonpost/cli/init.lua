@@ -29,21 +29,24 @@ local function unknown(name)
   return refuse(nil, ("%q is no command%s"):format(name, nearest.hint(name, names)))
 end
 
-local function show_help(name)
-  if not name then
+local function show_help(name, word)
+  if not name or name == "help" then
     io.stdout:write(help.all(commands.list))
     return 0
   end
   local command = commands.by_name[name]
   if not command then return unknown(name) end
-  io.stdout:write(help.command(command))
+  local verb, reason
+  if word and command.verbs then verb, reason = args.verb(command, word) end
+  if reason then return refuse(name, reason) end
+  io.stdout:write(help.command(command, verb))
   return 0
 end
 
 local function run(command, words)
   local options, reason = args.parse(command, words)
   if not options then return refuse(command.name, reason) end
-  if options.help then return show_help(command.name) end
+  if options.help then return show_help(command.name, options[1]) end
   return command.run(options)
 end
 
@@ -59,7 +62,7 @@ function cli.main(...)
     io.stderr:write(help.all(commands.list))
     return USAGE
   end
-  if HELP[name] then return show_help(words[1]) end
+  if HELP[name] then return show_help(words[1], words[2]) end
   if name == "--version" then name = "version" end
   local command = commands.by_name[name]
   if not command then return unknown(name) end

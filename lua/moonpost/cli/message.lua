@@ -1,17 +1,20 @@
 --- What commands that send messages share: their flags, and how these are read.
+local connect = require "moonpost.cli.connect"
 local nearest = require "moonpost.nearest"
+local shell = require "moonpost.shell"
+local term = require "moonpost.cli.term"
 
 local message = {}
 
 --- Flags of each of them.
 message.FLAGS = {
-  timeout = { name = "timeout", value = "DURATION", help = "how long to wait; then exit 5" },
+  timeout = { name = "timeout", value = "DURATION", help = "how long to wait (250ms, 5s, 2m, 24h, 7d); then exit 5" },
   method = { name = "method", value = "NAME", help = "for the agent's methods" },
   key = { name = "key", value = "KEY", help = "for order and state" },
   id = { name = "id", value = "ID", help = "instead of a new one" },
   header = { name = "header", value = "NAME=VALUE", many = true, help = "may come several times" },
   expires = { name = "expires", value = "DURATION", help = "nobody wants it afterwards" },
-  profile = { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once" },
+  profile = { name = "profile", value = "PROFILE", help = "at-least-once, at-most-once or exactly-once" },
   text = { name = "text", help = "the body is text, also when it looks like JSON" },
 }
 
@@ -66,6 +69,47 @@ end
 --- What the library calls an option is a flag here.
 function message.as_flags(reason)
   return (reason:gsub("options%.(%l+)", "--%1"):gsub("client%.(%l+)", "--%1"))
+end
+
+local USAGE, REFUSED, UNKNOWN = 2, 4, 5
+local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
+
+--- The exit code for a code of the API: the message was refused, or nobody knows yet.
+---@param code string
+---@return integer
+function message.exit_code(code)
+  return UNKNOWN_CODES[code] and UNKNOWN or REFUSED
+end
+
+local function run(name, flags, act)
+  local options, reason = message.options(flags)
+  if not options then
+    term.complain(name, reason)
+    return USAGE
+  end
+  shell.quiet()
+  local link, why, code = connect(flags.node)
+  if not link then
+    term.complain(name, why)
+    return code
+  end
+  local exit = act(link, flags, options)
+  link:close()
+  return exit
+end
+
+--- The `run` of a command that sends: `act(link, flags, options)` answers the exit code. A wrong option is the user's
+--- misuse of the command, not a bug of ours.
+---@param name string
+---@param act fun(link: moonpost.Client, flags: table, options: table): integer
+---@return fun(flags: table): integer
+function message.runner(name, act)
+  return function(flags)
+    local ok, answer = pcall(run, name, flags, act)
+    if ok then return answer end
+    term.complain(name, message.as_flags(tostring(answer)))
+    return USAGE
+  end
 end
 
 return message

@@ -8,7 +8,7 @@ local node = {}
 node.FLAGS = {
   { name = "listen", value = "ADDR", many = true, help = "one more door: tcp://HOST:PORT or unix:PATH" },
   { name = "name", value = "NAME", help = "the node's name" },
-  { name = "profile", value = "PROFILE", help = "of sends that name none: at-least-once, at-most-once" },
+  { name = "profile", value = "PROFILE", help = "of sends that name none, such as at-least-once" },
   { name = "log", value = "LEVEL", choices = { "debug", "info", "warn", "error" },
     help = "debug, info, warn or error; info,json: one object a line" },
   { name = "show-envelopes", help = "log each envelope that passes" },

@@ -163,13 +163,16 @@ end
 
 return {
   name = "policy",
-  usage = "policy show NAME|FILE",
-  verbs = { "show", "ls" },
+  usage = "policy show|ls [NAME|FILE]",
+  verbs = {
+    { name = "show", usage = "NAME|FILE", summary = "its waits, their sums, and how it ends",
+      examples = { { "moonpost policy show patient", "policies/patient.lua of this folder" } } },
+    { name = "ls", summary = "which there are", examples = { { "moonpost policy ls", "the names" } } },
+  },
   summary = "when a retry policy tries again, and when it gives up",
   details = [[
   NAME is a file of policies/ (retry = "patient" is policies/patient.lua), or send or handle: the settings of
-  the two roles. Shortest and longest are what jitter makes of a wait; the cap is never exceeded. ls lists the
-  names.]],
+  the two roles. Shortest and longest are what jitter makes of a wait; the cap is never exceeded.]],
   takes = "file",
   flags = { { name = "json", help = "one JSON object, in seconds" } },
   at_least = 1,

@@ -63,20 +63,38 @@ end
 return {
   name = "queue",
   usage = "queue ls|peek|pause|drain|resume|purge [ADDR]",
-  verbs = { "ls", "peek", "pause", "drain", "resume", "purge" },
-  summary = "mailboxes and outboxes: list them, look in, stop one, let it go on, empty it",
-  details = [[
-  peek shows messages as they wait, and changes nothing. A paused mailbox accepts and stores what comes, and hands
-  nothing to its agent; handlers at work finish. One that is drained is the opposite: it takes nothing new (senders
-  hear STOPPING and come again), and the command ends when what was there is handled. Both last over restarts, until
-  resume. purge removes what waits or is deferred, not what is in hand and not dead letters; senders that wait for
-  "handled" are told PURGED.]],
+  verbs = {
+    { name = "ls", usage = "[ADDR]", summary = "mailboxes and outboxes, and how much is in each",
+      examples = { { "moonpost queue ls mail@local --json", "one, for programs" } } },
+    { name = "peek", usage = "ADDR", summary = "messages as they wait; changes nothing",
+      examples = {
+        { "moonpost queue peek mail@local --limit 5", "the oldest 5" },
+        { "moonpost queue peek mail@local --state deferred", "those to be tried later" },
+      } },
+    { name = "pause", usage = "ADDR", summary = "take and store what comes, hand over nothing",
+      details = "  Handlers at work finish. It lasts over restarts, until resume.",
+      examples = { { "moonpost queue pause mail@local", "while the mail server is away" } } },
+    { name = "drain", usage = "ADDR", summary = "take nothing new, hand over what is there",
+      details = [[
+  Senders hear STOPPING and come again. The command ends when what was there is handled. It lasts over restarts, until
+  resume.]],
+      examples = { { "moonpost queue drain mail@local", "before its agent moves elsewhere" } } },
+    { name = "resume", usage = "ADDR", summary = "both again",
+      examples = { { "moonpost queue resume mail@local", "after pause or drain" } } },
+    { name = "purge", usage = "ADDR", summary = "away with what waits, for ever",
+      details = [[
+  What waits and what is deferred; not what is in hand, and not dead letters. Senders that wait for "handled" are told
+  PURGED.]],
+      examples = { { "moonpost queue purge mail@local --yes", "without a question" } } },
+  },
+  summary = "mailboxes and outboxes: look in, stop one, go on, empty it",
   flags = {
-    { name = "state", value = "STATE", help = "peek: only waiting, deferred, leased, blocked or dead ones",
+    { name = "state", value = "STATE", verbs = { "peek" },
+      help = "only waiting, deferred, leased, blocked or dead ones",
       choices = { "waiting", "deferred", "leased", "blocked", "parked", "dead", "awaiting" } },
-    { name = "limit", value = "N", help = "peek: so many, 20 otherwise" },
-    { name = "after", value = "N", help = "peek: go on there" },
-    { name = "yes", help = "purge: do not ask" },
+    { name = "limit", value = "N", verbs = { "peek" }, help = "so many, 20 otherwise" },
+    { name = "after", value = "N", verbs = { "peek" }, help = "go on there" },
+    { name = "yes", verbs = { "purge" }, help = "do not ask" },
     ask.NODE,
     ask.JSON,
   },
@@ -86,8 +104,6 @@ return {
     { "moonpost queue ls", "all that this node holds" },
     { "moonpost queue peek mail@local --limit 5", "the oldest 5 messages of one" },
     { "moonpost queue pause mail@local", "deliver nothing to this agent" },
-    { "moonpost queue drain mail@local", "take nothing new, wait until it is empty" },
-    { "moonpost queue resume mail@local", "and again" },
   },
   run = run,
 }

@@ -32,14 +32,14 @@ return {
   summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
   Without FILE: node.lua of this folder, else agents/*.lua; FILE can be a folder with a node.lua. Messages are
-  kept in data/ beside it. A node that crashes is started again, at most 5 times in 60 s. Ctrl-C stops it, with
-  `grace` for handlers at work; a second one ends it at once. kill -HUP reloads agents whose files have changed.]],
+  kept in data/ beside it. Ctrl-C stops it, with `grace` for handlers at work; a second one ends it at once.
+  kill -HUP reloads agents whose files have changed.]],
   flags = flags,
   at_most = 64,
   examples = {
-    { "moonpost run --watch", "the node of this folder; what you save is at work at once" },
+    { "moonpost run --watch", "what you save is at work at once" },
     { "moonpost run agents/greeter.lua", "one agent, no settings" },
-    { "moonpost run --listen tcp://127.0.0.1:7071", "and a door for other nodes" },
+    { "moonpost run --listen tcp://127.0.0.1:7071", "with a door for others" },
   },
   run = function(options)
     local files, reason = files_of(options)

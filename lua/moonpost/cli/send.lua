@@ -1,14 +1,12 @@
 --- `moonpost send`: messages from the command line, and what became of them.
 local body_of = require "moonpost.cli.body"
-local connect = require "moonpost.cli.connect"
 local follow = require "moonpost.cli.follow"
 local json = require "moonpost.json"
 local message = require "moonpost.cli.message"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
-local USAGE, REFUSED, UNKNOWN = 2, 4, 5
-local UNKNOWN_CODES = { TIMEOUT = true, IN_DOUBT = true }
+local USAGE = 2
 
 -- ---- what became of it ----
 
@@ -31,13 +29,15 @@ local function receipt_line(receipt)
     field("ref", receipt.ref),
     field("attempt", good and receipt.attempt or nil),
     field("dup", receipt.dup or nil),
+    field("result_lost", receipt.result_lost),
     result_text(receipt),
     receipt.reason and "  " .. receipt.reason or "",
   }
 end
 
 local SHOWN = {
-  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "retry_after", "guarantees",
+  "type", "ok", "code", "reason", "ref", "level", "attempt", "dup", "result", "result_lost", "retry_after",
+  "guarantees",
 }
 
 local function receipt_json(receipt)
@@ -48,7 +48,7 @@ end
 
 local function exit_code(receipt)
   if receipt.ok then return 0 end
-  return UNKNOWN_CODES[receipt.code] and UNKNOWN or REFUSED
+  return message.exit_code(receipt.code)
 end
 
 --- It is stored, and nothing more comes of it for now.
@@ -58,12 +58,18 @@ local function note_paused(to, receipt, as_json)
   term.note(("note: %s is paused: the message is stored, and handed over when it is resumed"):format(to))
 end
 
+local function note_lost(receipt, as_json)
+  if not receipt.result_lost or as_json then return end
+  term.note "note: it was handled, but its result is lost: an agent keeps results with a dedup policy"
+end
+
 --- Send one and print its receipt; answers the exit code.
 local function send_one(link, to, body, options, as_json)
   local receipt, reason, code, refusal = follow.send(link, to, body, options)
   receipt = receipt or refusal or { type = "nack", ok = false, code = code, reason = reason }
   term.out(as_json and receipt_json(receipt) or receipt_line(receipt))
   note_paused(to, receipt, as_json)
+  note_lost(receipt, as_json)
   return exit_code(receipt)
 end
 
@@ -82,7 +88,8 @@ end
 
 -- ---- all of it ----
 
-local function send_all(link, to, word, flags, options)
+local function send_all(link, flags, options)
+  local to, word = flags[1], flags[2]
   if word == "-" then return send_lines(link, to, flags, options) end
   local body, reason = body_of.read(word, flags.text)
   if reason then
@@ -92,41 +99,13 @@ local function send_all(link, to, word, flags, options)
   return send_one(link, to, body, options, flags.json)
 end
 
-local function run(flags)
-  local options, reason = message.options(flags)
-  if not options then
-    term.complain("send", reason)
-    return USAGE
-  end
-  shell.quiet()
-  local link, why, code = connect(flags.node)
-  if not link then
-    term.complain("send", why)
-    return code
-  end
-  local exit = send_all(link, flags[1], flags[2], flags, options)
-  link:close()
-  return exit
-end
-
---- A wrong option is the user's misuse of this command, not a bug of ours.
-local function guarded(flags)
-  local ok, answer = pcall(run, flags)
-  if ok then return answer end
-  term.complain("send", message.as_flags(tostring(answer)))
-  return USAGE
-end
-
 return {
   name = "send",
   usage = "send ADDR BODY|-",
   summary = "a message to an agent; prints its receipt",
-  details = [[
-  BODY is JSON when it parses, otherwise text; @FILE reads it from a file; with - each line of standard
-  input is a message. Durations are written 250ms, 5s, 2m, 24h, 7d. On a terminal, --await handled shows
-  what the agent's attempts come to.]],
+  details = "  BODY is JSON, else text; @FILE reads a file; with - each input line is one.",
   flags = {
-    { name = "await", value = "LEVEL", help = "wait until sent, stored or handled (handled brings the result)" },
+    { name = "await", value = "LEVEL", help = "wait until sent, stored, or handled with the result" },
     message.FLAGS.timeout,
     message.FLAGS.method,
     message.FLAGS.key,
@@ -143,8 +122,8 @@ return {
   at_least = 2,
   at_most = 2,
   examples = {
-    { [[moonpost send greeter@local '{"name":"Ada"}' --await handled]], "and print what the agent answers" },
+    { [[moonpost send a@local '{"n":1}' --await handled]], "and print the answer" },
     { "moonpost send log@local @report.txt --text", "a file as text" },
   },
-  run = guarded,
+  run = message.runner("send", send_all),
 }

@@ -115,15 +115,21 @@ end
 return {
   name = "store",
   usage = "store stat|check|compact|backup [TO]",
-  verbs = { "stat", "check", "compact", "backup" },
+  verbs = {
+    { name = "stat", summary = "how much is in it, and who has it",
+      examples = { { "moonpost store stat --json", "for programs" } } },
+    { name = "check", summary = "read every record; exit code 1 when something is wrong",
+      examples = { { "moonpost store check", "is everything as it was written?" } } },
+    { name = "compact", summary = "write it anew without free pages; the node must be stopped",
+      examples = { { "moonpost store compact", "give back what the disk can have" } } },
+    { name = "backup", usage = "TO", summary = "copy it to a new folder; also beside a running node",
+      examples = {
+        { "moonpost store backup /backup/orders", "then: moonpost run --store /backup/orders" },
+      } },
+  },
   takes = "folder",
   summary = "look after a store on disk",
-  details = [[
-  stat     how much is in it, and who has it
-  check    read every record; exit code 1 if something is wrong with them
-  compact  write it anew without free pages; the node must be stopped
-  backup   copy it to the folder TO, which is made; also beside a running node
-  The store is in data/, or where --store or MOONPOST_STORE say.]],
+  details = "  The store is in data/, or where --store or MOONPOST_STORE say.",
   flags = {
     { name = "store", value = "FOLDER", help = "the folder of the store" },
     { name = "json", help = "one JSON object" },

@@ -20,6 +20,7 @@ local moonpost = {}
 ---@field address string `"name@domain"`; one agent per address and node
 ---@field on? moonpost.On what is called
 ---@field methods? table<string, fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ...> for messages with that `method`; a name with a leading `_` answers only the agent itself
+---@field batch? moonpost.Batch messages without a method are handed over together, instead of `on.message`; not with `order = "key"`
 ---@field profile? moonpost.Profile the least it asks of senders; `"at-least-once"`
 ---@field key? fun(msg: moonpost.Msg): string instead of the message's own key
 ---@field order? "none"|"key"|"strict" what follows what: `key`: one delivery at a time for each key, and a retry parks that key; `strict`: one at a time, and a retry holds the mailbox; `"none"`
@@ -30,11 +31,33 @@ local moonpost = {}
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
 ---@field dedup? moonpost.DedupFields|"none"|string|fun(msg: moonpost.Msg): { key?: string, version?: number, ttl?: moonpost.Duration|"done" }|nil which messages are the same; `"none"`
 
+--- Messages that are handled together, in one commit.
+---@class moonpost.Batch
+---@field size? integer at most, 1 to 1000; 100
+---@field within? moonpost.Duration how long the first waits for others; `"200ms"`
+---@field handle fun(ctx: moonpost.Ctx, msgs: moonpost.Msg[]): any, ... Answers for all as `on.message` does, or a table by index of outcomes and results; one that is missing is acknowledged. `ctx.attempt`, `last` and `transmission` are those of the message that has come furthest; what belongs to one message is nil
+
 --- An agent's functions.
 ---@class moonpost.On
 ---@field message? fun(ctx: moonpost.Ctx, msg: moonpost.Msg): any, ... for messages without a method. Returns nothing or a result: acknowledged. Returns `nil, reason` or raises: rolled back and tried again
 ---@field start? fun(ctx: moonpost.Ctx, why: "boot"|"reload") before the first delivery; raising refuses the start
 ---@field stop? fun(ctx: moonpost.Ctx) after the last
+---@field dead? fun(ctx: moonpost.Ctx, dead: moonpost.DeadLetter) for each message that became a dead letter here: a delivery of its own under the same key, promised by the commit that buried it. One that fails is tried again, and at last dropped and logged
+
+--- A message that nobody is handed again, unless it is requeued.
+---@class moonpost.DeadLetter
+---@field id string
+---@field address string
+---@field from string
+---@field method string|nil
+---@field key string|nil the key in force
+---@field reason string
+---@field code string
+---@field attempts integer
+---@field first_at number epoch seconds: when it was accepted
+---@field last_at number epoch seconds: when it died
+---@field message moonpost.Msg
+---@field failures { attempt: integer, at: number, code: string, error: string, traceback: string|nil }[] oldest first
 
 --- A checked declaration.
 ---@class moonpost.Agent
@@ -91,6 +114,7 @@ function kv:list(options) end
 ---@field requeues integer how often it came back from the dead letters
 ---@field state table what the agent keeps (under `order = "key"`: of the key): a private copy, `{}` at first; written with the ack when it has changed
 ---@field kv moonpost.Kv any number of records that the agent keeps
+---@field cache table the agent's, in memory: for what can be had again. It belongs to no commit, is copied to the next generation without its functions, and is gone at a restart
 local ctx = {}
 
 --- Send a message when this delivery commits; a delivery that fails sends nothing.
@@ -106,6 +130,16 @@ function ctx:send(to, body, options) end
 ---@param options? moonpost.SendOptions
 ---@return any result
 function ctx:call(to, body, options) end
+
+--- `"<message id>/<label>"`, the same at every attempt: what the outside world can tell by that it has done this already.
+--- A message id that leaves no room for it is cut, and a hash stands for the rest.
+---@param label string at most 64 bytes
+---@return string id at most 128 bytes
+function ctx:id_for(label) end
+
+--- The delivery may take so long from now, instead of what was left of `timeout`.
+---@param duration moonpost.Duration
+function ctx:extend(duration) end
 
 --- A message: a private copy for each delivery.
 ---@class moonpost.Msg
@@ -251,11 +285,47 @@ local stream = {}
 ---@return true
 function stream:close() end
 
+--- Send many at once, each for itself: an array of receipts, some perhaps with `ok = false`. Those with `await = "none"`
+--- have their id there. An item has `to`, `body`, and options of a send.
+---@param items table[] at most 1,000
+---@return (moonpost.Receipt|string)[]|nil receipts
+---@return string|nil reason
+---@return string|nil code
+function client:send_batch(items) end
+
+--- Send what a function sends, all of it or none: it is accepted in one commit of the sender's when the function has
+--- returned; nothing is sent when it raises, or when one of them is refused.
+---@param body fun(tx: moonpost.Transaction)
+---@return (moonpost.Receipt|string)[]|nil receipts
+---@return string|nil reason
+---@return string|nil code
+---@return moonpost.Receipt[]|nil refusals
+function client:transaction(body) end
+
+--- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
+---@param options? { timeout?: moonpost.Duration } for ever
+---@return true|nil done
+---@return string|nil reason
+---@return string|nil code `"TIMEOUT"`
+---@return string[]|nil left the ids of what is still on its way
+function client:flush(options) end
+
 --- Close it; a second time changes nothing.
 ---@return true|nil done
 ---@return string|nil reason
 ---@return string|nil code
 function client:close() end
+
+--- What is to be sent together.
+---@class moonpost.Transaction
+local tx = {}
+
+--- Send when the transaction's function has returned; at most 1,000.
+---@param to string
+---@param body any plain data
+---@param options? moonpost.SendOptions
+---@return string id
+function tx:send(to, body, options) end
 
 -- ---- Policies ----
 

@@ -60,6 +60,18 @@ function runtime.getenv(name) end
 ---@return any
 function runtime.ctx_field(ctx, name) end
 
+--- "id/label" of the delivery's message; nil when it has none. Raises GONE.
+---@param ctx moonpost.Ctx
+---@param label string at most 64 bytes
+---@return string|nil
+function runtime.ctx_id_for(ctx, label) end
+
+--- The delivery may take so long from now. False: nothing bounds it. Raises GONE.
+---@param ctx moonpost.Ctx
+---@param seconds number
+---@return boolean
+function runtime.ctx_extend(ctx, seconds) end
+
 --- Decode what is left of a msg; other values are left alone.
 ---@param value any
 function runtime.message_complete(value) end
