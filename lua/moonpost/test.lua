@@ -5,6 +5,7 @@ local environment = require "moonpost.environment"
 local errors = require "moonpost.errors"
 local faults = require "moonpost.test.faults"
 local fuzz = require "moonpost.test.fuzz"
+local kept = require "moonpost.test.kept"
 local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
@@ -22,9 +23,10 @@ local World = {}
 
 local SETTLE_LIMIT = 24 * 3600
 local SETTLE_MOMENTS = 200000 -- a message every second is 86,400 a day
-local LATER = closed.words "publish trace state kv metric fake fake_http"
+local LATER = closed.words "publish trace metric fake fake_http"
 
 faults.add(World)
+kept.add(World)
 
 local metatable = { __name = "moonpost.world" }
 function metatable.__index(_, name)

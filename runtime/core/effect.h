@@ -83,8 +83,9 @@ struct answer {
     struct span ref, word, reason, result;
 };
 
-/* Names as in API.md section 6, and six more of our own: `sent` (each transmission), `attached`
- * and `refused` (of an address), `requeued` and `removed` (of a dead letter), `purged`. */
+/* Names as in API.md section 6, and seven more of our own: `sent` (each transmission), `attached`
+ * and `refused` (of an address), `requeued` and `removed` (of a dead letter), `purged`,
+ * `conflicted` (a delivery that never happened: what it had read was changed by another). */
 #define FACT_MAP(X)                                                                                \
     X(SENT, "sent")                                                                                \
     X(STORED, "stored")                                                                            \
@@ -111,7 +112,8 @@ struct answer {
     X(REFUSED, "refused")                                                                          \
     X(REQUEUED, "requeued")                                                                        \
     X(REMOVED, "removed")                                                                          \
-    X(PURGED, "purged")
+    X(PURGED, "purged")                                                                            \
+    X(CONFLICTED, "conflicted")
 
 enum fact_kind {
 #define X(name, text) FACT_##name,

@@ -250,7 +250,7 @@ void engine_drop(struct engine *engine, struct entry *entry)
 
 void engine_entry_deadline(struct engine *engine, struct entry *entry, int64_t at_ms)
 {
-    if (at_ms > entry->expires_ms) at_ms = entry->expires_ms;
+    if (at_ms > entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED)) at_ms = entry->expires_ms;
     if (at_ms == INT64_MAX)
         heap_clear(&engine->deadlines, &entry->deadline);
     else

@@ -77,7 +77,7 @@ enum status epoch_recover(struct engine *engine, struct span key, struct span va
 bool epoch_is_current(struct engine *engine, const struct hello *hello)
 {
     struct store_epoch *known = map_find(&engine->epochs, hello->store_id);
-    if (known && hello->epoch < known->epoch) return false;
+    if (known && hello->epoch < known->epoch) return planted(PLANT_FENCE_OPEN);
     if (!known && hello->epoch <= EPOCH_FIRST) return true;
     if (known)
         unlist(engine, known);

@@ -32,6 +32,9 @@ enum {
     MESSAGE_OPEN = 4,     /* exactly-once: have a lane for what follows, and tell me so */
 };
 
+/* The transmission of every MESSAGE_OPEN: a late answer to it is none to a message. */
+#define TRANSMISSION_OPEN UINT16_MAX
+
 #define REMAINING_FOREVER UINT64_MAX
 
 /* A decoded message. All spans are borrowed from the frame's bytes. */

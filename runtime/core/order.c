@@ -84,7 +84,7 @@ struct span order_key(struct engine *engine, const struct entry *entry)
 bool order_is_first(struct engine *engine, struct entry *entry)
 {
     struct queue *mailbox = entry->queue;
-    if (mailbox->agent.order == ORDER_NONE) return true;
+    if (mailbox->agent.order == ORDER_NONE || planted(PLANT_ORDER_NOT_KEPT)) return true;
     if (!entry->chain) {
         bool strict = mailbox->agent.order == ORDER_STRICT;
         join(mailbox, entry, strict ? span_of(NULL, 0) : entry_key(engine, entry));
@@ -114,11 +114,20 @@ static void dissolve(struct engine *engine, struct queue *mailbox)
     engine_ready(engine, mailbox);
 }
 
+/* What its handler deferred has no attempt either; what was sent with a delay, or requeued for
+ * later, has not begun. */
+static bool has_begun(const struct engine *engine, const struct entry *entry)
+{
+    int64_t due_ms = after_ms(entry->first_ms, message_due_ms(entry->block));
+    return entry->attempt > 0 ||
+           (message_requeues(entry->block) == 0 && due_ms <= engine->now_ms);
+}
+
 /* Those that are in hand, and those that were, hold their keys. */
 static void join_begun(struct engine *engine, struct queue *mailbox, enum entry_state state)
 {
     for (struct entry *entry = mailbox->lists[state].head; entry; entry = entry->next)
-        if (entry->attempt > 0) order_is_first(engine, entry);
+        if (has_begun(engine, entry)) order_is_first(engine, entry);
 }
 
 static void park_waiting(struct engine *engine, struct queue *mailbox)
@@ -160,6 +169,7 @@ static bool is_missing(const struct lane *lane, uint64_t number)
 bool order_is_overtaking(const struct queue *mailbox, const struct lane *lane,
                          const struct message *message)
 {
+    if (planted(PLANT_OVERTAKING_TAKEN)) return false;
     switch ((enum order)mailbox->agent.order) {
     case ORDER_NONE: return false;
     case ORDER_KEY: return message->after > 0 && is_missing(lane, message->after);

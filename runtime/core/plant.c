@@ -22,6 +22,16 @@ static const char *const names[PLANT_COUNT] = {
     [PLANT_LANE_NOT_WRITTEN] = "lane-not-written",
     [PLANT_SETTLED_NOT_DELETED] = "settled-not-deleted",
     [PLANT_PAUSE_NOT_KEPT] = "pause-not-kept",
+    [PLANT_STATE_OUTSIDE_COMMIT] = "state-outside-commit",
+    [PLANT_EFFECTS_BEFORE_COMMIT] = "effects-before-commit",
+    [PLANT_STATE_CONFLICT_UNSEEN] = "state-conflict-unseen",
+    [PLANT_ORDER_NOT_KEPT] = "order-not-kept",
+    [PLANT_OVERTAKING_TAKEN] = "overtaking-taken",
+    [PLANT_RESULT_FORGOTTEN] = "result-forgotten",
+    [PLANT_SEEN_NOT_KEPT] = "seen-not-kept",
+    [PLANT_FENCE_OPEN] = "fence-open",
+    [PLANT_LANE_NOT_OPENED] = "lane-not-opened",
+    [PLANT_PURGE_NOT_KEPT] = "purge-not-kept",
 };
 
 const char *plant_name(enum plant plant)

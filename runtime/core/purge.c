@@ -18,7 +18,7 @@ static void purge_entry(struct engine *engine, struct entry *entry)
     lanes_entry_level(engine, entry, LANE_PURGED);
     answer_later(engine, entry, &end);
     if (held) dedup_released(engine, entry->queue, held);
-    engine_delete(engine, entry);
+    if (!planted(PLANT_PURGE_NOT_KEPT)) engine_delete(engine, entry);
     engine_drop(engine, entry);
 }
 

@@ -25,7 +25,8 @@ struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
     queue->name = span_of(copy, name.size);
     queue->kind = (uint8_t)kind;
     queue->seen.seed = queue->chains.seed = seed;
-    queue->base = queue->next_number = 1;
+    queue_begin_at(queue, 1);
+    queue->next_number = 1;
     return queue;
 }
 
@@ -132,7 +133,7 @@ static void numbers_grow(struct queue *queue)
 /* Numbers of an earlier life come in their order, the lowest first. */
 void queue_renumber(struct queue *queue, struct entry *entry)
 {
-    if (!queue->numbers) queue->base = entry->number;
+    if (!queue->numbers) queue_begin_at(queue, entry->number);
     ensure(entry->number >= queue->base && entry->number < queue->next_number);
     if (queue->next_number - queue->base >= queue->numbers_capacity) numbers_grow(queue);
     queue->numbers[entry->number & (queue->numbers_capacity - 1)] = entry;
@@ -145,6 +146,25 @@ static void let_go_of_old(struct queue *queue)
         if (!oldest || oldest->state != ENTRY_DEAD) return;
         queue_close_number(queue, queue->base);
     }
+}
+
+void queue_begin_at(struct queue *queue, uint64_t base)
+{
+    queue->base = base;
+    for (size_t i = 0; i < 3; i++) queue->marks[i] = (struct base_mark){0, base};
+}
+
+/* One batch is being committed while another grows, so the third mark is always durable. */
+uint64_t queue_durable_base(struct queue *queue, uint64_t open, uint64_t committed)
+{
+    struct base_mark *marks = queue->marks;
+    if (marks[0].base != queue->base && marks[0].batch != open) {
+        marks[2] = marks[1];
+        marks[1] = marks[0];
+    }
+    if (marks[0].base != queue->base) marks[0] = (struct base_mark){open, queue->base};
+    if (marks[0].batch <= committed) return marks[0].base;
+    return marks[1].batch <= committed ? marks[1].base : marks[2].base;
 }
 
 void queue_number(struct queue *queue, struct entry *entry)

@@ -158,6 +158,9 @@ struct queue {
 
     /* an outbox */
     uint64_t lane_epoch, next_number, base;
+    struct base_mark {
+        uint64_t batch, base; /* base when this batch was open: true when that is durable */
+    } marks[3];               /* newest first, at most two of them not durable */
     bool opened;      /* the owner has this lane for exactly-once */
     bool opening;     /* it has been asked for that */
     size_t doubtful;  /* exactly-once messages that an owner may have, with no answer so far */
@@ -198,6 +201,13 @@ void queue_renumber(struct queue *queue, struct entry *entry);
 /* Give the entry the next number of the lane. The numbers of dead letters are let go of when the
  * lane has come NUMBERS_HELD further. */
 void queue_number(struct queue *queue, struct entry *entry);
+
+/* Where the numbers begin, in a new outbox or in one that comes back from the store. */
+void queue_begin_at(struct queue *queue, uint64_t base);
+
+/* The base that a peer may be told while the batch `open` grows and those up to `committed` are
+ * durable: a start after a crash does not come back to a number below it. */
+uint64_t queue_durable_base(struct queue *queue, uint64_t open, uint64_t committed);
 
 /* The number needs no further receipt: base moves over closed ones. */
 void queue_close_number(struct queue *queue, uint64_t number);

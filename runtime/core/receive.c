@@ -195,6 +195,7 @@ static bool recognises(const struct queue *mailbox, const struct message *messag
 static bool lacks_lane(const struct engine *engine, const struct message *message)
 {
     const struct lane *lane = lanes_find(engine, message);
+    if (planted(PLANT_LANE_NOT_OPENED)) return false;
     return message->profile == EXACTLY_ONCE && !(lane && lane->once);
 }
 

@@ -160,12 +160,13 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
 
-/* Numbers of an outbox come in their order, each once, and all of one lane. */
+/* Numbers of an outbox come in their order, each once. What is behind the outbox's own record is of
+ * one lane; what is before it may have been sent in a lane that was left. */
 static bool number_fits(const struct queue *outbox, const struct message *message)
 {
     bool known = message->seq < outbox->ceiling, first = !outbox->numbers;
     if (known && outbox->next_number - message->seq > NUMBERS_APART) return false;
-    if ((known || !first) && message->lane_epoch != outbox->lane_epoch) return false;
+    if (!known && !first && message->lane_epoch != outbox->lane_epoch) return false;
     return first || (message->seq >= outbox->base && message->seq - outbox->base <= NUMBERS_APART &&
                      !queue_numbered(outbox, message->seq));
 }
@@ -244,7 +245,8 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
         return STATUS_DAMAGED;
     struct queue *outbox = engine_queue(engine, QUEUE_OUTBOX, address);
     outbox->lane_epoch = record.lane_epoch;
-    outbox->base = outbox->next_number = outbox->ceiling = record.ceiling;
+    queue_begin_at(outbox, record.ceiling);
+    outbox->next_number = outbox->ceiling = record.ceiling;
     outbox->opened = record.opened;
     return STATUS_OK;
 }

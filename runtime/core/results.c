@@ -43,6 +43,7 @@ void results_keep(struct engine *engine, const struct entry *entry, const struct
     char key[RECORD_KEY_MAX];
     struct lane *lane = slots_get(&engine->lane_handles, entry->lane);
     if (!lane || entry->profile != EXACTLY_ONCE || outcome->result.size == 0) return;
+    if (planted(PLANT_RESULT_FORGOTTEN)) return;
     if (entry->number < lane->base) return; /* nobody will ask for it */
     bool room = engine->results_bytes + outcome->result.size <= RESULTS_BYTES_MAX;
     struct block *bytes = room ? block_copy(outcome->result) : NULL;

@@ -168,6 +168,7 @@ struct seen *seen_hold(struct queue *mailbox, struct span key, struct entry *hol
 static void put_record(struct engine *engine, const struct queue *mailbox, const struct seen *seen)
 {
     char key[RECORD_KEY_MAX];
+    if (planted(PLANT_SEEN_NOT_KEPT)) return;
     engine_changes(engine, false);
     engine->scratch.used = 0;
     record_seen(seen, mailbox->name, engine->wall_ms, &engine->scratch);

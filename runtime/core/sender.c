@@ -162,7 +162,9 @@ static struct transmission next_transmission(const struct engine *engine, const 
     return (struct transmission){
         .number = entry->transmissions,
         .after = order_after(entry),
-        .base = planted(PLANT_BASE_MOVED_TOO_EARLY) ? entry->number : entry->queue->base,
+        .base = planted(PLANT_BASE_MOVED_TOO_EARLY)
+                    ? entry->number
+                    : queue_durable_base(entry->queue, engine->open->number, engine->committed),
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
                                 : left_of(message.remaining_ms, entry->first_ms, engine->now_ms),
@@ -231,6 +233,7 @@ static void write_flag(struct engine *engine, const struct entry *entry, uint8_t
 {
     struct transmission transmission = next_transmission(engine, entry);
     if (transmission.number == 0) transmission.number = 1;
+    if (flag == MESSAGE_OPEN) transmission.number = TRANSMISSION_OPEN;
     transmission.flags = flag;
     message_transmit(entry->block, &transmission, &link->out);
     link->sent++;
@@ -680,9 +683,9 @@ static void unknown_to_owner(struct engine *engine, struct entry *entry,
                              const struct receipt *receipt)
 {
     if (entry->state == ENTRY_LEASED && entry->profile == EXACTLY_ONCE) {
-        if (entry->opens)
+        if (entry->opens && receipt->transmission == TRANSMISSION_OPEN)
             lane_opened(engine, entry);
-        else
+        else if (!entry->opens)
             lane_missing(engine, entry, receipt);
         return;
     }

@@ -1,6 +1,8 @@
 /* The end of a delivery: what a handler answered, or that its time is over. */
 #include "core/parts.h"
 
+#define CONFLICT_TEXT "another delivery changed the state that it had read"
+
 static struct span no_text(void)
 {
     return span_of(NULL, 0);
@@ -204,9 +206,19 @@ void settle_give_back(struct engine *engine, struct entry *entry)
     }
 }
 
-/* Another delivery has changed what this one had read: it never happened. */
+/* Another delivery has changed what this one had read: it never happened. At most once it is lost,
+ * since what its handler did outside may not be done again. */
 static void settle_conflict(struct engine *engine, struct entry *entry)
 {
+    static const struct outcome lost = {
+        .code = CODE_HANDLER_ERROR,
+        .reason = {CONFLICT_TEXT, sizeof CONFLICT_TEXT - 1},
+    };
+    engine_fact(engine, FACT_CONFLICTED, entry);
+    if (entry->settled_first) {
+        settle_lost(engine, entry, &lost);
+        return;
+    }
     if (++entry->conflicts >= CONFLICTS_MAX) entry->queue->alone = entry->handle;
     give_back(engine, entry);
 }

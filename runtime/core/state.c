@@ -202,6 +202,7 @@ static bool can_add(struct engine *engine, struct span address, const struct sta
 
 bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome)
 {
+    if (planted(PLANT_STATE_CONFLICT_UNSEEN)) return true;
     for (size_t i = 0; i < outcome->read_count; i++)
         if (!is_same(engine, address, &outcome->reads[i])) return false;
     for (size_t i = 0; i < outcome->write_count; i++)
@@ -231,6 +232,10 @@ static uint64_t new_version(struct engine *engine)
 
 static void put(struct engine *engine, struct state_kept *record)
 {
+    if (planted(PLANT_STATE_OUTSIDE_COMMIT) && record->put_batch == 0) {
+        record->put_batch = engine->open->number; /* the next write takes it along */
+        return;
+    }
     engine_changes(engine, false);
     record->put_batch = engine->open->number;
     if (!record->now.value) {

@@ -161,6 +161,10 @@ static void submit_remote(struct engine *engine, const struct submit *submit,
     }
     if (entry->number) engine_put(engine, entry);
     engine_changes(engine, true);
+    if (planted(PLANT_EFFECTS_BEFORE_COMMIT)) {
+        sender_released(engine, entry->handle);
+        return;
+    }
     batch_after(engine->open, AFTER_RELEASE)->handle = entry->handle;
     sender_wait(engine, entry);
 }

@@ -146,6 +146,7 @@ static bool say_fact(const struct fact *fact, char *text, enum log_level *level)
     case FACT_RELOADED:
     case FACT_REMOVED:
     case FACT_PURGED:
+    case FACT_CONFLICTED:
     case FACT_COUNT: return false;
     }
     return false;

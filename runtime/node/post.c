@@ -124,6 +124,20 @@ static const struct part *copy_part(struct arena *arena, const struct part *from
     return part;
 }
 
+static const struct peek *copy_peek(struct arena *arena, const struct peek *from)
+{
+    struct peek *peek = copy_struct(arena, from, sizeof *from);
+    if (peek) peek->address = arena_copy(arena, peek->address);
+    return peek;
+}
+
+static const struct purge *copy_purge(struct arena *arena, const struct purge *from)
+{
+    struct purge *purge = copy_struct(arena, from, sizeof *from);
+    if (purge) purge->address = arena_copy(arena, purge->address);
+    return purge;
+}
+
 void post_add(struct post *post, const struct event *event)
 {
     array_reserve(post->events, post->count, post->capacity);
@@ -135,6 +149,8 @@ void post_add(struct post *post, const struct event *event)
     copy->requeue = copy_requeue(&post->arena, event->requeue);
     copy->administered = copy_administered(&post->arena, event->administered);
     copy->part = copy_part(&post->arena, event->part);
+    copy->peek = copy_peek(&post->arena, event->peek);
+    copy->purge = copy_purge(&post->arena, event->purge);
     copy->agent = copy_agent(&post->arena, event->agent);
     copy->transaction = copy_transaction(&post->arena, event->transaction);
     copy->outcome = copy_outcome(&post->arena, event->outcome);

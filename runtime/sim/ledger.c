@@ -6,7 +6,9 @@
  * DEFERRED
  *
  * A delivery needs a copy that is open and in nobody's hand, has the number of attempts that came
- * before it, and does not begin before it is due. Receipts must name what is durable somewhere. */
+ * before it, and does not begin before it is due, nor beside or before another that it is to follow.
+ * Receipts must name what is durable somewhere. What is sent exactly once is handled once by all
+ * nodes together. */
 #include "sim/ledger.h"
 
 #include <stdarg.h>
@@ -39,6 +41,8 @@ struct account {
     bool told_stored;            /* it heard `stored`, and waits for more */
     struct peer *sent_to;        /* by this node, last ... */
     uint32_t sent_over;          /* ... when its links had died so often */
+    uint64_t line;               /* of messages that follow each other; 0: none */
+    uint64_t place;              /* in it: when it came; 0: where is not known */
 };
 
 struct sheet {
@@ -83,6 +87,7 @@ struct book {
     struct peer *peers;
     struct ledger_agent (*look)(void *user, struct span address);
     void *user;
+    uint64_t places;    /* in lines, ever */
     struct span nacked; /* the message whose sender was just told no, as its sheet has it */
 };
 
@@ -263,6 +268,21 @@ static void apply(struct tally *tally, const struct note *note)
     }
 }
 
+static uint32_t times_handled(const struct sheet *sheet)
+{
+    uint32_t times = 0;
+    for (const struct account *at = sheet->accounts; at; at = at->next)
+        times += at->durable.times_handled;
+    return times;
+}
+
+static void check_once(struct ledger *ledger, const struct sheet *sheet)
+{
+    if (sheet->profile == EXACTLY_ONCE && !sheet->excused && times_handled(sheet) > 1)
+        ledger_break(ledger, 0, "%s, exactly once, was handled %u times", sheet->id,
+                     times_handled(sheet));
+}
+
 static void apply_durably(const struct note *note)
 {
     struct account *account = note->account;
@@ -272,6 +292,7 @@ static void apply_durably(const struct note *note)
         ledger_break(account->book->ledger, 0,
                      "%s was handled twice on %s, which has a dedup policy", sheet->id,
                      account->book->name);
+    check_once(account->book->ledger, sheet);
     sheet->stored |= account->durable.accepted > 0;
     sheet->handled |= account->durable.handled;
     sheet->dead |= account->durable.dead;
@@ -359,6 +380,26 @@ static void check_attempt(struct account *account, int64_t now_ms, const struct 
                      (long long)(account->now.due_ms - now_ms));
 }
 
+/* What is in hand, or came earlier and has not ended, holds its line. */
+static bool holds_line(const struct account *other, const struct account *account)
+{
+    if (other == account || other->line != account->line) return false;
+    if (other->in_hand > 0) return true;
+    bool earlier = other->place > 0 && other->place < account->place;
+    return earlier && other->now.accepted > other->now.settled;
+}
+
+static void check_line(const struct account *account, int64_t now_ms)
+{
+    const struct book *book = account->book;
+    if (account->line == 0 || account->sheet->excused) return;
+    for (const struct account *at = book->accounts; at; at = at->next_here)
+        if (holds_line(at, account) && !at->sheet->excused)
+            ledger_break(book->ledger, now_ms, "%s on %s is handed over %s %s, which it follows",
+                         account->sheet->id, book->name, at->in_hand > 0 ? "beside" : "before",
+                         at->sheet->id);
+}
+
 static void delivered(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     struct ledger *ledger = account->book->ledger;
@@ -379,6 +420,26 @@ static void delivered(struct account *account, int64_t now_ms, const struct fact
         ledger_break(ledger, now_ms, "%s is in two hands at once on %s", sheet->id,
                      account->book->name);
     check_attempt(account, now_ms, fact);
+    check_line(account, now_ms);
+}
+
+static uint64_t line_of(const struct ledger *ledger, const struct ledger_agent *agent,
+                        const struct message *message)
+{
+    if (agent->order == ORDER_NONE || agent->at_most_once) return 0;
+    uint64_t line = map_hash(&ledger->sheets, message->to) | 1;
+    return agent->order == ORDER_STRICT ? line : line + 2 * map_hash(&ledger->sheets, message->key);
+}
+
+/* A delayed one takes its place when it is due; when one does that waited for another with its
+ * dedup key, and which of two copies is meant, is not said. */
+static void take_place(struct account *account, const struct ledger_agent *agent,
+                       const struct message *message)
+{
+    bool one = account->now.accepted == account->now.settled;
+    bool known = one && !agent->dedup && message->due_ms == 0;
+    account->line = line_of(account->book->ledger, agent, message);
+    account->place = known ? ++account->book->places : 0;
 }
 
 static void accepted(struct account *account, int64_t now_ms, const struct fact *fact)
@@ -388,6 +449,7 @@ static void accepted(struct account *account, int64_t now_ms, const struct fact 
     struct ledger_agent agent = account->book->look(account->book->user, message.to);
     account->recognised = agent.by_id && (account->recognised || account->now.accepted == 0);
     account->sheet->at_most_once |= agent.at_most_once;
+    take_place(account, &agent, &message);
     account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);
     take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0});
 }
@@ -506,6 +568,7 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
     case FACT_RETRYING:
         if (fact->attempt > 0 && open) failed(account, now_ms, fact);
         break;
+    case FACT_CONFLICTED: ended_in_hand(account); break;
     case FACT_DEFERRED:
         ended_in_hand(account);
         take_note(&(struct note){account, NOTE_DEFERRED, fact->kind, 0, now_ms + fact->delay_ms});
@@ -605,11 +668,13 @@ static bool has_ended(const struct sheet *sheet)
     return sheet->handled || sheet->dead || sheet->expired || sheet->duplicate;
 }
 
+/* By one node; another store cannot know what the one before did. */
 static uint32_t deliveries_of(const struct sheet *sheet)
 {
-    uint32_t count = 0;
-    for (const struct account *at = sheet->accounts; at; at = at->next) count += at->deliveries;
-    return count;
+    uint32_t most = 0;
+    for (const struct account *at = sheet->accounts; at; at = at->next)
+        if (at->deliveries > most) most = at->deliveries;
+    return most;
 }
 
 static bool was_sent(const struct sheet *sheet)

@@ -22,6 +22,8 @@ struct book *ledger_book(struct ledger *ledger, const char *name);
 struct ledger_agent {
     bool by_id;        /* it recognises duplicates by their id */
     bool at_most_once; /* it settles messages before its handler begins */
+    uint8_t order;     /* enum order; ORDER_NONE also where it is not told from outside */
+    bool dedup;        /* messages may wait for another with their key */
 };
 
 void ledger_ask(struct book *book, struct ledger_agent (*look)(void *user, struct span address),

@@ -95,6 +95,8 @@ static void look_at(void *user, const struct queue_view *queue)
     if (queue->outbox || !queue->served || !span_equal(queue->address, wanted->address)) return;
     wanted->agent.by_id = queue->agent.dedup != DEDUP_NONE && !queue->agent.asks_dedup;
     wanted->agent.at_most_once = queue->agent.profile == AT_MOST_ONCE;
+    wanted->agent.order = queue->agent.asks_key ? ORDER_NONE : queue->agent.order;
+    wanted->agent.dedup = queue->agent.dedup != DEDUP_NONE;
 }
 
 static struct ledger_agent look(void *user, struct span address)

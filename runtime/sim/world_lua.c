@@ -551,6 +551,44 @@ static int program_ended(lua_State *L)
     lua_pushlstring(L, error.bytes ? error.bytes : "", error.size);
     return 3;
 }
+/* world.kept(w, node, address, "state" or "kv", key) -> bytes of the record as a handler would see
+ * them, or nil */
+static int get_kept(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct engine *engine = node_engine(world_node_of(check_running(L, state, 2)));
+    enum state_scope scope =
+        span_equal(check_span(L, 4), span_text("kv")) ? STATE_KV : STATE_DOCUMENT;
+    struct state_value found = engine_state(engine, check_span(L, 3), scope, check_span(L, 5));
+    if (!found.value) return 0;
+    struct span bytes = block_span(found.value);
+    lua_pushlstring(L, bytes.bytes, bytes.size);
+    block_release(found.value);
+    return 1;
+}
+
+static void find_owner(void *user, const struct queue_view *queue)
+{
+    struct span *address = user;
+    if (!queue->outbox && queue->served && span_equal(queue->address, *address))
+        *address = span_of(NULL, 0);
+}
+
+/* world.owner(w, address) -> the name of the first node that serves it, or nil */
+static int get_owner(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct world_node *node = NULL;
+    while ((node = world_next(state->world, node))) {
+        struct span address = check_span(L, 2);
+        if (world_is_up(node))
+            engine_queues(node_engine(world_node_of(node)), find_owner, &address);
+        if (address.size > 0) continue;
+        push_span(L, world_node_name(node));
+        return 1;
+    }
+    return 0;
+}
 
 int luaopen_moonpost_world(lua_State *L)
 {
@@ -562,7 +600,8 @@ int luaopen_moonpost_world(lua_State *L)
         {"next", get_next},       {"pending", get_pending},   {"pending_count", get_pending_count},
         {"facts", get_facts},     {"received", get_received}, {"delivered", count_delivered},
         {"dead", get_dead},       {"lines", get_lines},       {"counts", get_counts},
-        {"exec", exec_program},   {"ended", program_ended},   {NULL, NULL},
+        {"exec", exec_program},   {"ended", program_ended},   {"kept", get_kept},
+        {"owner", get_owner},     {NULL, NULL},
     };
     if (luaL_newmetatable(L, WORLD_TYPE)) {
         lua_pushcfunction(L, world_close);

@@ -2,6 +2,7 @@
 --- before the world begins, so that a fault more or less changes nothing else.
 local moonpost = require "moonpost"
 local storm = require "moonpost.test.storm"
+local keeping = require "spec.sim.keeping"
 
 local cast = {}
 
@@ -17,6 +18,8 @@ local TOPOLOGIES = {
   { { "top" }, { "hub", links = { "top" } }, { "owner", links = { "top" }, agent = "a@owner" },
     { "sender", links = { "hub" }, agent = "c@sender" } },
   { { "left", agent = "a@left" }, { "right", links = { "left" }, agent = "b@right" } },
+  -- A later start of the owner's store, or another store, takes over its name and address.
+  { { "hub" }, { "owner", links = { "hub" }, agent = "a@owner", twin = true }, { "sender", links = { "hub" } } },
 }
 
 -- What a handler does with a message: said in its body, so that a resend does the same.
@@ -42,13 +45,18 @@ local HANDLERS = {
   passes_on = function(run, ctx, msg)
     local sends = {}
     for n = 1, msg.body.copies do
-      sends[n] = ctx:send(msg.body.to, { does = "ack", n = n })
+      sends[n] = ctx:send(msg.body.to, { does = "ack", n = n }, { key = msg.key, profile = msg.body.profile })
     end
     if msg.body.copies > 1 then moonpost.sleep "1s" end
     run.effects[msg.id] = run.effects[msg.id] or {}
     table.insert(run.effects[msg.id], sends)
     return "done"
   end,
+  counts = function(run, ctx, msg, actor)
+    keeping.count(run, actor, ctx, msg)
+    return "done"
+  end,
+  audit = function() return "done" end,
   -- Who has a store in memory cannot know whom to blame: there such a message comes again for as long as it is sent.
   kills = function(run, _, msg, actor)
     local node = actor[1]
@@ -64,6 +72,7 @@ local HANDLERS = {
 local DOES = {
   "ack", "ack", "ack", "ack", "ack", "slow", "slow", "fail_once", "fail_once", "always_fails", "defer", "reject", "skip",
   "too_slow", "just_in_time", "passes_on", "passes_on", "passes_on",
+  "counts", "counts", "counts", "counts",
 }
 local SELDOM = { "runs_away", "kills" }
 
@@ -80,7 +89,10 @@ local STARTS = {
 -- Long keys that are the same for their first 30 letters.
 local function key_of(msg) return msg.key or "" end
 
-local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "24h", key = key_of } }
+-- Longer than wall clocks jump.
+local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "9000h", key = key_of } }
+
+local ORDERS = { "none", "none", "key", "strict" }
 
 local function handle(run, actor, ctx, msg)
   local sent = run.sent[msg.id]
@@ -90,8 +102,11 @@ end
 
 local function handler(run, actor)
   return function(ctx, msg)
-    run.began(msg)
-    return handle(run, actor, ctx, msg)
+    run.began(msg, actor)
+    keeping.began(run, msg)
+    local result = keeping.mark(run, actor, ctx, msg)
+    local answer = handle(run, actor, ctx, msg)
+    return answer == "done" and result or answer
   end
 end
 
@@ -99,7 +114,7 @@ end
 local function batch_handler(run, actor)
   return function(ctx, msgs)
     local answers = {}
-    for _, msg in ipairs(msgs) do run.began(msg) end
+    for _, msg in ipairs(msgs) do run.began(msg, actor) end
     for index, msg in ipairs(msgs) do
       local ok, answer = pcall(handle, run, actor, ctx, msg)
       answers[index] = ok and answer or moonpost.retry(tostring(answer))
@@ -129,6 +144,7 @@ local function agent_of(run, actor, start)
     profile = fields.profile,
     retry = { attempts = fields.attempts, first = "500ms", jitter = 0.1 },
     dedup = fields.dedup,
+    order = fields.order,
     batch = batch_of(run, actor),
     on = {
       message = not fields.batch and handler(run, actor) or nil,
@@ -139,13 +155,16 @@ local function agent_of(run, actor, start)
 end
 
 local function draw_agent(draw)
+  local batch = draw(4) == 1 and { size = draw(6), within = draw(1000) / 1000 } or nil
+  local order = ORDERS[draw(#ORDERS)]
   return {
     concurrency = draw(4),
     attempts = draw(4),
     profile = draw(12) == 1 and "at-most-once" or nil,
     dedup = DEDUPS[draw(#DEDUPS)],
+    order = batch and "none" or order,
     dead = draw(2) == 1,
-    batch = draw(4) == 1 and { size = draw(6), within = draw(1000) / 1000 } or nil,
+    batch = batch,
   }
 end
 
@@ -165,7 +184,7 @@ end
 function cast.draw(draw)
   local actors = {}
   for index, drawn in ipairs(TOPOLOGIES[draw(#TOPOLOGIES)]) do
-    actors[index] = { drawn[1], links = drawn.links, agent = drawn.agent }
+    actors[index] = { drawn[1], links = drawn.links, agent = drawn.agent, twin = drawn.twin }
     actors[index].settings = settings_of(drawn, draw)
     actors[index].commit = draw(3) == 1 and draw(300) / 1000 or draw(3) == 1 and 0.002 or 0
     if drawn.agent then actors[index].fields = draw_agent(draw) end
@@ -184,8 +203,12 @@ end
 local function draw_body(draw, n, addresses)
   local does = draw(40) == 1 and SELDOM[draw(#SELDOM)] or DOES[draw(#DOES)]
   local body = { does = does, n = n }
-  if does == "passes_on" then
+  if does == "passes_on" or does == "counts" then
     body.to, body.copies = addresses[draw(#addresses)].agent, draw(4)
+    body.profile = draw(4) == 1 and "exactly-once" or nil
+  end
+  if does == "counts" then
+    body.kv, body.waits = draw(2) == 1, draw(2) == 1 and draw(2000) / 1000 or nil
   end
   if draw(40) == 1 then body.fill = ("x"):rep(20000) end
   return body
@@ -196,7 +219,8 @@ local function draw_options(draw, actors)
   if draw(12) == 1 then options.expires = draw(2) == 1 and "5s" or "12s" end
   if draw(12) == 1 then options.delay = draw(8) end
   if draw(12) == 1 then options.profile, options.await = "at-most-once", "sent" end
-  if draw(3) == 1 then options.key = ("key/"):rep(8) .. draw(4) end
+  if not options.profile and draw(4) == 1 then options.profile, options.await = "exactly-once", "handled" end
+  if draw(3) > 1 then options.key = ("key/"):rep(8) .. draw(4) end
   return options
 end
 
@@ -205,7 +229,13 @@ local function draw_act(draw, n, actors, addresses)
   local actor = addresses[draw(#addresses)]
   local kind = draw(14)
   if kind == 1 then return { kind = "reload", actor = actor, start = STARTS[draw(#STARTS)] } end
-  if kind == 2 and draw(3) == 1 then return { kind = "pause", actor = actor, lasts = draw(20) } end
+  if kind == 2 and draw(2) == 1 then
+    return { kind = "hold", method = draw(2) == 1 and "pause" or "drain", actor = actor, lasts = draw(20) }
+  end
+  if kind == 3 and draw(6) == 1 then return { kind = "purge", actor = actor } end
+  if kind == 4 and actor.twin and draw(2) == 1 then
+    return { kind = "takeover", actor = actor, same = draw(2) == 1, epoch = 1000 }
+  end
   return { kind = "send", to = actor.agent, body = draw_body(draw, n, addresses), options = draw_options(draw, actors) }
 end
 
@@ -224,7 +254,7 @@ end
 function cast.enter(run, actors)
   local world = run.world
   for _, actor in ipairs(actors) do
-    world:node(actor[1], actor.settings)
+    world:node(actor[1], actor.settings, actor.twin and { store = "first" } or nil)
     if actor.commit > 0 then world:disk(actor[1], nil, { commit = actor.commit }) end
   end
   for _, actor in ipairs(actors) do
@@ -238,6 +268,7 @@ function ACTS.send(run, act)
   if not run.world:up(act.options.from) then return end
   local id = run.world:send(act.to, act.body, act.options)
   run.sent[id] = act
+  keeping.sent(run, id, act, run.by_address[act.to])
   run.order[#run.order + 1] = id
 end
 
@@ -250,22 +281,45 @@ local function administer(run, actor, method)
   return run.world:send("$node", { address = actor.agent }, { from = actor[1], method = method, await = "handled" })
 end
 
+local function end_holds(run, actor)
+  for _, hold in ipairs(run.pauses) do
+    if hold.actor == actor then hold.over = true end
+  end
+end
+
 --- Deliver again; false: that is durable already.
 function cast.resume(run, pause)
   local receipt = pause.resumed and run.world:receipt(pause.resumed)
   if receipt and receipt.ok then return false end
-  for _, other in ipairs(run.pauses) do
-    if other.actor == pause.actor then other.over = true end
-  end
+  end_holds(run, pause.actor)
   if run.world:up(pause.actor[1]) then pause.resumed = administer(run, pause.actor, "resume") end
   return true
 end
 
-function ACTS.pause(run, act)
+function ACTS.hold(run, act)
   if not run.world:up(act.actor[1]) or act.actor.settings.store then return end
-  act.id = administer(run, act.actor, "pause")
+  end_holds(run, act.actor)
+  act.id = administer(run, act.actor, act.method)
   run.pauses[#run.pauses + 1] = act
   storm.plan(run.world, run.now() + act.lasts, function() cast.resume(run, act) end)
+end
+
+function ACTS.purge(run, act)
+  if run.world:up(act.actor[1]) then administer(run, act.actor, "purge") end
+end
+
+-- The same store again, by a later start (a copy of its disk: nothing is in it), or another one under the same name,
+-- whose owner is dead then.
+function ACTS.takeover(run, act)
+  local before = act.actor
+  if run.takeover then return end
+  local twin = { "later", links = before.links, agent = before.agent, settings = before.settings, fields = before.fields }
+  if not act.same and run.world:up(before[1]) then run.world:crash(before[1]) end
+  run.takeover = { before = before[1], later = "later", same = act.same }
+  table.insert(run.actors, twin)
+  run.world:node("later", twin.settings,
+    { goes_by = before[1], store = act.same and "first" or "second", epoch = act.same and act.epoch or nil })
+  run.world:load(agent_of(run, twin), { node = "later" })
 end
 
 --- Do it.

@@ -210,3 +210,177 @@ describe("a message whose handler ends the process and which has the dedup key o
     world:close()
   end)
 end)
+
+describe("exactly-once over a slow link", function()
+  -- Seed 4125. Was: when OPEN had been sent twice, the second answer was taken for one to the message that was sent
+  -- meanwhile: "no such lane". The message went out once more in another lane, and was handled twice.
+  it("is handled once although the lane was opened twice", function()
+    local handled = {}
+    local world = test.world { seed = 1 }
+    world:node("owner")
+    world:node("sender", { links = { { to = "owner", first = "1s" } }, send = { first = "1s", factor = 2, jitter = 0 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = { message = function(_, msg) handled[#handled + 1] = msg.body end },
+    }, { node = "owner" })
+    world:advance "1s"
+    world:delay("owner", "sender", "600ms")
+    world:send("mail@x", "hello", { from = "sender", profile = "exactly-once" })
+    world:settle()
+    assert.same({ "hello" }, handled)
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("a message at most once whose state was changed by another meanwhile", function()
+  -- Seed 4021. Was: its handler ran again on the new state.
+  it("is lost, and its handler does not run twice", function()
+    local begun = 0
+    local world = test.world { seed = 1 }
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(ctx, msg)
+          local count = ctx.state.count or 0
+          if msg.body == "slow" then
+            begun = begun + 1
+            moonpost.sleep "1s"
+          end
+          ctx.state.count = count + 1
+        end,
+      },
+    })
+    local id = world:send("mail@x", "slow", { profile = "at-most-once" })
+    world:send("mail@x", "quick")
+    world:settle()
+    assert.equal(1, begun)
+    assert.same({ count = 1 }, world:state "mail@x")
+    assert.equal(1, #world:times(id, "dropped"))
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("an agent with order that is loaded again", function()
+  -- Seed 6434. Was: a message that its handler had deferred had no attempt, and did not hold its key any more after a
+  -- reload; the next one of its key overtook it.
+  it("keeps what its handler deferred before what follows it", function()
+    local seen, deferred = {}, false
+    local world = test.world { seed = 1 }
+    local agent = moonpost.agent {
+      address = "mail@x",
+      order = "key",
+      on = {
+        message = function(_, msg)
+          if msg.body == "first" and not deferred then
+            deferred = true
+            return moonpost.defer("not now", { delay = "5s" })
+          end
+          seen[#seen + 1] = msg.body
+        end,
+      },
+    }
+    world:load(agent)
+    world:send("mail@x", "first", { key = "one" })
+    world:reload("mail@x", agent)
+    world:send("mail@x", "second", { key = "one" })
+    world:settle()
+    assert.same({ "first", "second" }, seen)
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("requests of $node that come while a node stands still", function()
+  -- Seed 4289. Was: what a purge or a peek asks for was not copied, but looked for where it had been; when several requests
+  -- were taken in one turn the mailbox was not found any more, nobody answered, and no further request was heard.
+  it("are all answered", function()
+    local world, ids = test.world { seed = 1 }, {}
+    world:load(moonpost.agent {
+      address = "mail@x",
+      dedup = { ttl = "1h", key = function(msg) return msg.key or "" end },
+      on = { message = function() moonpost.sleep "1m" end },
+    })
+    world:advance "1s"
+    world:pause "node"
+    for n, method in ipairs { "drain", "purge", "pause", "peek", "purge", "resume" } do
+      for m = 1, 4 do world:send("mail@x", m) end
+      ids[n] = world:send("$node", { address = "mail@x" }, { method = method, await = "handled" })
+      world:advance "1s"
+    end
+    world:resume "node"
+    world:settle()
+    for _, id in ipairs(ids) do assert.is_true(world:receipt(id).ok) end
+    world:close()
+  end)
+end)
+
+describe("a sender whose address has another owner now", function()
+  -- Seed 4570. Was: the outbox had a new lane, and a message that was stored at the first owner was of the old one; the next
+  -- start took its record for a damaged one, and nobody ever heard of the message again.
+  it("knows after a restart what the first owner had stored", function()
+    local world = test.world { seed = 1 }
+    local function load(node, handle)
+      world:load(moonpost.agent { address = "mail@x", on = { message = handle } }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" } })
+    load("first", function() moonpost.sleep "20s" end)
+    world:advance "1s"
+    local stored = world:send("mail@x", "stored", { from = "sender", profile = "exactly-once", await = "handled" })
+    world:advance "100ms"
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load("other", function() end)
+    world:send("mail@x", "new", { from = "sender", profile = "exactly-once", await = "stored" })
+    world:crash "sender"
+    world:restart "sender"
+    assert.equal(0, (world:store_check "sender"))
+    world:settle()
+    local letters = world:dead "mail@x"
+    assert.equal(1, #letters)
+    assert.equal(stored, letters[1].id)
+    assert.equal("IN_DOUBT", letters[1].code)
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("a sender that dies before it has kept that a message was rejected", function()
+  -- Seed 10683. Was: it told the owner at once that all numbers up to the rejected one were closed, with the next frame it
+  -- sent again; when it came back with that number the owner had forgotten it, and said `handled`.
+  it("is told the same again", function()
+    local world = test.world { seed = 4 }
+    world:node "owner"
+    world:node("sender", { links = { "owner" }, send = { first = "500ms", factor = 1, jitter = 0, attempts = 20 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function(_, msg)
+          moonpost.sleep "1s"
+          if msg.body == "bad" then return moonpost.reject "no" end
+        end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+    local id = world:send("mail@x", "bad", { from = "sender", await = "handled" })
+    world:fault(moonpost.hook {
+      forward = function(envelope)
+        if envelope.type == "receipt" and envelope.ref ~= id then return moonpost.drop("lost on the way") end
+      end,
+    }, { node = "owner" })
+    world:send("mail@x", "other", { from = "sender" })
+    world:disk("sender", nil, { commit = "100s" })
+    world:advance "2s"
+    assert.equal(1, #world:times(id, "nacked"))
+    world:crash "sender"
+    world:disk("sender", nil, { commit = 0 })
+    world:restart "sender"
+    world:settle()
+    assert.equal(0, #world:times(id, "acked"))
+    world:check()
+    world:close()
+  end)
+end)

@@ -5,18 +5,48 @@
 local storm = require "moonpost.test.storm"
 local test = require "moonpost.test"
 local cast = require "spec.sim.cast"
+local keeping = require "spec.sim.keeping"
 
 local random = {}
 
 local DIED = "the process died while this was in hand"
 
-local function new_run(world)
+local function lasts(actor) return actor.settings.store ~= "memory" end
+
+local function all_last(actors)
+  for _, actor in ipairs(actors) do
+    if not lasts(actor) then return false end
+  end
+  return true
+end
+
+local function index_actors(run)
+  run.by_name, run.by_address = {}, {}
+  for _, actor in ipairs(run.actors) do
+    run.by_name[actor[1]] = actor
+    if actor.agent then run.by_address[actor.agent] = actor end
+  end
+end
+
+-- Somebody had it; who only says no to it has not.
+local function was_taken(world, id)
+  for _, fact in ipairs(world:facts(id)) do
+    if fact.fact ~= "nacked" then return true end
+  end
+  return false
+end
+
+local function new_run(world, actors)
   local run = { world = world, sent = {}, order = {}, deferred = {}, effects = {}, told = {}, killers = {}, pauses = {} }
+  run.actors, run.all_last, run.keeping = { unpack(actors) }, all_last(actors), keeping.new()
+  index_actors(run)
+  function run.was_taken(id) return was_taken(world, id) end
   function run.now() return storm.now(world) end
   function run.problem(text) run.problems = run.problems or text end
-  function run.began(msg)
+  function run.began(msg, actor)
     for _, pause in ipairs(run.flipped and {} or run.pauses) do
-      local receipt = not pause.over and pause.actor.agent == msg.to and world:receipt(pause.id)
+      local paused = pause.method == "pause" and not pause.over and pause.actor == actor
+      local receipt = paused and world:receipt(pause.id)
       if receipt and receipt.ok then run.problem(msg.id .. " was handed over while its mailbox was paused") end
     end
   end
@@ -24,7 +54,7 @@ local function new_run(world)
 end
 
 -- Weather of a seed: some have none, some one kind, some all.
-local function draw_storm(draw, lasts)
+local function draw_storm(draw, long)
   local kinds, strength = {}, draw(4)
   if strength == 1 then return {} end
   for _, kind in ipairs(storm.KINDS) do
@@ -53,9 +83,10 @@ end
 
 -- ---- what must be true at the end ----
 
-local function letters_of(script, world)
+local function letters_of(run)
+  local world = run.world
   local lines = {}
-  for _, actor in ipairs(script.actors) do
+  for _, actor in ipairs(run.actors) do
     for _, letter in ipairs(actor.agent and world:dead(actor.agent) or {}) do
       lines[#lines + 1] = ("%s %s %s %d"):format(letter.id, letter.code, letter.reason, letter.attempts)
     end
@@ -66,21 +97,14 @@ end
 
 local function is_there(run, sends)
   for _, id in ipairs(sends) do
-    if #run.world:facts(id) == 0 then return false end
+    if not run.was_taken(id) then return false end
   end
   return true
 end
 
-local function forgets(script)
-  for _, actor in ipairs(script.actors) do
-    if actor.settings.store == "memory" then return true end
-  end
-  return false
-end
-
 -- Of all its attempts one was acknowledged, and what that one sent is there.
-local function check_effects(script, run)
-  if forgets(script) then return end
+local function check_effects(run)
+  if not run.all_last then return end
   for id, attempts in pairs(run.effects) do
     local found = not storm.handled(run.world, id)
     for _, sends in ipairs(attempts) do found = found or is_there(run, sends) end
@@ -88,10 +112,19 @@ local function check_effects(script, run)
   end
 end
 
+-- An earlier start of a store, and another store with a name that is taken, are heard no more.
+local function check_takeover(run)
+  local takeover = run.takeover
+  if not takeover or not takeover.same or not run.all_last then return end
+  run.world:advance "1m"
+  if run.world:counts(takeover.before).links_up > 0 then error("an earlier start of a store is linked", 0) end
+  if run.world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
+end
+
 -- Who is told of its dead letters was told of each.
-local function check_told(script, run)
-  if forgets(script) or has_flip(script.faults) then return end
-  for _, actor in ipairs(script.actors) do
+local function check_told(run)
+  if not run.all_last then return end
+  for _, actor in ipairs(run.actors) do
     for _, letter in ipairs(actor.agent and actor.fields.dead and run.world:dead(actor.agent) or {}) do
       if letter.where == "mailbox" and not run.told[letter.id] then
         error(letter.id .. " is a dead letter, and its agent was not told", 0)
@@ -116,13 +149,13 @@ local function check_receipts(run)
 end
 
 -- All nodes die and begin again: what they knew, they know.
-local function check_next_life(script, run)
+local function check_next_life(run)
   local world = run.world
-  local letters = letters_of(script, world)
-  if forgets(script) then return end
+  local letters = letters_of(run)
+  if not run.all_last then return end
   local before = #world:facts()
-  for _, actor in ipairs(script.actors) do world:crash(actor[1]) end
-  for _, actor in ipairs(script.actors) do world:restart(actor[1]) end
+  for _, actor in ipairs(run.actors) do world:crash(actor[1]) end
+  for _, actor in ipairs(run.actors) do world:restart(actor[1]) end
   world:advance "1m"
   local facts = world:facts()
   for index = before + 1, #facts do
@@ -130,14 +163,14 @@ local function check_next_life(script, run)
       error(facts[index].id .. " is handed over in the next life, although all had come to an end", 0)
     end
   end
-  local now = letters_of(script, world)
+  local now = letters_of(run)
   if now ~= letters then error(("the dead letters are others in the next life:\n%s\nwere\n%s"):format(now, letters), 0) end
 end
 
 -- Whether somebody was down, who is up again.
-local function revive(script, run)
+local function revive(run)
   local any = false
-  for _, actor in ipairs(script.actors) do
+  for _, actor in ipairs(run.actors) do
     if not run.world:up(actor[1]) then
       any = true
       storm.start(run.world, actor[1])
@@ -147,33 +180,36 @@ local function revive(script, run)
 end
 
 -- Nobody dies any more, and no mailbox is paused, durably.
-local function come_up(script, run)
+local function come_up(run)
   for _ = 1, 40 do
-    local any = revive(script, run)
+    local any = revive(run)
     for _, pause in ipairs(run.pauses) do any = cast.resume(run, pause) or any end
     run.world:advance "5s"
-    if not any and not revive(script, run) then return end
+    if not any and not revive(run) then return end
   end
   error("a node does not stay up", 0)
 end
 
 -- A world of which a part is down has less that is pending.
-local function settle(script, run)
+local function settle(run)
   repeat
-    come_up(script, run)
+    come_up(run)
     run.world:settle()
-  until not revive(script, run)
+  until not revive(run)
   run.world:advance "3s"
 end
 
-local function check_all(script, run)
-  settle(script, run)
+local function check_all(run)
+  settle(run)
   run.world:check()
-  check_effects(script, run)
-  check_told(script, run)
+  check_effects(run)
+  check_told(run)
   check_blame(run)
+  check_takeover(run)
   check_receipts(run)
-  check_next_life(script, run)
+  keeping.check(run)
+  check_next_life(run)
+  keeping.check(run)
   run.world:check()
 end
 
@@ -193,7 +229,7 @@ local function play(script, faults, run)
   if run.flipped then
     world:advance "1h"
   else
-    check_all(script, run)
+    check_all(run)
   end
   if run.problems then error(run.problems, 0) end
 end
@@ -234,7 +270,7 @@ end
 function random.run(script, faults, show)
   local world = test.world { seed = script.seed }
   world.show = show
-  local run = new_run(world)
+  local run = new_run(world, script.actors)
   local ok, reason = pcall(play, script, faults or script.faults, run)
   local trace = world:trace_hash()
   local said = show and transcript(world) or ""
