@@ -305,6 +305,7 @@ function ACTS.hold(run, act)
 end
 
 function ACTS.purge(run, act)
+  run.purged = true
   if run.world:up(act.actor[1]) then administer(run, act.actor, "purge") end
 end
 

@@ -62,7 +62,7 @@ local function draw_storm(draw, long)
   end
   if draw(25) == 1 then kinds[#kinds + 1] = "bit_flip" end
   if #kinds == 0 then return {} end
-  return storm.draw(draw, kinds, lasts + 5, 6 * strength)
+  return storm.draw(draw, kinds, long + 5, 6 * strength)
 end
 
 --- Everything that a seed stands for.
@@ -121,9 +121,9 @@ local function check_takeover(run)
   if run.world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
 end
 
--- Who is told of its dead letters was told of each.
+-- Who is told of its dead letters was told of each; a purge may take what was to be told.
 local function check_told(run)
-  if not run.all_last then return end
+  if not run.all_last or run.purged then return end
   for _, actor in ipairs(run.actors) do
     for _, letter in ipairs(actor.agent and actor.fields.dead and run.world:dead(actor.agent) or {}) do
       if letter.where == "mailbox" and not run.told[letter.id] then
