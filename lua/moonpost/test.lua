@@ -97,14 +97,14 @@ function World:load(what, options)
 end
 
 -- The next start of the node loads what was there last; what waits in on.start is not there yet.
-local function remember_reload(kept, address, what)
-  for index, agent_before in ipairs(kept.agents) do
+local function remember_reload(own, address, what)
+  for index, agent_before in ipairs(own.agents) do
     if type(agent_before) == "table" and agent_before.address == address and type(what) == "table" then
-      kept.agents[index] = what
+      own.agents[index] = what
       return
     end
   end
-  kept.reloads[#kept.reloads + 1] = { address, what }
+  own.reloads[#own.reloads + 1] = { address, what }
 end
 
 --- Load an agent again, from its file, from another, or from a value; the next delivery runs in it.

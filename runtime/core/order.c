@@ -119,8 +119,7 @@ static void dissolve(struct engine *engine, struct queue *mailbox)
 static bool has_begun(const struct engine *engine, const struct entry *entry)
 {
     int64_t due_ms = after_ms(entry->first_ms, message_due_ms(entry->block));
-    return entry->attempt > 0 ||
-           (message_requeues(entry->block) == 0 && due_ms <= engine->now_ms);
+    return entry->attempt > 0 || (message_requeues(entry->block) == 0 && due_ms <= engine->now_ms);
 }
 
 /* Those that are in hand, and those that were, hold their keys. */

@@ -161,8 +161,8 @@ struct queue {
     struct base_mark {
         uint64_t batch, base; /* base when this batch was open: true when that is durable */
     } marks[3];               /* newest first, at most two of them not durable */
-    bool opened;      /* the owner has this lane for exactly-once */
-    bool opening;     /* it has been asked for that */
+    bool opened;              /* the owner has this lane for exactly-once */
+    bool opening;             /* it has been asked for that */
     size_t doubtful;  /* exactly-once messages that an owner may have, with no answer so far */
     uint64_t ceiling; /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */

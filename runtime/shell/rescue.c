@@ -41,10 +41,10 @@ void rescue_store(struct store *store, const char *folder, char *text)
     snprintf(beside, sizeof beside, "%.3900s.rescued-%s", folder, when);
     int number = copy_to(store, beside);
     if (number == 0)
-        snprintf(
-            text, STORE_ERROR_BYTES,
-            "what it held is in %.100s; to go on with that: stop the node, rm -r %.70s, mv %.100s %.70s",
-            beside, folder, beside, folder);
+        snprintf(text, STORE_ERROR_BYTES,
+                 "what it held is in %.100s; to go on with that: stop the node, rm -r %.70s, mv "
+                 "%.100s %.70s",
+                 beside, folder, beside, folder);
     else
         snprintf(text, STORE_ERROR_BYTES,
                  "what it held is lost, for it could not be copied to %.140s: %s", beside,

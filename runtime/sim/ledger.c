@@ -6,9 +6,9 @@
  * DEFERRED
  *
  * A delivery needs a copy that is open and in nobody's hand, has the number of attempts that came
- * before it, and does not begin before it is due, nor beside or before another that it is to follow.
- * Receipts must name what is durable somewhere. What is sent exactly once is handled once by all
- * nodes together. */
+ * before it, and does not begin before it is due, nor beside or before another that it is to
+ * follow. Receipts must name what is durable somewhere. What is sent exactly once is handled once
+ * by all nodes together. */
 #include "sim/ledger.h"
 
 #include <stdarg.h>
