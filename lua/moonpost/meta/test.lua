@@ -103,6 +103,20 @@ function world:received(address) end
 ---@return table[] letters
 function world:dead(address) end
 
+--- What an agent keeps in `ctx.state` (under `order = "key"`: for a key), as it is now; nil when it keeps nothing.
+---@param address string
+---@param key? string
+---@param options? { node?: string } whose agent, when several nodes have it
+---@return table|nil
+function world:state(address, key, options) end
+
+--- A record of an agent's `ctx.kv`, as it is now; nil when it is not there.
+---@param address string
+---@param key string
+---@param options? { node?: string }
+---@return any
+function world:kv(address, key, options) end
+
 --- Links between two nodes die, and none can be made until `heal`. `silent`: nobody is told, what they say to each other
 --- vanishes; `one_way`: what a says to b does, while b is heard.
 ---@param a string
