@@ -95,11 +95,12 @@ struct engine *engine_new(const struct engine_settings *settings, const struct p
     return engine;
 }
 
+/* The last lists first: what is dropped may let one of a later list go to an earlier one. */
 static void free_queues(struct engine *engine)
 {
     while (engine->queues) {
         struct queue *queue = engine->queues;
-        for (int state = 0; state < ENTRY_STATE_COUNT; state++)
+        for (int state = ENTRY_STATE_COUNT - 1; state >= 0; state--)
             while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
         seen_clear(queue);
         heap_clear(&engine->deadlines, &queue->gathered); /* links are still to leave the heap */
