@@ -33,6 +33,7 @@ struct account {
     struct book *book;
     struct tally now, durable;
     bool recognised;    /* its agent recognises duplicates by their id */
+    bool notice;        /* of a dead letter: two copies that die have one each, of one id */
     int64_t expires_ms; /* the last copy; 0: never */
     uint32_t in_hand;
     uint32_t deliveries;         /* ever */
@@ -283,12 +284,19 @@ static void check_once(struct ledger *ledger, const struct sheet *sheet)
                      times_handled(sheet));
 }
 
+static bool is_handled_again(const struct account *account)
+{
+    const struct tally *durable = &account->durable;
+    return account->recognised &&
+           durable->times_handled > (account->notice ? durable->accepted : 1);
+}
+
 static void apply_durably(const struct note *note)
 {
     struct account *account = note->account;
     struct sheet *sheet = account->sheet;
     apply(&account->durable, note);
-    if (account->recognised && account->durable.times_handled > 1 && !sheet->excused)
+    if (is_handled_again(account) && !sheet->excused)
         ledger_break(account->book->ledger, 0,
                      "%s was handled twice on %s, which has a dedup policy", sheet->id,
                      account->book->name);
@@ -448,6 +456,7 @@ static void accepted(struct account *account, int64_t now_ms, const struct fact 
     bool forever = message.remaining_ms == REMAINING_FOREVER;
     struct ledger_agent agent = account->book->look(account->book->user, message.to);
     account->recognised = agent.by_id && (account->recognised || account->now.accepted == 0);
+    account->notice = span_equal(message.method, span_text("on.dead"));
     account->sheet->at_most_once |= agent.at_most_once;
     take_place(account, &agent, &message);
     account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);

@@ -384,3 +384,35 @@ describe("a sender that dies before it has kept that a message was rejected", fu
     world:close()
   end)
 end)
+
+describe("the ledger", function()
+  -- Seed 5786. Was: two copies of one message died one after the other, and their notices, which have one id, were
+  -- taken for one that was handled twice.
+  it("does not take the notices of two copies that died for one that was handled twice", function()
+    local world = test.world { seed = 1 }
+    local notices = 0
+    world:node("owner")
+    for _, name in ipairs { "left", "right" } do
+      world:node(name, { links = { { to = "owner", first = "1s" } } })
+    end
+    world:load(moonpost.agent {
+      address = "mail@x",
+      dedup = { ttl = "24h" },
+      on = {
+        message = function()
+          moonpost.sleep "2s"
+          return moonpost.reject "never"
+        end,
+        dead = function() notices = notices + 1 end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+    for _, name in ipairs { "left", "right" } do
+      world:send("mail@x", "hello", { from = name, id = "one" })
+    end
+    world:settle()
+    assert.equal(2, notices)
+    world:check()
+    world:close()
+  end)
+end)
