@@ -31,18 +31,24 @@ local function marks(prefix)
   return names, wrong, count
 end
 
-local taken, given, wrong, wrong_too, count, count_too
+local function balances()
+  local sum = 0
+  for account = 1, 100 do
+    sum = sum + ask((account <= 50 and "east" or "west") .. "@bank", "balance", tostring(account))
+  end
+  return sum
+end
+
+-- A transfer may be waiting for its next attempt: the sum holds when no mark came while it was taken.
+local taken, given, wrong, wrong_too, count, count_too, sum, before
 for _ = 1, 300 do
+  before, sum = count_too, balances()
   taken, wrong, count = marks "taken/"
   given, wrong_too, count_too = marks "given/"
-  if count == count_too then break end
+  if count == count_too and count == before then break end
   moonpost.sleep "100ms"
 end
 
-local sum = 0
-for account = 1, 100 do
-  sum = sum + ask((account <= 50 and "east" or "west") .. "@bank", "balance", tostring(account))
-end
 print(("sum %d taken %d"):format(sum, count))
 for _, text in ipairs(wrong) do print("more than once: " .. text) end
 for _, text in ipairs(wrong_too) do print("more than once: " .. text) end
