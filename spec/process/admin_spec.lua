@@ -20,12 +20,7 @@ return moonpost.agent {
 describe("the commands about a node", function()
   local folder, running
 
-  local function says(words, text, code)
-    local output, got = node.run(words, folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(code, got, output)
-    return output
-  end
+  local function says(...) return node.says(folder, ...) end
 
   local function send(body)
     return node.run({ "send", "mail@local", body, "--await", "handled" }, folder):match "ref=(%S+)"
@@ -155,11 +150,7 @@ end)
 describe("what a mailbox was told", function()
   local folder, running
 
-  local function says(words, text)
-    local output, code = node.run(words, folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(0, code, output)
-  end
+  local function says(words, text) return node.says(folder, words, text, 0) end
 
   local function start() running = node.start({ "run", "--no-respawn", "--store", "data" }, folder, "listening tcp://") end
 

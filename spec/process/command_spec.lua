@@ -32,12 +32,7 @@ return require("moonpost").node { listen = { "tcp://0.0.0.0:7071" } }]],
 describe("the command line", function()
   local folder, other, running
 
-  local function says(words, text, code, where)
-    local output, got = node.run(words, where or folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(code, got)
-    return output
-  end
+  local function says(words, text, code, where) return node.says(where or folder, words, text, code) end
 
   setup(function()
     folder = node.folder(AGENTS)

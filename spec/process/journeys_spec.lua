@@ -35,6 +35,14 @@ return moonpost.agent {
 }
 ]]
 
+-- A command to its end, as a journey shows it: a pattern of what it says.
+local function shown(where, words, expected, code)
+  local output, got = node.run(words, where)
+  assert.equal(code or 0, got, output)
+  assert.truthy(output:find(expected), output)
+  return output
+end
+
 describe("the journey of writing an agent", function()
   local home, project, running, died
 
@@ -48,12 +56,7 @@ describe("the journey of writing an agent", function()
     node.remove(home)
   end)
 
-  local function says(words, expected, code)
-    local output, got = node.run(words, project)
-    assert.equal(code or 0, got, output)
-    assert.truthy(output:find(expected), output)
-    return output
-  end
+  local function says(...) return shown(project, ...) end
 
   -- What --watch makes of a saved file.
   local function save_agent(changed)
@@ -191,12 +194,7 @@ describe("the journey of reloading", function()
     node.remove(folder)
   end)
 
-  local function says(words, expected, code)
-    local output, got = node.run(words, folder)
-    assert.equal(code or 0, got, output)
-    assert.truthy(output:find(expected), output)
-    return output
-  end
+  local function says(...) return shown(folder, ...) end
 
   local function save(text)
     written(folder .. "/new", text)

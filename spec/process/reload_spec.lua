@@ -21,11 +21,7 @@ end
 describe("moonpost reload", function()
   local folder, running
 
-  local function says(words, text, code)
-    local output, got = node.run(words, folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(code, got, output)
-  end
+  local function says(...) return node.says(folder, ...) end
 
   before_each(function()
     folder = node.folder {

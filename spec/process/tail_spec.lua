@@ -32,12 +32,7 @@ return moonpost.agent {
 describe("the commands that tell what happens", function()
   local folder, running
 
-  local function says(words, text, code)
-    local output, got = node.run(words, folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(code, got, output)
-    return output
-  end
+  local function says(...) return node.says(folder, ...) end
 
   local function send(body)
     return node.run({ "send", "mail@local", body, "--await", "handled" }, folder):match "ref=(%S+)"

@@ -30,12 +30,7 @@ describe("moonpost store", function()
     for _, body in ipairs { ... } do node.run({ "send", "patient@local", body }, folder) end
   end
 
-  local function says(text, code, ...)
-    local output, got = node.run({ "store", ... }, folder)
-    assert.truthy(output:find(text, 1, true), output)
-    assert.equal(code, got)
-    return output
-  end
+  local function says(text, code, ...) return node.says(folder, { "store", ... }, text, code) end
 
   local function replace(old, new)
     local path = folder .. "/data/data.mdb"

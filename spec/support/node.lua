@@ -1,5 +1,6 @@
 --- Real nodes for specs of the executable: started in a folder of their own, waited for by what they
 --- say, ended at the end.
+local assert = require "luassert"
 local node = {}
 
 local Node = {}
@@ -57,6 +58,15 @@ function node.run(words, folder, variables)
   pipe:close()
   local output, code = text:match("^(.-)(%d+)\n$")
   return output, tonumber(code)
+end
+
+--- Run `moonpost` with these words to its end: it says this text, and its exit code is this one.
+---@return string output
+function node.says(folder, words, text, code)
+  local output, got = node.run(words, folder)
+  assert.truthy(output:find(text, 1, true), output)
+  assert.equal(code, got, output)
+  return output
 end
 
 --- Start `moonpost` with these words; it is there once it has said `ready`.
