@@ -37,10 +37,11 @@ for transfer = 1, TRANSFERS do
   if transfer % 10 == 0 then moonpost.log.info(("transfer %d"):format(transfer)) end
 end
 
--- Until nothing is on its way any more.
-local sum, taken, given
+-- Until nothing is on its way any more, also not a transfer that waits for its next attempt: two looks are alike.
+local sum, taken, given, sum_before, taken_before
 repeat
+  sum_before, taken_before = sum, taken
   sum, taken, given = count()
-until taken == given
+until taken == given and taken == taken_before and sum == sum_before
 print(("sum %d  taken %d  given %d"):format(sum, taken, given))
 client:close()
