@@ -56,6 +56,7 @@ enum entry_state dedup_claim(struct engine *engine, struct queue *mailbox, struc
     struct seen *seen = seen_find(engine, mailbox, answer.key);
     bool first = !seen || is_newer(seen, &answer);
     entry->seen = first ? hold(mailbox, entry, &answer) : seen;
+    entry->seen->awaited |= !first;
     return first ? ENTRY_WAITING : ENTRY_BLOCKED;
 }
 
@@ -89,7 +90,7 @@ static void acknowledge_duplicate(struct engine *engine, struct entry *entry,
 
 static struct entry *next_blocked(const struct queue *mailbox, const struct seen *seen)
 {
-    struct entry *entry = mailbox->lists[ENTRY_BLOCKED].head;
+    struct entry *entry = seen->awaited ? mailbox->lists[ENTRY_BLOCKED].head : NULL;
     while (entry && entry->seen != seen) entry = entry->next;
     return entry;
 }
@@ -100,6 +101,7 @@ static void pass_on(struct engine *engine, struct queue *mailbox, struct entry *
 {
     const struct seen *old = next->seen;
     struct seen *seen = hold(mailbox, next, answer);
+    seen->awaited = true;
     for (struct entry *at = mailbox->lists[ENTRY_BLOCKED].head; at; at = at->next)
         if (at->seen == old) at->seen = seen;
     owner_start_waiting(engine, next);

@@ -29,6 +29,7 @@ struct seen {
     struct block *result; /* of the first, or NULL */
     uint8_t result_encoding;
     bool forgot;     /* it had a result too large to keep */
+    bool awaited;    /* others have waited for it, and may still */
     struct span key; /* owned, behind the struct */
 };
 
