@@ -638,6 +638,7 @@ static void data_leaves(struct book *book, int64_t now_ms, const struct message 
     struct sheet *sheet = map_find(&book->ledger->sheets, message->id);
     struct account *account = sheet ? account_of(book, sheet) : NULL;
     if (!account || !account->sent) return;
+    if (account->lane_epoch != message->lane_epoch) account->told_stored = false; /* it left it */
     account->lane_epoch = message->lane_epoch;
     account->number = message->seq;
     if (account->told_stored)

@@ -112,13 +112,21 @@ local function check_effects(run)
   end
 end
 
--- An earlier start of a store, and another store with a name that is taken, are heard no more.
+-- An earlier start of a store is heard no more, whether the later one is there or not.
 local function check_takeover(run)
-  local takeover = run.takeover
+  local world, takeover = run.world, run.takeover
   if not takeover or not takeover.same or not run.all_last then return end
-  run.world:advance "1m"
-  if run.world:counts(takeover.before).links_up > 0 then error("an earlier start of a store is linked", 0) end
-  if run.world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
+  local function fenced()
+    world:advance "1m"
+    if world:counts(takeover.before).links_up > 0 then error("an earlier start of a store is linked", 0) end
+  end
+  fenced()
+  if world:counts(takeover.later).links_up == 0 then error("the later start of a store is not linked", 0) end
+  world:crash(takeover.later)
+  world:crash(takeover.before)
+  storm.start(world, takeover.before)
+  fenced()
+  storm.start(world, takeover.later)
 end
 
 -- Who is told of its dead letters was told of each; a purge may take what was to be told.
