@@ -44,6 +44,7 @@ struct account {
     uint32_t sent_over;          /* ... when its links had died so often */
     uint64_t line;               /* of messages that follow each other; 0: none */
     uint64_t place;              /* in it: when it came; 0: where is not known */
+    uint32_t deaths;             /* of the process, when its attempts were last known */
 };
 
 struct sheet {
@@ -86,6 +87,7 @@ struct book {
     struct note *notes;
     size_t note_count, note_capacity, sealed;
     struct peer *peers;
+    uint32_t deaths; /* of the process */
     struct ledger_agent (*look)(void *user, struct span address);
     void *user;
     uint64_t places;    /* in lines, ever */
@@ -352,6 +354,7 @@ void ledger_died(struct book *book, bool kept)
         at->told_stored = false;
     }
     for (struct peer *peer = book->peers; peer; peer = peer->next) peer->deaths++;
+    book->deaths++;
 }
 
 void ledger_clocks_jumped(struct ledger *ledger)
@@ -373,11 +376,23 @@ static bool has_one_copy(const struct account *account)
     return account->now.accepted == 1 && account->durable.accepted <= 1;
 }
 
+/* A death may be charged durably by a start that dies before it tells: then the next attempt is
+ * what tells. */
+static void take_untold_charges(struct account *account, uint32_t attempt)
+{
+    uint32_t untold = account->book->deaths - account->deaths;
+    uint32_t failures = account->now.failures;
+    if (attempt > failures + 1 && attempt - 1 - failures <= untold)
+        account->now.failures = account->durable.failures = attempt - 1;
+    account->deaths = account->book->deaths;
+}
+
 static void check_attempt(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     struct ledger *ledger = account->book->ledger;
     const char *id = account->sheet->id, *node = account->book->name;
     if (!has_one_copy(account)) return;
+    take_untold_charges(account, fact->attempt);
     if (fact->attempt != account->now.failures + 1)
         ledger_break(ledger, now_ms, "%s on %s is handed over as attempt %u, and %u had failed", id,
                      node, fact->attempt, account->now.failures);
@@ -460,6 +475,7 @@ static void accepted(struct account *account, int64_t now_ms, const struct fact 
     account->sheet->at_most_once |= agent.at_most_once;
     take_place(account, &agent, &message);
     account->expires_ms = forever ? 0 : after_ms(now_ms, message.remaining_ms);
+    account->deaths = account->book->deaths;
     take_note(&(struct note){account, NOTE_ACCEPTED, fact->kind, 0, 0});
 }
 
@@ -493,6 +509,7 @@ static bool counts(const struct account *account, const struct fact *fact)
 static void failed(struct account *account, int64_t now_ms, const struct fact *fact)
 {
     ended_in_hand(account);
+    account->deaths = account->book->deaths;
     if (has_one_copy(account) && !counts(account, fact) && !account->sheet->excused)
         ledger_break(account->book->ledger, now_ms,
                      "attempt %u of %s on %s is told, and %u had failed", fact->attempt,

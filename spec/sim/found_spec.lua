@@ -415,4 +415,33 @@ describe("the ledger", function()
     world:check()
     world:close()
   end)
+
+  -- Seed 10261. Was: the attempt that a start had charged durably before it died, and before it told of it, was not counted,
+  -- and the next delivery was taken for one attempt too far.
+  it("counts an attempt that a start has charged and could not tell of", function()
+    local world = test.world { seed = 1 }
+    local attempts = {}
+    world:node "owner"
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 5, first = "1s" },
+      on = {
+        message = function(ctx)
+          attempts[#attempts + 1] = ctx.attempt
+          moonpost.sleep "1s"
+          if #attempts == 1 then world:crash "owner" end
+        end,
+      },
+    })
+    world:send("mail@x", "hello")
+    world:advance "2s"
+    world:disk("owner", nil, { fails_in = 2 })
+    pcall(world.restart, world, "owner")
+    assert.is_false(world:up "owner")
+    world:restart "owner"
+    world:settle()
+    assert.same({ 1, 2 }, attempts)
+    world:check()
+    world:close()
+  end)
 end)
