@@ -37,7 +37,6 @@ void sender_wait(struct engine *engine, struct entry *entry)
 static void make_waiting(struct engine *engine, struct entry *entry)
 {
     if (entry->state != ENTRY_WAITING) queue_move(entry, ENTRY_WAITING);
-    if (entry->opens) entry->opens = entry->queue->opening = false;
     entry->link = NULL;
     wait_until(engine, entry, INT64_MAX);
     engine_ready(engine, entry->queue);
@@ -243,9 +242,9 @@ static void write_flag(struct engine *engine, const struct entry *entry, uint8_t
  * no such lane takes none of them: so what was sent to one owner is never taken by another. */
 static void open_lane(struct engine *engine, struct entry *entry, struct link *link)
 {
-    entry->opens = entry->queue->opening = true;
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
+    entry->opens = entry->queue->opening = true;
     write_flag(engine, entry, MESSAGE_OPEN, link);
     entry->sent_ms = engine->now_ms;
     entry->timer_ms = after_ms(engine->now_ms, (uint64_t)ack_delay(engine, entry));
@@ -659,7 +658,6 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
 static void lane_opened(struct engine *engine, struct entry *entry)
 {
     struct queue *outbox = entry->queue;
-    entry->opens = outbox->opening = false;
     outbox->opened = true;
     engine_put_outbox(engine, outbox);
     commit_first(engine, entry);
@@ -728,6 +726,12 @@ static void refused(struct engine *engine, struct entry *entry, const struct rec
                         receipt);
 }
 
+/* What stood in the way of an earlier transmission says nothing of this one. */
+static bool is_of_now(const struct entry *entry, const struct receipt *receipt)
+{
+    return receipt->transmission == (entry->opens ? TRANSMISSION_OPEN : entry->transmissions);
+}
+
 static void take_receipt(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
     if (receipt->level == LEVEL_UNKNOWN && planted(PLANT_UNKNOWN_IS_HANDLED))
@@ -738,9 +742,8 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
         acknowledged(engine, entry, receipt);
     else if (entry->state == ENTRY_AWAITING && code_class((enum code)receipt->code) != CODE_FINAL)
         return; /* the answer to an ask that found no way; the next ask comes by itself */
-    else if (receipt->transmission != entry->transmissions &&
-             code_class((enum code)receipt->code) != CODE_FINAL)
-        return; /* what stood in the way of an earlier transmission says nothing of this one */
+    else if (!is_of_now(entry, receipt) && code_class((enum code)receipt->code) != CODE_FINAL)
+        return;
     else
         refused(engine, entry, receipt);
 }

@@ -352,6 +352,7 @@ void ledger_died(struct book *book, bool kept)
         at->now = at->durable;
         at->in_hand = 0;
         at->told_stored = false;
+        at->sent_to = NULL;
     }
     for (struct peer *peer = book->peers; peer; peer = peer->next) peer->deaths++;
     book->deaths++;

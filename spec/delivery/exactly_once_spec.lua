@@ -164,6 +164,33 @@ describe("exactly-once", function()
     assert.is_true(world:receipt(strong).ok)
   end)
 
+  -- Seed 61797. Was: the refusal of a wish to have a lane was not heard, and each cost an attempt.
+  it("waits for an owner behind a hub at no attempt", function()
+    world:node("hub", {})
+    for _, name in ipairs { "owner", "client" } do
+      world:node(name, { links = { "hub" }, send = { attempts = 2, first = "1s", factor = 1, jitter = 0 } })
+    end
+    world:advance "1s"
+    local id = send "a"
+    world:advance "1m"
+    agent "owner"
+    world:settle()
+    assert.same({ "a" }, handled)
+    assert.is_true(world:receipt(id).ok)
+  end)
+
+  -- Was: nothing was sent to the address any more.
+  it("does not hold up what follows it when it is given up before its lane is there", function()
+    two_nodes()
+    drop("receipt", "X...", "owner")
+    local late = world:send(ADDRESS, "late",
+      { from = "client", profile = "exactly-once", await = "handled", retry = { first = "1s", deadline = "500ms" } })
+    send "next"
+    world:settle()
+    assert.is_false(world:receipt(late).ok)
+    assert.same({ "next" }, handled)
+  end)
+
   describe("over the end of a process", function()
     local function chain()
       world:node("owner", {})
