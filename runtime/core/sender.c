@@ -540,7 +540,8 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
     struct fact *fact = engine_fact(engine, FACT_TIMED_OUT, entry);
     if (fact) {
         fact->attempt = entry->spent;
-        fact->code = entry->last_try ? CODE_IN_DOUBT : CODE_NONE;
+        if (entry->opens) fact->transmission = 0; /* the message itself was not on its way */
+        if (entry->last_try) fact->code = entry->unanswered ? CODE_IN_DOUBT : CODE_TIMEOUT;
         fact->delay_ms = engine->now_ms - entry->sent_ms; /* how long it was waited for */
         fact->link =
             arena_copy(&engine->effects->arena, entry->link ? entry->link->name : no_text());

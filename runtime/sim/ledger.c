@@ -352,7 +352,6 @@ void ledger_died(struct book *book, bool kept)
         at->now = at->durable;
         at->in_hand = 0;
         at->told_stored = false;
-        at->sent_to = NULL;
     }
     for (struct peer *peer = book->peers; peer; peer = peer->next) peer->deaths++;
     book->deaths++;
@@ -542,8 +541,10 @@ static void sent(struct account *account, const struct fact *fact)
     account->sent_over = account->sent_to->deaths;
 }
 
-static void timed_out(struct account *account, int64_t now_ms)
+/* A lane that was asked for and not opened is no transmission of the message. */
+static void timed_out(struct account *account, int64_t now_ms, const struct fact *fact)
 {
+    if (fact->transmission == 0) return;
     if (account->sent_to && account->sent_over != account->sent_to->deaths)
         ledger_break(account->book->ledger, now_ms,
                      "%s spends an attempt on %s although the link died under it",
@@ -605,7 +606,7 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
         break;
     case FACT_DUPLICATE: take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0}); break;
     case FACT_SENT: sent(account, fact); break;
-    case FACT_TIMED_OUT: timed_out(account, now_ms); break;
+    case FACT_TIMED_OUT: timed_out(account, now_ms, fact); break;
     case FACT_ACKED:
     case FACT_NACKED:
         account->told_stored = false;

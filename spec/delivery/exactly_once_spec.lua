@@ -179,6 +179,19 @@ describe("exactly-once", function()
     assert.is_true(world:receipt(id).ok)
   end)
 
+  -- Seed 97304. Was: it looked like an attempt of the message.
+  it("tells that nobody opened its lane as of no transmission", function()
+    two_nodes()
+    drop("receipt", "XX.....", "owner")
+    local id, transmissions = send "a", {}
+    world:settle()
+    for _, fact in ipairs(world:facts(id)) do
+      if fact.fact == "timed_out" then transmissions[#transmissions + 1] = fact.transmission end
+    end
+    assert.same({ 0, 0 }, transmissions)
+    assert.same({ "a" }, handled)
+  end)
+
   -- Was: nothing was sent to the address any more.
   it("does not hold up what follows it when it is given up before its lane is there", function()
     two_nodes()
