@@ -213,7 +213,7 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     if (!fits && !dead) return STATUS_DAMAGED;
     if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
-    entry->singly = bundled;
+    if (bundled) suspect_single(engine, entry);
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
     else if (mailbox)

@@ -445,3 +445,41 @@ describe("the ledger", function()
     world:close()
   end)
 end)
+
+describe("a batch that ends the process", function()
+  -- Seed 121488. Was: while the messages of one batch were tried by themselves, another batch with such a message was made;
+  -- it ended the process first, and the next start knew of that one only: neither was ever charged.
+  it("does not hide behind another one", function()
+    local world = test.world { seed = 1 }
+    local handled, lives = {}, 1
+    world:node "owner"
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 2, first = "100ms" },
+      batch = {
+        size = 2,
+        within = "10ms",
+        handle = function(_, msgs)
+          if #msgs == 1 then moonpost.sleep "1s" end
+          for _, msg in ipairs(msgs) do
+            if msg.body == "kill" then return world:crash "owner" end
+            handled[msg.body] = true
+          end
+        end,
+      },
+    })
+    for _, body in ipairs { "kill", "a", "kill", "b" } do world:send("mail@x", body, { delay = "1s" }) end
+    repeat
+      world:advance "5s"
+      if not world:up "owner" then
+        world:restart "owner"
+        lives = lives + 1
+      end
+    until #world:dead "mail@x" == 2 or lives == 20
+    world:settle()
+    assert.same({ a = true, b = true }, handled)
+    assert.is_true(lives < 10, lives)
+    world:check()
+    world:close()
+  end)
+end)
