@@ -818,8 +818,8 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
     for (struct entry *at = outbox->lists[ENTRY_LEASED].tail; at; at = previous) {
         previous = at->previous;
         if (at->link != link) continue;
+        if (!at->opens) head = at; /* a wish to have a lane kills no link */
         take_back(engine, at);
-        head = at;
     }
     if (head) count_death(engine, head);
 }

@@ -192,6 +192,23 @@ describe("exactly-once", function()
     assert.same({ "a" }, handled)
   end)
 
+  -- Seed 137934. Was: its attempts were spent, and it was in doubt.
+  it("is blamed for no link that dies before its lane is open", function()
+    world:node("owner", {})
+    world:node("client", { links = { { to = "owner", first = "100ms", factor = 1 } }, send = { attempts = 6, first = "10s" } })
+    agent "owner"
+    world:advance "1s"
+    drop("receipt", ("X"):rep(100), "owner")
+    local id = send "a"
+    for _ = 1, 10 do
+      world:cut("client", "owner")
+      world:heal("client", "owner")
+      world:advance "1s"
+    end
+    assert.is_nil(world:receipt(id))
+    assert.same({}, world:dead(ADDRESS))
+  end)
+
   -- Was: nothing was sent to the address any more.
   it("does not hold up what follows it when it is given up before its lane is there", function()
     two_nodes()
