@@ -3,9 +3,11 @@
 local closed = require "moonpost.closed"
 local environment = require "moonpost.environment"
 local errors = require "moonpost.errors"
+local fake = require "moonpost.test.fake"
 local faults = require "moonpost.test.faults"
 local fuzz = require "moonpost.test.fuzz"
 local kept = require "moonpost.test.kept"
+local look = require "moonpost.test.look"
 local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
@@ -23,10 +25,12 @@ local World = {}
 
 local SETTLE_LIMIT = 24 * 3600
 local SETTLE_MOMENTS = 200000 -- a message every second is 86,400 a day
-local LATER = closed.words "publish trace metric fake fake_http"
+local LATER = closed.words "publish fake_http"
 
+fake.add(World)
 faults.add(World)
 kept.add(World)
+look.add(World)
 
 local metatable = { __name = "moonpost.world" }
 function metatable.__index(_, name)

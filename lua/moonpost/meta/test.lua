@@ -117,6 +117,38 @@ function world:state(address, key, options) end
 ---@return any
 function world:kv(address, key, options) end
 
+--- What became of a message: its `state`, as `"handled"`, `"dead"`, `"expired"`, `"purged"` or where it waits (`"waiting"`, `"leased"`,
+--- `"deferred"`, `"awaiting"`), its `attempts`, and its `steps`: all that `world:facts` has of it. Nil: nobody knows it.
+---@param id string
+---@return { state: string, attempts: integer, steps: table[] }|nil
+function world:trace(id) end
+
+--- A metric as `moonpost metrics` shows it: the sum over all nodes that are up, or of one, and over all samples that have
+--- these labels.
+---@param name string with or without `moonpost_`
+---@param labels? table<string, string>
+---@param options? { node?: string }
+---@return number
+function world:metric(name, labels, options) end
+
+--- An agent that answers as a script says: a list that is played in order, then its `rest` (`"ok"`), or one entry for all
+--- requests. An entry is `"ok"`, `"timeout"`, an HTTP status (from 400 on it is an error `HTTP_404`), `{ reply = }`, `{ error =, code = }`,
+--- or a function of the request that answers as a handler does. Each request is answered once: a fake does not retry.
+---@param address string
+---@param script? any
+---@param options? { node?: string }
+---@return moonpost.Fake fake
+function world:fake(address, script, options) end
+
+--- An agent of a world that plays a script.
+---@class moonpost.Fake
+---@field requests moonpost.Msg[] what it was asked, in order
+local fake = {}
+
+--- Play another script from the next request on.
+---@param script any
+function fake:plays(script) end
+
 --- Links between two nodes die, and none can be made until `heal`. `silent`: nobody is told, what they say to each other
 --- vanishes; `one_way`: what a says to b does, while b is heard.
 ---@param a string
