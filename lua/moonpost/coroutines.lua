@@ -9,7 +9,6 @@ local coroutines = {
   isyieldable = coroutine.isyieldable,
   running = coroutine.running,
   status = coroutine.status,
-  yield = coroutine.yield,
 }
 
 local WAIT = runtime.WAIT
@@ -25,6 +24,17 @@ end
 
 local function outward(kind, ...)
   return passed_in(kind, pcall(yield, WAIT, kind, ...))
+end
+
+local function resumed(first, ...)
+  if first == WAIT then error("coroutine.yield outside of a coroutine of the script's own", 2) end
+  return first, ...
+end
+
+--- coroutine.yield; raises where the runtime itself would be told.
+---@return any ...
+function coroutines.yield(...)
+  return resumed(yield(...))
 end
 
 local function settle(co, ok, mark, ...)

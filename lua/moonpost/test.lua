@@ -11,6 +11,7 @@ local look = require "moonpost.test.look"
 local made = require "moonpost.test.made"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
+local patience = require "moonpost.test.patience"
 local plan = require "moonpost.test.plan"
 local receipt = require "moonpost.receipt"
 local send = require "moonpost.send"
@@ -23,8 +24,6 @@ local test = {}
 ---@class moonpost.World
 local World = {}
 
-local SETTLE_LIMIT = 24 * 3600
-local SETTLE_MOMENTS = 200000 -- a message every second is 86,400 a day
 local LATER = closed.words "publish fake_http"
 
 fake.add(World)
@@ -175,12 +174,12 @@ function World:call(to, body, options)
   local id = worlds.send(self.handle, from, message)
   worlds.run(self.handle, 0)
   local answer = self:receipt(id)
-  while not answer do
-    local wait = plan.next(self)
-    if not wait then return nil, "nothing is due any more, and no answer came", "TIMEOUT" end
-    plan.pass(self, wait)
-    answer = self:receipt(id)
-  end
+  local asker = from or self.first
+  patience.wait(self, function()
+    answer = answer or self:receipt(id)
+    return answer ~= nil or not self:up(asker)
+  end, ("world:call: no answer of %s can come: "):format(to))
+  if not answer then return nil, ("node %s, which asked, is down"):format(asker), "UNREACHABLE" end
   return receipt.result(answer)
 end
 
@@ -191,38 +190,12 @@ function World:advance(time)
   plan.pass(self, duration(time))
 end
 
-local function list_pending(pending)
-  local lines = {}
-  for index, item in ipairs(pending) do
-    if index > 10 then
-      lines[#lines + 1] = ("  and %d more"):format(#pending - 10)
-      break
-    end
-    lines[#lines + 1] = ("  %s at %s on node %s: %s"):format(item.id, item.address, item.node, item.state)
-  end
-  return table.concat(lines, "\n")
-end
-
--- Somebody sends without end.
-local function still_pending(self, what)
-  errors.misuse(("after %s this is still pending:\n%s"):format(what, list_pending(worlds.pending(self.handle))))
-end
-
---- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours, or 200,000 moments
---- at which something happens.
+--- Let time pass until nothing is pending; raises with what is left when that cannot come, takes over 24 hours, or
+--- 200,000 moments at which something happens.
 function World:settle()
   made.first(self)
   worlds.run(self.handle, 0)
-  local began = worlds.now(self.handle)
-  for _ = 1, SETTLE_MOMENTS do
-    if worlds.pending_count(self.handle) == 0 then return end
-    local wait = plan.next(self)
-    if not wait or worlds.now(self.handle) - began + wait > SETTLE_LIMIT then
-      still_pending(self, "24 hours")
-    end
-    plan.pass(self, wait)
-  end
-  still_pending(self, ("%d moments"):format(SETTLE_MOMENTS))
+  patience.wait(self, function() return worlds.pending_count(self.handle) == 0 end, "")
 end
 
 --- The receipt of a send, as far as it waited (`await`), or nil while there is none.
@@ -296,14 +269,13 @@ function World:exec(file, options)
   local root = options and options.root or "."
   local number = worlds.exec(self.handle, options and options.name or "program", root, file, self.show)
   worlds.run(self.handle, 0)
-  while true do
+  local ended, code, reason
+  patience.wait(self, function()
     if options and options.each then options.each() end
-    local ended, code, reason = worlds.ended(self.handle, number)
-    local wait = plan.next(self)
-    if ended then return code, reason end
-    if not wait then errors.misuse(file .. ": waits for something that will never come") end
-    plan.pass(self, wait)
-  end
+    ended, code, reason = worlds.ended(self.handle, number)
+    return ended
+  end, file .. " waits for something that will never come: ")
+  return code, reason
 end
 
 --- Give back what the world holds; it cannot be used afterwards.

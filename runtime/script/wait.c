@@ -41,12 +41,40 @@ static void name_call(struct task *task, struct submit *submit)
             id_for(&task->host->scratch, message_id(task->block), span_text(label));
 }
 
+/* Whether the question would wait for the end of the delivery that asks it. A key that an agent
+ * makes itself is not known before the message is there. */
+static bool asks_itself(const struct task *task, const struct message *message)
+{
+    const struct agent_declaration *agent = &task->agent->declaration;
+    if (task->kind != TASK_DELIVERY || !span_equal(message->to, agent->address)) return false;
+    if (agent->order == ORDER_STRICT) return true;
+    bool same = task->run.key.size > 0 && span_equal(message->key, task->run.key);
+    return agent->order == ORDER_KEY && !agent->asks_key && same;
+}
+
+static void refuse_deadlock(lua_State *L, const struct task *task, const struct message *message)
+{
+    const struct agent_declaration *agent = &task->agent->declaration;
+    if (!asks_itself(task, message)) return;
+    if (agent->order == ORDER_STRICT)
+        error_raise(L, task->script, "DEADLOCK",
+                    "ctx:call: %s handles one message at a time, this one, and asks itself: the "
+                    "answer would wait for the end of who waits for it",
+                    task->agent->address);
+    push_span(L, message->key);
+    error_raise(L, task->script, "DEADLOCK",
+                "ctx:call: %s handles a message of the key \"%s\", and asks itself with the same "
+                "key: the answer would wait for the end of who waits for it",
+                task->agent->address, lua_tostring(L, -1));
+}
+
 static int wait_call(lua_State *L, struct task *task)
 {
     if (!task->agent) luaL_error(L, "only an agent's handler can do this");
     lua_getfield(L, 3, "id");
     bool named = !lua_isnil(L, -1);
     struct submit *submit = read_submit(L, task, 3);
+    refuse_deadlock(L, task, &submit->message);
     if (!named) name_call(task, submit);
     submit->message.from = span_text(task->agent->address);
     submit->message.level = LEVEL_HANDLED;
@@ -178,8 +206,10 @@ void wait_push_marker(lua_State *L)
 int wait_begin(lua_State *L, void *user)
 {
     struct task *task = user;
-    if (lua_touserdata(L, 1) != &wait_key)
-        return luaL_error(L, "coroutine.yield outside of a coroutine of the script's own");
+    if (lua_touserdata(L, 1) != &wait_key) {
+        wait_push_marker(L); /* which says that nobody resumes it; coroutine.yield raises then */
+        return 1;
+    }
     const char *kind = luaL_checkstring(L, 2);
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
         if (strcmp(kinds[i].name, kind) == 0) return kinds[i].begin(L, task);

@@ -52,6 +52,20 @@ struct world_state *check_state(lua_State *L)
     return state;
 }
 
+static int refuse_inside(lua_State *L)
+{
+    return luaL_error(L, "this world is at work: one of its own handlers, hooks or policies cannot "
+                         "send in it, let time pass or close it; in a handler use ctx");
+}
+
+/* The state of a world that does not run at this moment. */
+static struct world_state *check_outside(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    if (state->running) refuse_inside(L);
+    return state;
+}
+
 struct span check_span(lua_State *L, int index)
 {
     size_t size;
@@ -115,6 +129,7 @@ static int world_make(lua_State *L)
 static int world_close(lua_State *L)
 {
     struct world_state *state = luaL_checkudata(L, 1, WORLD_TYPE);
+    if (state->running) return refuse_inside(L);
     world_free(state->world);
     state->world = NULL;
     for (size_t i = 0; i < state->fact_count; i++) block_release(state->facts[i].block);
@@ -264,7 +279,7 @@ static struct kept_send *new_send(struct world_state *state, struct span id)
  */
 static int send_message(lua_State *L)
 {
-    struct world_state *state = check_state(L);
+    struct world_state *state = check_outside(L);
     struct node *node = world_node_of(check_running(L, state, 2));
     struct submit submit;
     send_read(L, node_host(node), 3, &state->texts, &submit);
@@ -332,10 +347,12 @@ static int complain_unrest(lua_State *L, struct world *world)
 /* world.run(w, seconds) */
 static int run_world(lua_State *L)
 {
-    struct world_state *state = check_state(L);
+    struct world_state *state = check_outside(L);
     int64_t until_ms = world_now_ms(state->world) + (int64_t)(luaL_checknumber(L, 2) * 1000 + 0.5);
-    if (!world_run(state->world, until_ms)) return complain_unrest(L, state->world);
-    return 0;
+    state->running = true;
+    bool rests = world_run(state->world, until_ms);
+    state->running = false;
+    return rests ? 0 : complain_unrest(L, state->world);
 }
 
 /* world.next(w) -> seconds from now until something is due, or nil */

@@ -32,6 +32,7 @@ struct kept_send {
 
 struct world_state {
     struct world *world; /* NULL: closed */
+    bool running;        /* its nodes are at work: a call comes from inside of one */
     struct arena texts;
     struct kept_fact *facts;
     size_t fact_count, fact_capacity;

@@ -12,12 +12,15 @@ moonpost test needs busted, which is not on this machine. Install it with one of
 -- Words of our own before the files: where a project keeps its modules, and how results are shown.
 local FIXED = { "--output=moonpost", "--lpath=lua/?.lua;lua/?/init.lua;./?.lua;./?/init.lua" }
 
--- Handlers and programs that stand in a spec must not catch what ends them from outside either.
+-- Handlers and programs that stand in a spec must not catch what ends them from outside either, and their coroutines
+-- can wait.
 local function guard_files(busted)
   local coroutines = require "moonpost.coroutines"
+  local library = require("moonpost.libraries").new("spec").coroutine
   busted.subscribe({ "file", "start" }, function(file)
     file.env = file.env or {}
     file.env.pcall, file.env.xpcall = coroutines.pcall, coroutines.xpcall
+    file.env.coroutine = library
     return nil, true
   end)
 end

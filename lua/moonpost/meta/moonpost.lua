@@ -124,7 +124,8 @@ local ctx = {}
 ---@return string id
 function ctx:send(to, body, options) end
 
---- Ask, at once, and wait for the result. Raises the receipt's code, or `TIMEOUT`.
+--- Ask, at once, and wait for the result. Raises the receipt's code, or `TIMEOUT`; and `DEADLOCK` when the answer would wait for
+--- the end of this delivery: the same key of its own agent, or a strict agent itself.
 ---@param to string
 ---@param body any plain data
 ---@param options? moonpost.SendOptions

@@ -58,7 +58,7 @@ function world:reload(address, what, options) end
 ---@return string id
 function world:send(to, body, options) end
 
---- Send and let time pass until the answer.
+--- Send and let time pass until the answer. Raises when none can come any more, with what is pending.
 ---@param to string
 ---@param body any plain data
 ---@param options? moonpost.SendOptions
@@ -71,8 +71,8 @@ function world:call(to, body, options) end
 ---@param time moonpost.Duration
 function world:advance(time) end
 
---- Let time pass until nothing is pending; raises with what is left when that takes over 24 hours, or 200,000 moments
---- at which something happens.
+--- Let time pass until nothing is pending. Raises when that cannot come, takes over 24 hours, or 200,000 moments at which
+--- something happens, and says who waits for what.
 function world:settle() end
 
 --- The receipt of a send, or nil while there is none.

@@ -26,7 +26,10 @@ local WORDS = {
   timeout = function() wait.now("sleep", 2 * SECONDS) end,
 }
 
-local ERROR = { error = { read = shape.string(1000), required = true }, code = { read = shape.string(64), default = "REJECTED" } }
+local ERROR = {
+  error = { read = shape.string(1000), required = true },
+  code = { read = shape.string(64), default = "REJECTED" },
+}
 local REPLY = { reply = {} }
 
 local function status(value)
@@ -39,7 +42,8 @@ local function from_table(value)
   local taken, reason = shape.read(value.error ~= nil and ERROR or REPLY, value)
   if not taken then return nil, reason end
   if not taken.error then return function() return taken.reply end end
-  outcome.reject(taken.error, { code = taken.code })
+  outcome.reject(taken.error, { code = taken.code }) -- what is wrong with it shows now
+  outcome.take()
   return function() return outcome.reject(taken.error, { code = taken.code }) end
 end
 
