@@ -284,7 +284,8 @@ function World:close()
 end
 
 --- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come
---- to its end, and no promise may be broken (`world:check`). Raises with the seed.
+--- to its end, and no promise may be broken (`world:check`); then what the function returned, if it is a function, is
+--- called. Raises with the seed.
 ---@param options { runs: integer|nil, seed: integer|nil, faults: table|nil, lasts: any, most: integer|nil }|nil
 ---@param body fun(world: moonpost.World)
 function test.fuzz(options, body)

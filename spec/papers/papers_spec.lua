@@ -2,7 +2,7 @@ local paper = require "spec.support.paper"
 local shell = require "spec.support.shell"
 
 local RUN = { "README.md", "docs/first-agent.md", "docs/writing-agents.md", "docs/guarantees.md", "docs/retry-and-acks.md",
-  "docs/operating.md" }
+  "docs/testing-agents.md", "docs/operating.md" }
 
 describe("a paper", function()
   for _, file in ipairs(RUN) do

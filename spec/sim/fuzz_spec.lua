@@ -39,6 +39,23 @@ describe("a fuzz", function()
     assert.truthy(reason:find("again: test.fuzz { seed = %d+, runs = 1 }$"))
   end)
 
+  it("calls what its function returned when all has come to its end", function()
+    local pending
+    local function body(world)
+      mail(function() end)(world)
+      world:send("mail@x", "late", { from = "owner", delay = "1m" })
+      return function(same)
+        assert.equal(world, same)
+        pending = #world:received "mail@x"
+      end
+    end
+    test.fuzz({ runs = 1, faults = {} }, body)
+    assert.equal(11, pending)
+    local ok, reason = pcall(test.fuzz, { runs = 1 }, function() return function() error("not as it should be", 0) end end)
+    assert.is_false(ok)
+    assert.matches("seed 1: not as it should be\n0 of its %d+ faults are needed:\n  no fault is needed", reason)
+  end)
+
   it("refuses a kind of fault that is not there", function()
     assert.has_error(function() test.fuzz({ faults = { "earthquake" } }, function() end) end)
   end)

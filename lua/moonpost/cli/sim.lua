@@ -19,7 +19,8 @@ return {
   details = [[
   FILE returns a function of a world, which adds nodes, loads agents and sends (see require "moonpost.test"), or a
   table { run = that function, faults = { "drop", "crash", ... }, lasts = "30s" }. After it the storm ends, all must
-  come to its end, and no promise may be broken. A failure prints its seed and the shortest list of faults found.]],
+  come to its end, no promise may be broken, and what it returned is called. A failure prints its seed and the
+  shortest list of faults found.]],
   flags = {
     { name = "seeds", value = "N", help = "how many worlds (100, or what --minutes allow)" },
     { name = "from", value = "S", help = "the first seed (1)" },

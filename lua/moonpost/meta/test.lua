@@ -19,9 +19,10 @@ function test.world(options) end
 ---@field most? integer faults in a world (12)
 
 --- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come to its
---- end, and no promise may be broken (`world:check`). Raises with the seed and the shortest list of faults found.
+--- end, and no promise may be broken (`world:check`); then what the function returned, if it is a function, is called with the
+--- world. Raises with the seed and the shortest list of faults found.
 ---@param options moonpost.FuzzOptions
----@param body fun(world: moonpost.World)
+---@param body fun(world: moonpost.World): fun(world: moonpost.World)|nil
 function test.fuzz(options, body) end
 
 -- ---- Worlds ----

@@ -37,10 +37,11 @@ local FIELDS = {
 
 local function play(world, faults, body)
   storm.over(world, faults)
-  body(world)
+  local at_end = body(world)
   storm.calm(world)
   world:settle()
   world:check()
+  if type(at_end) == "function" then at_end(world) end
 end
 
 -- Why a world failed, or nil; and its trace.
@@ -62,6 +63,7 @@ end
 ---@param seed integer
 ---@return moonpost.test.Fault[]
 function fuzz.storm(options, seed)
+  if #options.faults == 0 then return {} end
   return storm.draw(storm.generator(seed), options.faults, options.lasts, options.most)
 end
 
