@@ -1,10 +1,10 @@
 --- `moonpost bench`: how fast this machine does it, with real processes.
 local json = require "moonpost.json"
 local term = require "moonpost.cli.term"
+local progress = require "moonpost.cli.progress"
 local shell = require "moonpost.shell"
 
 local USAGE, FAILED, INTERRUPTED = 2, 1, 130
-local BAR = 30
 
 local NUMBERS = {
   { name = "count", default = 200000, least = 1, most = 10000000 },
@@ -87,11 +87,8 @@ local function show_bar(options)
     return nothing
   end
   return function(answered)
-    local share = answered / options.count
-    local full = math.floor(share * BAR)
-    io.stderr:write(("\r%s [%s%s] %3d %%"):format(options.profile, ("#"):rep(full), (" "):rep(BAR - full),
-      math.floor(share * 100)))
-    if answered >= options.count then io.stderr:write("\r\27[K") end
+    local going_on = answered < options.count
+    progress.show(going_on and options.profile .. " " .. progress.bar(answered / options.count) or nil)
   end
 end
 

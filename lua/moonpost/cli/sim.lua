@@ -41,7 +41,7 @@ return {
       term.complain("sim", file .. ": no such file")
       return FAILED
     end
-    local bar = shell.columns() and "yes" or "no"
+    local bar = shell.isatty "stderr" and "yes" or "no"
     local answer = shell.spec { args = { "--sim", file, tostring(seeds), tostring(from), tostring(minutes), bar } }
     if answer.reason then term.complain("sim", answer.reason) end
     return answer.reason and BUG or answer.code

@@ -1,7 +1,10 @@
 --- Runs a fuzz of a user's own agents: the other end of `moonpost sim`.
 local fuzz = require "moonpost.test.fuzz"
+local progress = require "moonpost.cli.progress"
+local runtime = require "moonpost.runtime"
 local strict = require "moonpost.strict"
 local test = require "moonpost.test"
+local words = require "moonpost.cli.words"
 
 local worlds = {}
 
@@ -13,25 +16,62 @@ local function read(file)
   local chunk, reason = loadfile(file, "t", strict.environment "spec")
   if not chunk then error(reason, 0) end
   local value = chunk()
-  if type(value) == "function" then return {}, value end
+  if type(value) == "function" then return fuzz.read {}, value end
   if type(value) ~= "table" or type(value.run) ~= "function" then
     error(file .. ": expected it to return a function of a world, or { run = function(world) ... end }", 0)
   end
   local options, run = {}, value.run
   for name, item in pairs(value) do options[name] = item end
   options.run = nil
-  return options, run
-end
-
-local function bar(done, all, worth)
-  local width = 30
-  local filled = math.floor(width * done / all)
-  local drawn = ("#"):rep(filled) .. ("."):rep(width - filled)
-  if worth then io.stderr:write(("\r%s %d of %d worlds"):format(drawn, done, all)) end
+  return fuzz.read(options), run
 end
 
 local function over(began, minutes)
-  return minutes and os.time() - began >= minutes * 60
+  return minutes and runtime.clock() - began >= minutes * 60
+end
+
+-- How far it is: in worlds, or in time when that ends it first.
+local function share(run)
+  local by_worlds = run.ran / run.count
+  local by_time = run.minutes and (runtime.clock() - run.began) / (run.minutes * 60) or 0
+  return math.min(1, math.max(by_worlds, by_time))
+end
+
+local function line(run)
+  local took, part = runtime.clock() - run.began, share(run)
+  local left = part > 0 and took > 1 and (", %s left"):format(words.duration(took / part - took)) or ""
+  return ("%s  %s%s"):format(progress.bar(part), words.of(run.ran, "world"), left)
+end
+
+local function show(run)
+  if not run.terminal or runtime.clock() - run.shown < EVERY then return end
+  progress.show(line(run))
+  run.shown = runtime.clock()
+end
+
+local function say(run, text)
+  if run.terminal then progress.show(nil) end
+  print(text)
+end
+
+-- How much faster than the clock of the wall the worlds' time went by.
+local function speed(run)
+  local took = math.max(runtime.clock() - run.began, 0.001)
+  return ("%s of their time in %s: %s times as fast"):format(words.duration(run.virtual), words.wait(took),
+    words.count(math.floor(run.virtual / took)))
+end
+
+local function run_seeds(run, options, from, body)
+  local last = ""
+  for seed = from, from + run.count - 1 do
+    if over(run.began, run.minutes) then break end
+    local failure, trace, lasted = fuzz.run(test.world, options, seed, body)
+    run.ran, run.virtual = run.ran + 1, run.virtual + lasted
+    if failure then return failure, seed end
+    last = trace
+    show(run)
+  end
+  return nil, last
 end
 
 --- Run so many seeds; answers the exit code.
@@ -39,31 +79,24 @@ end
 ---@param seeds string
 ---@param from string
 ---@param minutes string "" for no bound
----@param terminal string "yes": show a bar
+---@param terminal string "yes": show how far it is
 ---@return integer exit code
 function worlds.main(file, seeds, from, minutes, terminal)
-  local given, run = read(file)
-  local count, first, bound = tonumber(seeds), tonumber(from), tonumber(minutes)
-  local options, began, shown, last, ran = fuzz.read(given), os.time(), os.clock(), "", 0
-  for seed = first, first + count - 1 do
-    if over(began, bound) then break end
-    local failure
-    failure, last = fuzz.run(test.world, options, seed, run)
-    ran = ran + 1
-    if failure then
-      if terminal == "yes" then io.stderr:write "\n" end
-      print(failure)
-      print(("again: moonpost sim %s --seeds 1 --from %d"):format(file, seed))
-      return FAILED
-    end
-    if os.clock() - shown >= EVERY then
-      bar(ran, count, terminal == "yes")
-      shown = os.clock()
-    end
+  local read_well, options, body = pcall(read, file)
+  if not read_well then
+    io.stderr:write("moonpost sim: ", tostring(options), "\n")
+    return FAILED
   end
-  bar(ran, count, terminal == "yes")
-  if terminal == "yes" then io.stderr:write "\n" end
-  print(("%d worlds, every promise kept; last trace %s"):format(ran, last))
+  local run = { count = tonumber(seeds), minutes = tonumber(minutes), terminal = terminal == "yes", ran = 0,
+    virtual = 0, began = runtime.clock(), shown = runtime.clock() }
+  local failure, last = run_seeds(run, options, tonumber(from), body)
+  if failure then
+    say(run, failure)
+    print(("again: moonpost sim %s --seeds 1 --from %d"):format(file, last))
+    return FAILED
+  end
+  say(run, ("%s, every promise kept; last trace %s"):format(words.of(run.ran, "world"), last))
+  print(speed(run))
   return 0
 end
 

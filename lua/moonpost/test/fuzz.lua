@@ -44,13 +44,13 @@ local function play(world, faults, body)
   if type(at_end) == "function" then at_end(world) end
 end
 
--- Why a world failed, or nil; and its trace.
+-- Why a world failed, or nil; its trace, and how long it lasted.
 local function fails(make, seed, faults, body)
   local world = make { seed = seed }
   local ok, reason = pcall(play, world, faults, body)
-  local trace = world:trace_hash()
+  local trace, lasted = world:trace_hash(), storm.now(world)
   world:close()
-  return not ok and tostring(reason) or nil, trace
+  return not ok and tostring(reason) or nil, trace, lasted
 end
 
 -- Two failures are the same but for names, ids and times.
@@ -67,24 +67,26 @@ function fuzz.storm(options, seed)
   return storm.draw(storm.generator(seed), options.faults, options.lasts, options.most)
 end
 
---- One world: nil and its trace, or what went wrong in words.
+--- One world: nil or what went wrong in words; its trace, and how many seconds of its own time it lasted.
 ---@param make fun(options: table): moonpost.World
 ---@param options table
 ---@param seed integer
 ---@param body fun(world: moonpost.World)
 ---@return string|nil failure
 ---@return string trace
+---@return number seconds
 function fuzz.run(make, options, seed, body)
   local faults = fuzz.storm(options, seed)
-  local reason, trace = fails(make, seed, faults, body)
-  if not reason then return nil, trace end
+  local reason, trace, lasted = fails(make, seed, faults, body)
+  if not reason then return nil, trace, lasted end
   local wanted = essence(reason)
   local shortest = storm.shrink(faults, function(fewer)
     local other = fails(make, seed, fewer, body)
     return other ~= nil and essence(other) == wanted
   end)
   local told = storm.tell(shortest)
-  return ("seed %d: %s\n%d of its %d faults are needed:\n%s"):format(seed, reason, #shortest, #faults, told), trace
+  local text = ("seed %d: %s\n%d of its %d faults are needed:\n%s"):format(seed, reason, #shortest, #faults, told)
+  return text, trace, lasted
 end
 
 --- Read the options of a fuzz.
