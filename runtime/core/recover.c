@@ -153,9 +153,9 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     queue_renumber(entry->queue, entry);
     entry->policy = policy_keep(engine, record->has_policy ? &record->policy : NULL);
     entry->give_up_ms = submit_ends_ms(engine, entry->policy, entry->first_ms);
-    entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
+    entry->unanswered = true; /* it may have been sent behind its facts, of which nothing is kept */
     restore_doubt(entry, facts && facts->state == ENTRY_AWAITING);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }

@@ -346,6 +346,36 @@ describe("a sender whose address has another owner now", function()
     world:check()
     world:close()
   end)
+
+  -- Seed 138452. Was: what was kept while the wish for a lane had no answer said that nothing had been sent; the start after
+  -- the message was sent believed it, and sent it to the other store, too.
+  it("knows after a restart that it may have been handled, though its lane was long in coming", function()
+    local world, handled = test.world { seed = 1 }, 0
+    local function load(node)
+      local on = { message = function() handled = handled + 1 end }
+      world:load(moonpost.agent { address = "mail@x", on = on }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
+    load "first"
+    world:advance "1s"
+    world:fault(moonpost.fault.drop { type = "receipt", pattern = "X.XXXXXXXXXXXXXXXX" }, { node = "first" })
+    local id = world:send("mail@x", "hello", { from = "sender", profile = "exactly-once", await = "handled" })
+    world:advance "2s"
+    assert.equal(1, handled)
+    world:crash "sender"
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load "other"
+    world:restart "sender"
+    world:settle()
+    assert.equal(1, handled)
+    assert.equal("IN_DOUBT", world:dead("mail@x")[1].code)
+    assert.equal(id, world:dead("mail@x")[1].id)
+    world:check()
+    world:close()
+  end)
 end)
 
 describe("a sender that dies before it has kept that a message was rejected", function()
