@@ -265,7 +265,7 @@ static bool is_of_this_lane(const struct entry *entry)
 }
 
 /* The outbox has a new lane, and this message was not sent in the old one: it gets its number
- * there, durably before it is sent. */
+ * there, durably before it is sent. What was sent stays where its owner would recognise it. */
 static void join_lane(struct engine *engine, struct entry *entry)
 {
     struct message message = message_of(entry->block);
@@ -443,7 +443,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             continue;
         }
         if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
-        if (!entry->doubtful && !is_of_this_lane(entry)) {
+        if (!entry->unanswered && !is_of_this_lane(entry)) {
             join_lane(engine, entry);
             continue;
         }

@@ -347,6 +347,42 @@ describe("a sender whose address has another owner now", function()
     world:close()
   end)
 
+  -- Seed 142215. Was: what had been sent at least once, and not answered, followed into the new lane, where its owner did not
+  -- know it: an agent at most once was handed it again.
+  it("sends again in the old lane what it had sent there", function()
+    local world, handled, lost = test.world { seed = 1 }, {}, true
+    local function load(node, profile)
+      local on = { message = function(_, msg) handled[#handled + 1] = msg.body end }
+      world:load(moonpost.agent { address = "mail@x", profile = profile, on = on }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
+    load("first", "exactly-once")
+    world:advance "1s"
+    local function send(body, profile)
+      return world:send("mail@x", body, { id = body, from = "sender", profile = profile, await = "handled" })
+    end
+    send("first", "exactly-once")
+    world:settle()
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load("other", "at-most-once")
+    world:advance "1s"
+    world:fault(moonpost.hook { receive = function(envelope)
+      if lost and envelope.type == "receipt" and envelope.ref == "sent" then return moonpost.drop "lost" end
+    end }, { node = "hub" })
+    send("sent", "at-least-once")
+    world:advance "500ms"
+    send("next", "exactly-once")
+    world:advance "100ms"
+    lost = false
+    world:settle()
+    assert.same({ "first", "sent", "next" }, handled)
+    world:check()
+    world:close()
+  end)
+
   -- Seed 138452. Was: what was kept while the wish for a lane had no answer said that nothing had been sent; the start after
   -- the message was sent believed it, and sent it to the other store, too.
   it("knows after a restart that it may have been handled, though its lane was long in coming", function()
