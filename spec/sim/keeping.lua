@@ -184,9 +184,8 @@ end
 local function check_line(run, line)
   local last, latest = nil, 0
   for _, id in ipairs(line) do
-    local begun = run.keeping.begun[id]
-    local expired = #run.world:times(id, "expired") > 0
-    if begun and begun < latest and not expired then fail("%s begins before %s, which was sent earlier", id, last) end
+    local begun = #run.world:times(id, "expired") == 0 and run.keeping.begun[id]
+    if begun and begun < latest then fail("%s begins before %s, which was sent earlier", id, last) end
     if begun then last, latest = id, begun end
   end
 end
