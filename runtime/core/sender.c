@@ -718,8 +718,7 @@ static void count_death(struct engine *engine, struct entry *head, const char *w
     if (head->link_deaths < UINT8_MAX) head->link_deaths++;
     if (!alone) return;
     head->spent++;
-    if (head->last_try || engine_is_last(head->policy, head->spent))
-        in_doubt(engine, head, why);
+    if (head->last_try || engine_is_last(head->policy, head->spent)) in_doubt(engine, head, why);
 }
 
 /* The owner never accepted the number we were told was stored: another store, or a lost one. The
