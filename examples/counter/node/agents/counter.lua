@@ -1,4 +1,4 @@
--- Counts. The state that a handler changes is committed with the end of its message: no idempotency is needed beside it.
+-- Counts. The state that a handler changes is committed with the end of its message: no idempotency is needed besides.
 local moonpost = require "moonpost"
 
 local count = 0 -- luacheck: ignore (what a script remembers by itself is gone with its process)
