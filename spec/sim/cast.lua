@@ -250,6 +250,43 @@ function cast.acts(draw, actors)
   return acts, at
 end
 
+-- ---- an agent in a state of its own, which runs out of memory ----
+
+local GREEDY, GREEDY_FILE = "greedy@world", "spec/sim/greedy.lua"
+
+--- Draw who has it, if anybody, and what it is sent. A generator of its own leaves all else of the seed as it is.
+function cast.greed(seed, actors, lasts)
+  local draw = storm.generator(seed * 7 + 3)
+  local actor, sends = actors[draw(#actors)], {}
+  if draw(8) > 1 or actor.twin then return { sends = {} } end
+  for n = 1, 1 + draw(4) do
+    sends[n] = { at = draw(1000) / 1000 * lasts, from = actors[draw(#actors)][1], exhausts = draw(2) == 1 }
+  end
+  return { node = actor[1], sends = sends }
+end
+
+local function ask_greedy(run, send)
+  if not run.world:up(send.from) then return end
+  local id = run.world:send(GREEDY, { exhausts = send.exhausts }, { from = send.from })
+  if send.exhausts then run.exhausts[#run.exhausts + 1] = id end
+end
+
+--- It is there, and is sent what was drawn.
+function cast.enter_greedy(run, greed)
+  run.exhausts = {}
+  if greed.node then run.world:load(GREEDY_FILE, { node = greed.node }) end
+  for _, send in ipairs(greed.sends) do
+    storm.plan(run.world, run.now() + send.at, function() ask_greedy(run, send) end)
+  end
+end
+
+--- Who wants more memory than there is, does not get it; the process and all others go on.
+function cast.check_greedy(run)
+  for _, id in ipairs(run.exhausts) do
+    if storm.handled(run.world, id) then error(id .. " was handled with more memory than its agent may have", 0) end
+  end
+end
+
 --- Everybody is there.
 function cast.enter(run, actors)
   local world = run.world

@@ -70,6 +70,7 @@ function random.draw(seed)
   local draw = storm.generator(seed)
   local script = { seed = seed, actors = cast.draw(draw) }
   script.acts, script.lasts = cast.acts(draw, script.actors)
+  script.greed = cast.greed(seed, script.actors, script.lasts)
   script.faults = draw_storm(draw, script.lasts)
   return script
 end
@@ -211,6 +212,7 @@ local function check_all(run)
   settle(run)
   run.world:check()
   check_effects(run)
+  cast.check_greedy(run)
   check_told(run)
   check_blame(run)
   check_takeover(run)
@@ -227,6 +229,7 @@ local function play(script, faults, run)
   local world = run.world
   run.flipped = has_flip(faults)
   cast.enter(run, script.actors)
+  cast.enter_greedy(run, script.greed)
   storm.over(world, faults)
   for _, act in ipairs(script.acts) do
     world:advance(math.max(0, act.at - run.now()))
