@@ -2,8 +2,9 @@
 local moonpost = require "moonpost"
 
 local function exhaust()
-  local all = {}
-  for n = 1, math.huge do all[n] = ("x"):rep(1000) .. n end
+  local kept = {}
+  for n = 1, math.huge do kept[n] = ("x"):rep(1000) .. n end
+  return kept
 end
 
 return moonpost.agent {
