@@ -20,7 +20,7 @@ return {
   summary = "transfers among 100 accounts while nodes are killed: the sum stays",
   duration = 4,
   shown = "town/agents/accounts.lua",
-  only_real = "processes are killed, and their stores are on disk",
+  only_real = "a transfer takes no time there, so that nobody can be killed in the middle of one",
 
   processes = {
     {

@@ -10,7 +10,6 @@ return {
   summary = "an agent with state is killed in the middle: every message counts once",
   duration = 2,
   shown = "node/agents/counter.lua",
-  only_real = "a process is killed, and its store is on disk",
 
   processes = {
     {

@@ -35,7 +35,6 @@ return {
   summary = "a process is killed in the middle of its work; all is finished afterwards",
   duration = 2,
   shown = "worker/agents/job.lua",
-  only_real = "a process is killed, and its store is on disk",
 
   processes = {
     {

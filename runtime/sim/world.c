@@ -79,7 +79,7 @@ void world_setenv(struct world *world, const char *name, const char *value)
     struct variable *variable = calloc(1, sizeof *variable);
     ensure(variable != NULL);
     variable->name = text_of(span_text(name));
-    variable->value = text_of(span_text(value));
+    variable->value = value ? text_of(span_text(value)) : NULL;
     variable->next = world->variables;
     world->variables = variable;
 }

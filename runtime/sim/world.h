@@ -137,7 +137,8 @@ struct world_program *world_exec(struct world *world, struct span name, const ch
                                  bool show_envelopes);
 bool world_program_ended(const struct world_program *program, int *exit_code, struct span *error);
 
-/* Environment variables that nodes and programs of this world see instead of the process's. */
+/* Environment variables that nodes and programs of this world see instead of the process's; what is
+ * set last counts, NULL: it is not set. */
 void world_setenv(struct world *world, const char *name, const char *value);
 
 /* The lines since the last call; valid until the next. */

@@ -144,7 +144,7 @@ static int world_close(lua_State *L)
 static int setenv_(lua_State *L)
 {
     struct world_state *state = check_state(L);
-    world_setenv(state->world, luaL_checkstring(L, 2), luaL_checkstring(L, 3));
+    world_setenv(state->world, luaL_checkstring(L, 2), luaL_optstring(L, 3, NULL));
     return 0;
 }
 

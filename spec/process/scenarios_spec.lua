@@ -30,11 +30,11 @@ end
 local SCENARIOS = {
   ["lost-ack"] = { promises = 2, virtual = true },
   ["lost-ack-dedup"] = { promises = 1, virtual = true },
-  crash = { promises = 2, runs = true },
+  crash = { promises = 2, runs = true, virtual = true },
   reconnect = { promises = 2, runs = true, virtual = true },
   reload = { promises = 2, runs = true, virtual = true },
   ["exactly-once"] = { promises = 1, runs = true },
-  counter = { promises = 1, runs = true },
+  counter = { promises = 1, runs = true, virtual = true },
 }
 
 describe("a scenario", function()

@@ -2,20 +2,33 @@
 local facts = require "moonpost.scenario.facts"
 local play = require "moonpost.scenario.play"
 local record = require "moonpost.scenario.record"
+local sorted_pairs = require "moonpost.sorted_pairs"
 local stage = require "moonpost.scenario.stage"
 local test = require "moonpost.test"
 local worlds = require "moonpost.world"
 
 local virtual = {}
 
--- Nothing is on a sentinel's disk, so what its end means to others is that their links to it die.
+-- What the process of this name sees of its environment, and of no other's.
+local function set_environment(self, world, cast)
+  for _, other in ipairs(self.scenario.processes) do
+    for name in sorted_pairs(other.env or {}) do worlds.setenv(world.handle, name, nil) end
+  end
+  for name, value in sorted_pairs(cast.env or {}) do worlds.setenv(world.handle, name, value) end
+  for name, value in sorted_pairs(self.given) do worlds.setenv(world.handle, name, value) end
+end
+
+-- As a process that is started again at once, which takes no time here.
 local function kill(self, world, name)
   local now = worlds.now(world.handle)
   self:tell(record.of_scenario(name, now, "KILLED", { fact = "killed" }))
-  for _, node in ipairs(worlds.names(world.handle)) do
-    if node ~= name and worlds.cut(world.handle, name, node) then worlds.heal(world.handle, name, node) end
-  end
+  set_environment(self, world, self.processes[name])
+  world:crash(name)
+  world:restart(name)
 end
+
+-- The scenario says that it kills somebody.
+local GONE = "the process is gone"
 
 -- A client's node is called after its program: "client-92e265ec".
 local function speaker(self, node)
@@ -26,24 +39,27 @@ end
 
 local function listen(self, world)
   for _, line in ipairs(world:log()) do
-    local said = record.of_world(speaker(self, line.node), line)
-    self:hear(said)
-    self:tell(said)
-    for _, cue in ipairs(self:cued_by(said)) do kill(self, world, cue.kill) end
+    local said = line.text ~= GONE and record.of_world(speaker(self, line.node), line)
+    if said then
+      self:hear(said)
+      self:tell(said)
+    end
+    for _, cue in ipairs(said and self:cued_by(said) or {}) do kill(self, world, cue.kill) end
   end
 end
 
 local function start_node(self, world, cast, folder)
   if cast.socket then self.given[cast.socket] = cast.name end
+  set_environment(self, world, cast)
   world:node(cast.name, folder .. "/" .. cast.run)
   listen(self, world)
-  for name, value in pairs(self.given) do worlds.setenv(world.handle, name, value) end
   if self.up[cast.name] then return true end
   return nil, ("%s is not ready: it never said %q"):format(cast.name, cast.ready)
 end
 
 local function run_program(self, world, cast, folder)
   local root, file = (folder .. "/" .. cast.exec):match("^(.*)/([^/]+)$")
+  set_environment(self, world, cast)
   local code, reason = world:exec(root .. "/" .. file, {
     name = cast.name, root = root, each = function() listen(self, world) end,
   })
@@ -90,6 +106,8 @@ function virtual.run(scenario, options, show, began)
     listen(self, world)
     ok, reason = nil, tostring(ok)
   end
+  local kept, broken = pcall(world.check, world)
+  if ok and not kept then ok, reason = nil, tostring(broken) end
   world:close()
   return self.facts, ok, reason
 end
