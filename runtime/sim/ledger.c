@@ -625,7 +625,7 @@ void ledger_fact(struct book *book, int64_t now_ms, const struct fact *fact)
     if (fact->kind == FACT_LINK_DOWN) peer_of(book, fact->subject)->deaths++;
     if (fact->kind == FACT_STOP)
         for (struct account *at = book->accounts; at; at = at->next_here) at->in_hand = 0;
-    if (!fact->block) return;
+    if (!fact->block || message_to(fact->block).bytes[0] == '$') return; /* stored by nobody */
     struct sheet *sheet = sheet_of(book->ledger, fact->subject);
     describe(sheet, fact->block);
     about_copy(account_of(book, sheet), now_ms, fact);
