@@ -13,6 +13,7 @@ local hook = {}
 ---@field facts table<string, function>
 ---@field fault boolean|nil a fault: refused in production
 local metatable = { __name = "moonpost.hook" }
+local fate_metatable = { __name = "moonpost.fate" }
 local drop_metatable = { __name = "moonpost.drop" }
 
 local STEPS = { "receive", "forward", "store" }
@@ -67,18 +68,27 @@ function hook.drop(reason)
   return setmetatable({ reason = reason }, drop_metatable)
 end
 
+--- What a fault's step returns for an envelope that goes to a link: it is so late, is overtaken by the next one, comes
+--- twice.
+---@param fate { delay: number|nil, behind: boolean|nil, twice: boolean|nil }
+function hook.fate(fate)
+  return setmetatable(fate, fate_metatable)
+end
+
 local CHANGES = { headers = { read = headers.read }, body = {} }
 
---- What a step's answer means: "pass"; "drop" and a reason; or "alter", the new headers and the new body
---- (bytes and encoding), each nil when it stays. Raises for any other answer.
+--- What a step's answer means: "pass"; "drop" and a reason; "fate", a delay in seconds, whether the next one overtakes
+--- it and whether it comes twice; or "alter", the new headers and the new body (bytes and encoding), each nil when it
+--- stays. Raises for any other answer.
 ---@param answer any
----@return "pass"|"drop"|"alter"
----@return string|table|nil
----@return string|nil bytes
----@return string|nil encoding
+---@return "pass"|"drop"|"alter"|"fate"
+---@return string|table|number|nil
+---@return string|boolean|nil bytes
+---@return string|boolean|nil encoding
 function hook.answer(answer)
   if answer == nil then return "pass" end
   if getmetatable(answer) == drop_metatable then return "drop", answer.reason end
+  if getmetatable(answer) == fate_metatable then return "fate", answer.delay or 0, answer.behind, answer.twice end
   local changes = shape.construct("answer", CHANGES, answer)
   if changes.body == nil then return "alter", changes.headers end
   return "alter", changes.headers, body.encode(changes.body, "body")

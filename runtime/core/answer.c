@@ -25,14 +25,16 @@ static void note_drop(struct engine *engine, struct span id, struct span reason)
 }
 
 bool hook_message(struct engine *engine, enum hook_step step, const struct message *message,
-                  const struct hop *hop, struct block **altered)
+                  const struct hop *hop, struct block **altered, struct fate *fate)
 {
     *altered = NULL;
+    if (fate) *fate = (struct fate){0};
     if (!hook_asked(engine, step)) return true;
     struct envelope envelope = {.message = message};
     struct hook_answer answer = {0};
     engine->policies.hook(engine->policies.user, step, &envelope, hop, &answer);
     *altered = answer.altered;
+    if (fate) *fate = answer.fate;
     if (!answer.drop) return true;
     note_drop(engine, message->id, answer.reason);
     block_release(answer.altered);
@@ -41,13 +43,15 @@ bool hook_message(struct engine *engine, enum hook_step step, const struct messa
 }
 
 bool hook_receipt(struct engine *engine, enum hook_step step, const struct receipt *receipt,
-                  struct span ref, const struct hop *hop)
+                  struct span ref, const struct hop *hop, struct fate *fate)
 {
+    if (fate) *fate = (struct fate){0};
     if (!hook_asked(engine, step)) return true;
     struct envelope envelope = {.receipt = receipt, .ref = ref};
     struct hook_answer answer = {0};
     engine->policies.hook(engine->policies.user, step, &envelope, hop, &answer);
     block_release(answer.altered);
+    if (fate) *fate = answer.fate;
     if (answer.drop) note_drop(engine, ref, answer.reason);
     return !answer.drop;
 }
@@ -58,8 +62,11 @@ static void send_one(struct engine *engine, struct link *to, const struct receip
                      enum hop_end from)
 {
     struct hop hop = {(uint8_t)from, (uint8_t)link_end(to), to->name};
-    if (hook_receipt(engine, HOOK_FORWARD, receipt, receipt->ref, &hop))
-        frame_write_receipt(&to->out, receipt);
+    size_t from_byte = to->out.used;
+    struct fate fate;
+    if (!hook_receipt(engine, HOOK_FORWARD, receipt, receipt->ref, &hop, &fate)) return;
+    frame_write_receipt(&to->out, receipt);
+    late_apply(engine, to, from_byte, &fate);
 }
 
 void answer_send(struct engine *engine, struct link *to, const struct receipt *receipt,

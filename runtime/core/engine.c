@@ -486,6 +486,7 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
     case DEADLINE_BUNDLE:
         engine_ready(engine, (struct queue *)((char *)deadline - offsetof(struct queue, gathered)));
         return;
+    case DEADLINE_LATE: late_deadline(engine, deadline); return;
     }
 }
 

@@ -28,18 +28,30 @@ static void refuse(struct engine *engine, struct link *from, const struct messag
     answer_now(engine, from, message, &end);
 }
 
+void data_written(struct engine *engine, struct link *link, size_t from, uint64_t number,
+                  const struct fate *fate)
+{
+    struct fate possible = *fate;
+    link->sent++;
+    possible.twice &= number != 0 && forward_has_credit(link);
+    link->sent += possible.twice;
+    late_apply(engine, link, from, &possible);
+}
+
 static void pass_on(struct engine *engine, struct link *from, struct link *to,
                     const struct message *message)
 {
     struct hop hop = {(uint8_t)link_end(from), (uint8_t)link_end(to), to->name};
     struct block *altered = NULL;
+    struct fate fate = {0};
+    size_t from_byte = to->out.used;
     bool ask = message->flags != 0; /* has nothing in it that a hook could look at */
-    if (!ask && !hook_message(engine, HOOK_FORWARD, message, &hop, &altered)) return;
+    if (!ask && !hook_message(engine, HOOK_FORWARD, message, &hop, &altered, &fate)) return;
     struct message next = altered ? message_of(altered) : *message;
     next.hops++;
     next.frame = span_of(NULL, 0);
     message_write(&next, &to->out);
-    to->sent++;
+    data_written(engine, to, from_byte, next.seq, &fate);
     block_release(altered);
 }
 
@@ -93,7 +105,7 @@ void forward_message(struct engine *engine, struct link *from, const struct mess
     bool ask = message->flags != 0;
     stamp_from(engine, from, &stamped);
     if (stamped.seq != 0) route_learn(engine, stamped.origin, from);
-    if (!ask && !hook_message(engine, HOOK_RECEIVE, &stamped, &hop, &altered)) return;
+    if (!ask && !hook_message(engine, HOOK_RECEIVE, &stamped, &hop, &altered, NULL)) return;
     if (altered) stamped = message_of(altered);
     deliver(engine, from, &stamped);
     block_release(altered);
@@ -107,6 +119,6 @@ void forward_receipt(struct engine *engine, struct link *from, const struct rece
     }
     struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
     struct link *to = route_back(engine, receipt->origin);
-    if (!to || !hook_receipt(engine, HOOK_RECEIVE, receipt, receipt->ref, &hop)) return;
+    if (!to || !hook_receipt(engine, HOOK_RECEIVE, receipt, receipt->ref, &hop, NULL)) return;
     answer_send(engine, to, receipt, link_end(from));
 }

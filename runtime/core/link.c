@@ -60,6 +60,7 @@ void link_free(struct engine *engine, struct link *link)
     if (!link->next) engine->links_tail = slot;
     heap_clear(&engine->deadlines, &link->deadline);
     attach_link_gone(link);
+    late_link_gone(engine, link);
     buffer_deinit(&link->in);
     buffer_deinit(&link->out);
     free((char *)link->name.bytes);
@@ -112,6 +113,7 @@ void link_disconnect(struct engine *engine, struct link *link)
     link->connection = NO_CONNECTION;
     link->state = LINK_DOWN; /* nothing is said over it any more, in this step either */
     link->in.used = link->out.used = 0;
+    late_link_gone(engine, link);
     heap_clear(&engine->deadlines, &link->deadline);
 }
 

@@ -69,7 +69,7 @@ struct block *owner_through_hook(struct engine *engine, const struct message *me
     struct hop hop = {(uint8_t)(from ? link_end(from) : HOP_LOCAL), HOP_LOCAL,
                       from ? from->name : engine->settings.name};
     struct block *altered;
-    if (!hook_message(engine, HOOK_STORE, message, &hop, &altered)) return NULL;
+    if (!hook_message(engine, HOOK_STORE, message, &hop, &altered, NULL)) return NULL;
     if (altered) return altered;
     return message->frame.size > 0 ? block_copy(message->frame) : message_encode(message);
 }

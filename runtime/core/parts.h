@@ -57,7 +57,13 @@
 #include "core/state.h"
 #include "core/suspect.h"
 
-enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK, DEADLINE_BUNDLE };
+enum deadline_kind {
+    DEADLINE_ENTRY,
+    DEADLINE_WAITER,
+    DEADLINE_LINK,
+    DEADLINE_BUNDLE,
+    DEADLINE_LATE
+};
 
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
 
@@ -103,6 +109,7 @@ struct link {
     struct refusal *refused_first;       /* the same as a list */
     uint32_t attach_tries;               /* since the last new refusal */
     int64_t attach_ms;                   /* when they are asked for again; INT64_MAX: none is */
+    struct late *late; /* frames that a fault holds back, oldest first; see late.c */
 };
 
 /* An address that this node tells of over a link and the peer does not take yet. */
@@ -496,6 +503,11 @@ void forward_receipt(struct engine *engine, struct link *from, const struct rece
 /* Whether the link may take one more data frame: by the peer's credit, and by the bytes that wait
  * to be written to it. Other frames always go. */
 bool forward_has_credit(const struct link *link);
+
+/* A data frame of this number (0: nobody could tell a copy of it) was written to link->out from
+ * `from` on: it is counted, and meets its fate. */
+void data_written(struct engine *engine, struct link *link, size_t from, uint64_t number,
+                  const struct fate *fate);
 
 /* ---- submit.c ---- */
 
@@ -960,11 +972,21 @@ void answer_refused(struct engine *engine, const struct submit *submit, const st
 void answer_send(struct engine *engine, struct link *to, const struct receipt *receipt,
                  enum hop_end from);
 
-/* Ask the hooks. False: dropped. `*altered` (given; NULL: unchanged) replaces the message. */
+/* Ask the hooks. False: dropped. `*altered` (given; NULL: unchanged) replaces the message. `*fate`
+ * is for late_apply; NULL: not on its way to a link. */
 bool hook_message(struct engine *engine, enum hook_step step, const struct message *message,
-                  const struct hop *hop, struct block **altered);
+                  const struct hop *hop, struct block **altered, struct fate *fate);
 bool hook_receipt(struct engine *engine, enum hook_step step, const struct receipt *receipt,
-                  struct span ref, const struct hop *hop);
+                  struct span ref, const struct hop *hop, struct fate *fate);
+
+/* ---- late.c ---- */
+
+/* What was written to link->out from `from` on, one frame, meets its fate. */
+void late_apply(struct engine *engine, struct link *link, size_t from, const struct fate *fate);
+void late_deadline(struct engine *engine, struct deadline *deadline);
+
+/* What is late on the link is lost. */
+void late_link_gone(struct engine *engine, struct link *link);
 
 /* Where a link leads, seen from here. */
 enum hop_end link_end(const struct link *link);

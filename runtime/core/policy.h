@@ -46,10 +46,18 @@ struct envelope {
     struct span ref; /* of a receipt: the message's id, when known */
 };
 
+/* What a fault does to an envelope that goes to a link. */
+struct fate {
+    int64_t delay_ms; /* it is so late */
+    bool behind;      /* the next one overtakes it */
+    bool twice;       /* it comes once more */
+};
+
 struct hook_answer {
     bool drop;
     struct span reason;    /* of the drop; borrowed until the next question */
     struct block *altered; /* given: the message to go on with, or NULL when unchanged */
+    struct fate fate;      /* of HOOK_FORWARD */
 };
 
 struct policies {

@@ -191,14 +191,16 @@ static void write_data(struct engine *engine, struct entry *entry, struct link *
     struct transmission transmission = next_transmission(engine, entry);
     struct message message = message_of(entry->block);
     struct block *altered;
+    struct fate fate;
+    size_t from = link->out.used;
     message.transmission = transmission.number;
-    if (!hook_message(engine, HOOK_FORWARD, &message, &hop, &altered)) return;
+    if (!hook_message(engine, HOOK_FORWARD, &message, &hop, &altered, &fate)) return;
     if (altered)
         write_altered(entry, altered, &transmission, link);
     else
         message_transmit(entry->block, &transmission, &link->out);
     block_release(altered);
-    link->sent++;
+    data_written(engine, link, from, message.seq, &fate);
 }
 
 static int64_t ack_delay(struct engine *engine, struct entry *entry)
@@ -806,7 +808,8 @@ void sender_receipt(struct engine *engine, struct link *from, const struct recei
         if (!entry || entry->state == ENTRY_COMMITTING || entry->state == ENTRY_DEAD) continue;
         if (message_lane_epoch(entry->block) != receipt->lane_epoch) continue;
         struct hop hop = {(uint8_t)link_end(from), HOP_LOCAL, from->name};
-        if (!hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop)) continue;
+        if (!hook_receipt(engine, HOOK_RECEIVE, receipt, message_id(entry->block), &hop, NULL))
+            continue;
         take_receipt(engine, entry, receipt);
     }
 }

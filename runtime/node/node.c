@@ -61,6 +61,12 @@ static const char *host_getenv(void *user, const char *name)
     return node->io.getenv(node->io.user, name);
 }
 
+static void host_crash(void *user)
+{
+    struct node *node = user;
+    node->io.crash(node->io.user);
+}
+
 static struct engine *host_engine(void *user)
 {
     return ((struct node *)user)->engine;
@@ -121,6 +127,7 @@ static struct script_host *make_host(struct node *node)
         .reload = host_reload,
         .tail = host_tail,
         .getenv = node->io.getenv ? host_getenv : NULL,
+        .crash = node->io.crash ? host_crash : NULL,
     };
     return script_host_new(&env);
 }
@@ -789,6 +796,13 @@ static enum status load_hook_entry(struct node *node, size_t index, struct span 
     return added ? STATUS_OK : STATUS_SCRIPT;
 }
 
+static enum status load_faults(struct node *node, struct span *error)
+{
+    for (size_t i = 0; i < node->settings.fault_count; i++)
+        if (!script_fault_add(node->host, node->settings.faults[i], error)) return STATUS_SCRIPT;
+    return STATUS_OK;
+}
+
 void node_hooks_changed(struct node *node)
 {
     script_hook_masks(node->host, &node->hook_facts, &node->hook_steps);
@@ -800,6 +814,7 @@ enum status node_load(struct node *node, struct span *error)
     enum status status = STATUS_OK;
     for (size_t i = 0; i < node->settings.hook_count && status == STATUS_OK; i++)
         status = load_hook_entry(node, i, error);
+    if (status == STATUS_OK) status = load_faults(node, error);
     node_hooks_changed(node);
     for (size_t i = 0; i < node->settings.agent_count && status == STATUS_OK; i++)
         status = load_agent_entry(node, i, error);

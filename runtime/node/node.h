@@ -40,6 +40,10 @@ struct node_io {
     /* A variable of the environment, or NULL; the field may be NULL: the process's own. */
     const char *(*getenv)(void *user, const char *name);
 
+    /* The process ends as by kill -9, at once or (in a world) when the present step is over. NULL:
+     * it cannot. */
+    void (*crash)(void *user);
+
     /* A line of log; `level`, `node` and the rest as in script.h. */
     void (*log)(void *user, struct span node, const struct log_record *record);
 };

@@ -209,6 +209,15 @@ static int runtime_ctx_extend(lua_State *L)
     return 1;
 }
 
+/* runtime.crash(): the node's process ends as by kill -9; in a world when its step is over. */
+static int runtime_crash(lua_State *L)
+{
+    struct script_env *env = &host_now(own_script(L))->env;
+    if (!env->crash) return luaL_error(L, "there is no node here whose process could end");
+    env->crash(env->user);
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"now", runtime_now},
     {"clock", runtime_clock},
@@ -226,6 +235,7 @@ static const luaL_Reg functions[] = {
     {"ctx_field", ctx_field},
     {"ctx_id_for", runtime_ctx_id_for},
     {"ctx_extend", runtime_ctx_extend},
+    {"crash", runtime_crash},
     {"message_complete", runtime_message_complete},
     {NULL, NULL},
 };

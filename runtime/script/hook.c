@@ -19,9 +19,21 @@ static int function_ref(lua_State *L, const char *name)
     return LUA_NOREF;
 }
 
+static void refuse_fault(lua_State *L, const struct script_host *host, const char *origin)
+{
+    lua_getfield(L, 1, "cut");
+    if (!lua_isnil(L, -1))
+        luaL_error(L, "%s: moonpost.fault.cut is for worlds only: world:fault", origin);
+    lua_getfield(L, 1, "fault");
+    if (lua_toboolean(L, -1) && host->settings && host->settings->production)
+        luaL_error(L, "%s: it is a fault, and production = true", origin);
+    lua_pop(L, 2);
+}
+
 static int hook_read(lua_State *L, void *user)
 {
     struct hook *hook = user;
+    refuse_fault(L, host_now(hook->script), hook->origin);
     hook->priority = field_number(L, 1, "priority", 1000);
     lua_getfield(L, 1, "on_error");
     hook->drops = lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), "drop") == 0;
@@ -58,7 +70,8 @@ static void hook_insert(struct script_host *host, const struct hook *hook)
 static bool hook_take(struct script_host *host, struct script *script, const char *origin,
                       struct span *error)
 {
-    struct hook hook = {.script = script};
+    struct hook hook = {.script = script, .origin = strdup(origin)};
+    ensure(hook.origin != NULL);
     struct turn turn;
     turn_enter(&turn, host, script, PLACE_LOAD, NULL, 0);
     bool ok = turn_invoke(&turn, hook_read, &hook, 1, 0);
@@ -67,10 +80,9 @@ static bool hook_take(struct script_host *host, struct script *script, const cha
     if (!ok) {
         *error = error_text(host, script->L, -1);
         lua_pop(script->L, 1);
+        free(hook.origin);
         return false;
     }
-    hook.origin = strdup(origin);
-    ensure(hook.origin != NULL);
     hook_insert(host, &hook);
     return true;
 }
@@ -99,6 +111,34 @@ bool script_hook_load(struct script_host *host, const char *root, const char *pa
     bool ok = script_hook_add(host, script->L, -1, path, error);
     lua_pop(script->L, 1);
     return ok;
+}
+
+/* A global of the library that is not there for scripts. */
+static int parse_fault(lua_State *L, void *user)
+{
+    (void)user;
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moonpost.fault");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "parse");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+bool script_fault_add(struct script_host *host, struct span text, struct span *error)
+{
+    struct script *script = host_node_state(host);
+    struct turn turn;
+    push_span(script->L, text);
+    turn_enter(&turn, host, script, PLACE_LOAD, NULL, 0);
+    bool parsed = turn_invoke(&turn, parse_fault, NULL, 1, 1);
+    turn_leave(&turn);
+    turn_forget(&turn);
+    bool added = parsed && script_hook_add(host, script->L, -1, "--fault", error);
+    if (!parsed) *error = error_text(host, script->L, -1);
+    lua_pop(script->L, 1);
+    return added;
 }
 
 static void hook_clear(struct hook *hook)
@@ -137,6 +177,7 @@ struct question {
     struct envelope_view *view;
     bool drop;
     struct block *altered; /* given */
+    struct fate fate;
 };
 
 static int question_prepare(lua_State *L, void *user)
@@ -187,6 +228,14 @@ static void keep_reason(struct script_host *host, struct span reason)
     buffer_put(&host->answer, reason);
 }
 
+/* What moonpost.hook.answer returns of a fault, from this index on. */
+static struct fate fate_at(lua_State *L, int index)
+{
+    return (struct fate){.delay_ms = ms_of_seconds(luaL_checknumber(L, index)),
+                         .behind = lua_toboolean(L, index + 1),
+                         .twice = lua_toboolean(L, index + 2)};
+}
+
 static void take_answer(lua_State *L, struct question *question, int first)
 {
     lua_settop(L, first + 3);
@@ -197,6 +246,8 @@ static void take_answer(lua_State *L, struct question *question, int first)
     else if (strcmp(kind, "alter") == 0)
         question->altered =
             alter(L, question, (struct alteration){first + 1, first + 2, first + 3});
+    else if (strcmp(kind, "fate") == 0)
+        question->fate = fate_at(L, first + 1);
 }
 
 /* The envelope is at index 1. */
@@ -260,6 +311,14 @@ static void adopt(struct question *question, struct envelope *envelope, struct m
     envelope->message = message;
 }
 
+/* Several faults may hit one envelope. */
+static void meet(struct fate *all, const struct fate *one)
+{
+    all->delay_ms += one->delay_ms;
+    all->behind |= one->behind;
+    all->twice |= one->twice;
+}
+
 enum policy_answer hook_ask(void *user, enum hook_step step, const struct envelope *envelope,
                             const struct hop *hop, struct hook_answer *answer)
 {
@@ -276,6 +335,7 @@ enum policy_answer hook_ask(void *user, enum hook_step step, const struct envelo
         question_put(&question);
         if (question.altered) adopt(&question, &current, &altered, answer);
         answer->drop = question.drop;
+        meet(&answer->fate, &question.fate);
         hook->dropped += question.drop;
     }
     if (answer->drop) answer->reason = buffer_span(&host->answer);

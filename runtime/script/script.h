@@ -113,6 +113,10 @@ struct script_env {
     /* The node's own environment variable (a world's); NULL: the process's. */
     const char *(*getenv)(void *user, const char *name);
 
+    /* The node's process ends as by kill -9, at once or when the present step is over. NULL: there
+     * is no node. */
+    void (*crash)(void *user);
+
     /* on.start of a staged agent has waited and ended now. NULL: no node. */
     void (*started)(void *user, uint32_t agent, bool ok, struct span reason);
 
@@ -319,6 +323,10 @@ bool script_hook_add(struct script_host *host, lua_State *L, int index, const ch
 /* Load a file that returns a hook, in the node's own state. */
 bool script_hook_load(struct script_host *host, const char *root, const char *path,
                       struct span *error);
+
+/* Add a fault in the words of the command line ("drop:type=receipt,pattern=XX."). False: `*error`.
+ */
+bool script_fault_add(struct script_host *host, struct span text, struct span *error);
 
 /* Which steps and facts the hooks want, for engine_watch. */
 void script_hook_masks(const struct script_host *host, uint32_t *facts, uint32_t *steps);

@@ -37,6 +37,8 @@ struct settings {
     uint8_t log_level;      /* enum log_level of script.h */
     bool log_json;
     bool production, strict;
+    struct span faults[SETTINGS_LIST_MAX]; /* of the command line, in the words of fault.parse */
+    size_t fault_count;
 };
 
 #endif

@@ -219,6 +219,15 @@ static bool add_door(struct override *override, set_policy *unused, struct span 
     return true;
 }
 
+static bool add_fault(struct override *override, set_policy *unused, struct span value)
+{
+    (void)unused;
+    struct settings *settings = &override->settings;
+    if (settings->fault_count == SETTINGS_LIST_MAX) return false;
+    settings->faults[settings->fault_count++] = arena_copy(&override->memory, value);
+    return true;
+}
+
 /* ---- the table ---- */
 
 struct rule {
@@ -252,6 +261,7 @@ static const struct rule rules[] = {
     POLICY_RULES("LINK", set_link),
     {"SEND_DEADLINE", set_send, set_deadline, DURATION ", or inf", false},
     {"LISTEN", add_door, NULL, "one of at most 64 doors", true},
+    {"FAULT", add_fault, NULL, "one of at most 64 faults", true},
 };
 
 enum { RULES = sizeof rules / sizeof *rules };

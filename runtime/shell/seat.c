@@ -71,6 +71,12 @@ static void seat_load(void *user, struct load *load)
     disk_load(seat->disk, load);
 }
 
+static void seat_crash(void *user)
+{
+    (void)user;
+    kill(getpid(), SIGKILL);
+}
+
 static struct node_io seat_io(struct seat *seat)
 {
     return (struct node_io){
@@ -84,6 +90,7 @@ static struct node_io seat_io(struct seat *seat)
         .load = seat_load,
         .wake = seat_wake_node,
         .log = seat_log,
+        .crash = seat_crash,
     };
 }
 

@@ -109,6 +109,11 @@ static struct ledger_agent look(void *user, struct span address)
 
 /* ---- nodes ---- */
 
+static void io_crash(void *user)
+{
+    world_crash(user);
+}
+
 struct world_node *place_new(struct world *world, struct span name)
 {
     struct world_node *node = calloc(1, sizeof *node);
@@ -129,6 +134,7 @@ struct world_node *place_new(struct world *world, struct span name)
         .wake = io_wake,
         .log = io_log,
         .getenv = io_getenv,
+        .crash = io_crash,
     };
     *world->nodes_tail = node;
     world->nodes_tail = &node->next;

@@ -199,7 +199,7 @@ local flags = {
   { name = "json", help = "a JSON object a line" },
 }
 for _, flag in ipairs(node.FLAGS) do
-  local is_setting = not flag.not_yet and flag.name ~= "no-respawn"
+  local is_setting = not flag.not_yet and flag.name ~= "no-respawn" and flag.name ~= "fault"
   if is_setting then flags[#flags + 1] = flag end
 end
 

@@ -1,8 +1,11 @@
 --- What `run` and `sentinel` share: flags of a node, and running it to its end.
+local fault = require "moonpost.fault"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 
 local node = {}
+
+local USAGE = 2
 
 --- Flags that override settings; `key` is how the runtime knows them.
 node.FLAGS = {
@@ -15,7 +18,7 @@ node.FLAGS = {
   { name = "store", value = "STORE", takes = "folder", help = "memory, or the folder of a store on disk" },
   { name = "sync", value = "SYNC", help = "commit; relaxed: a power cut may undo what came last" },
   { name = "no-respawn", help = "do not start the node again when it crashes" },
-  { name = "fault", value = "FAULT", help = "", not_yet = true },
+  { name = "fault", value = "F", many = true, help = "what is to go wrong: drop:type=receipt,pattern=XX." },
 }
 
 local KEYS = { "name", "profile", "log", "store", "sync" }
@@ -30,6 +33,7 @@ function node.overrides(options, doors)
     if options[key] then flags[#flags + 1] = { key:upper(), options[key] } end
   end
   if options.show_envelopes then flags[#flags + 1] = { "SHOW_ENVELOPES", "1" } end
+  for _, text in ipairs(options.fault or {}) do flags[#flags + 1] = { "FAULT", text } end
   for _, door in ipairs(doors) do flags[#flags + 1] = { "LISTEN", door } end
   return flags
 end
@@ -40,6 +44,13 @@ end
 ---@param options table parsed flags
 ---@return integer
 function node.run(command, request, options)
+  for _, text in ipairs(options.fault or {}) do
+    local ok, reason = pcall(fault.parse, text)
+    if not ok then
+      term.complain(command, "--fault: " .. tostring(reason))
+      return USAGE
+    end
+  end
   local answer = shell.run {
     files = request.files,
     sentinel = request.sentinel,

@@ -32,8 +32,7 @@ return {
   summary = "a node: from node.lua, a settings file, or agent files",
   details = [[
   Without FILE: node.lua of this folder, else agents/*.lua; FILE can be a folder with a node.lua. Messages are
-  kept in data/ beside it. Ctrl-C stops it, with `grace` for handlers at work; a second one ends it at once.
-  kill -HUP reloads agents whose files have changed.]],
+  kept in data/. Ctrl-C stops it, with `grace` for handlers; a second one ends it. kill -HUP reloads changed agents.]],
   flags = flags,
   at_most = 64,
   examples = {

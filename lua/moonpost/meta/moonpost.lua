@@ -460,6 +460,37 @@ moonpost.fault = {}
 ---@return moonpost.Hook hook
 function moonpost.fault.drop(fields) end
 
+--- Makes envelopes so late that others overtake them, before they go to a link.
+---@param fields { by: moonpost.Duration, type?: string, to?: string, pattern?: string, rate?: number, seed?: integer }
+---@return moonpost.Hook hook
+function moonpost.fault.delay(fields) end
+
+--- Sends envelopes twice; not what is sent at most once, of which nobody could tell a copy.
+---@param fields { type?: string, to?: string, pattern?: string, rate?: number, seed?: integer }
+---@return moonpost.Hook hook
+function moonpost.fault.duplicate(fields) end
+
+--- Lets the next envelope over the same link overtake; when none comes within half a second, nothing does.
+---@param fields { type?: string, to?: string, pattern?: string, rate?: number, seed?: integer }
+---@return moonpost.Hook hook
+function moonpost.fault.reorder(fields) end
+
+--- Ends the node's process as kill -9 does, at a fact (`"stored"`, `"delivered"`, `"handled"`, `"retrying"`, `"deferred"`, `"dead"`,
+--- `"acked"`), before anybody can hear of it; what was not durable yet is gone. The pattern begins anew at each start.
+---@param fields { at: string, to?: string, pattern?: string, rate?: number, seed?: integer }
+---@return moonpost.Hook hook
+function moonpost.fault.crash(fields) end
+
+--- Cuts a node's link to another, and heals it again: in worlds only, by `world:fault`; where links are real it is refused.
+---@param fields { link: string, at?: moonpost.Duration, lasts: moonpost.Duration } `at`: so long after it was given
+---@return moonpost.Hook hook
+function moonpost.fault.cut(fields) end
+
+--- A fault from the words that `moonpost run --fault` takes: `KIND:NAME=VALUE,…`, as `drop:type=receipt,pattern=XX.`.
+---@param text string
+---@return moonpost.Hook hook
+function moonpost.fault.parse(text) end
+
 -- ---- Settings ----
 
 --- What `moonpost.node` takes: the settings of a node, in `node.lua`.

@@ -72,6 +72,9 @@ function runtime.ctx_id_for(ctx, label) end
 ---@return boolean
 function runtime.ctx_extend(ctx, seconds) end
 
+--- The node's process ends as by kill -9; in a world when its step is over. Raises without a node.
+function runtime.crash() end
+
 --- Decode what is left of a msg; other values are left alone.
 ---@param value any
 function runtime.message_complete(value) end

@@ -229,8 +229,8 @@ function world:trace_hash() end
 --- receipt was not true, an attempt was not counted, a store has findings. What is still on its way is neither kept nor broken.
 function world:check() end
 
---- Put a hook, a fault for instance, into a node.
----@param hook moonpost.Hook
+--- Put a hook, a fault for instance, into a node; a text is a fault as `moonpost run --fault` takes it.
+---@param hook moonpost.Hook|string
 ---@param options? { node?: string }
 function world:fault(hook, options) end
 

@@ -1,7 +1,10 @@
 --- What can go wrong in a world: links, nodes, disks, clocks.
 local errors = require "moonpost.errors"
+local fault = require "moonpost.fault"
 local hook = require "moonpost.hook"
 local made = require "moonpost.test.made"
+local nearest = require "moonpost.nearest"
+local plan = require "moonpost.test.plan"
 local runtime = require "moonpost.runtime"
 local shape = require "moonpost.shape"
 local units = require "moonpost.units"
@@ -171,11 +174,33 @@ function World:trace_hash()
   return worlds.trace(self.handle)
 end
 
---- Put a hook (a fault, for instance) into a node.
----@param value table what moonpost.hook or moonpost.fault makes
+-- The link of a node to another; the fault is of the world, so that it outlasts both.
+local function plan_cut(self, node, cut)
+  if not (self.nodes or {})[cut.link] then
+    errors.misuse(("fault.cut.link: no node %q here%s"):format(cut.link, nearest.hint(cut.link, self.nodes or {})))
+  end
+  local at = worlds.now(self.handle) + cut.at
+  plan.add(self, at, function() self:cut(node, cut.link) end)
+  plan.add(self, at + cut.lasts, function() self:heal(node, cut.link) end)
+end
+
+local function read_fault(value)
+  if type(value) ~= "string" then return value end
+  local ok, made_of_it = pcall(fault.parse, value)
+  if not ok then errors.misuse("world:fault: " .. tostring(made_of_it)) end
+  return made_of_it
+end
+
+--- Put a hook (a fault, for instance) into a node; a text is a fault as `moonpost run --fault` takes it.
+---@param value moonpost.Hook|string what moonpost.hook or moonpost.fault makes
 ---@param options { node: string|nil }|nil
 function World:fault(value, options)
+  value = read_fault(value)
   if not hook.is(value) then errors.misuse("expected what moonpost.hook or moonpost.fault returns") end
+  if value.cut then
+    made.first(self)
+    return plan_cut(self, options and options.node or self.first, value.cut)
+  end
   worlds.hook(self.handle, options and options.node, value)
   local hooks = made.of(self, options and options.node).hooks
   hooks[#hooks + 1] = value
