@@ -63,6 +63,7 @@ static enum status medium_commit(struct store *store, const struct op *ops, size
 {
     struct medium *medium = medium_of(store);
     medium->commits++;
+    if (medium->state == MEDIUM_LYING) return STATUS_OK;
     if (medium->state != MEDIUM_FAILING && medium->commits != medium->fails_at)
         return write_all(medium, ops, count);
     ((struct medium_store *)store)->error = "the disk of this world fails: input/output error";

@@ -6,7 +6,8 @@
 
 #include "store/store.h"
 
-enum medium_state { MEDIUM_OK, MEDIUM_FULL, MEDIUM_FAILING };
+/* Lying: it says that a commit is done, and keeps nothing of it. */
+enum medium_state { MEDIUM_OK, MEDIUM_FULL, MEDIUM_FAILING, MEDIUM_LYING };
 
 struct medium {
     struct store *image; /* what is durable */

@@ -94,12 +94,15 @@ static struct medium *check_medium(lua_State *L, struct world_state *state)
     return medium;
 }
 
-/* world.disk(w, node, "ok" | "full" | "failing" | nil, longest commit in seconds or nil, how many
- * commits from now one fails or nil) */
+/* world.disk(w, node, "ok" | "full" | "failing" | "lying" | nil, longest commit in seconds or nil,
+ * how many commits from now one fails or nil) */
 static int set_disk(lua_State *L)
 {
-    static const char *const names[] = {
-        [MEDIUM_OK] = "ok", [MEDIUM_FULL] = "full", [MEDIUM_FAILING] = "failing", NULL};
+    static const char *const names[] = {[MEDIUM_OK] = "ok",
+                                        [MEDIUM_FULL] = "full",
+                                        [MEDIUM_FAILING] = "failing",
+                                        [MEDIUM_LYING] = "lying",
+                                        NULL};
     struct world_state *state = check_state(L);
     struct medium *medium = check_medium(L, state);
     if (!lua_isnil(L, 3)) {

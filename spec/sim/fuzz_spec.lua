@@ -2,11 +2,12 @@ local moonpost = require "moonpost"
 local test = require "moonpost.test"
 
 -- Two nodes, of which one forgets what it has accepted when it wants to.
-local function mail(handle)
+local function mail(handle, prepare)
   return function(world)
     world:node("owner")
     world:node("sender", { links = { { to = "owner", first = "500ms", cap = "2s" } } })
     world:load(moonpost.agent { address = "mail@x", on = { message = handle } }, { node = "owner" })
+    if prepare then prepare(world) end
     for n = 1, 10 do
       world:send("mail@x", n, { from = world:up "sender" and "sender" or "owner" })
       world:advance "1s"
@@ -54,6 +55,15 @@ describe("a fuzz", function()
     local ok, reason = pcall(test.fuzz, { runs = 1 }, function() return function() error("not as it should be", 0) end end)
     assert.is_false(ok)
     assert.matches("seed 1: not as it should be\n0 of its %d+ faults are needed:\n  no fault is needed", reason)
+  end)
+
+  it("keeps every promise when hooks make envelopes late, double, drop and reorder them", function()
+    test.fuzz({ runs = 40, faults = { "cut", "delay", "duplicate" } }, mail(function() end, function(world)
+      for index, kind in ipairs { "delay:by=700ms,", "duplicate:", "reorder:", "drop:" } do
+        local text = ("%srate=0.2,seed=%d"):format(kind, 4 * world.seed + index)
+        for _, node in ipairs { "owner", "sender" } do world:fault(text, { node = node }) end
+      end
+    end))
   end)
 
   it("refuses a kind of fault that is not there", function()

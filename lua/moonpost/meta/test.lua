@@ -198,10 +198,10 @@ function world:pause(name) end
 ---@param name string
 function world:resume(name) end
 
---- A node's disk is `"full"` (nothing new is accepted), `"failing"` (the next commit fails, which ends the process) or `"ok"`
---- again. `commit`: a commit takes up to so long; `fails_in`: the so-many-th commit from now fails.
+--- A node's disk is `"full"` (nothing new is accepted), `"failing"` (the next commit fails, which ends the process), `"lying"` (it says
+--- that commits are done, and keeps none: promises break, and `check` says which) or `"ok"` again. `commit`: a commit takes up to so long; `fails_in`: the so-many-th commit from now fails.
 ---@param name string
----@param state? "ok"|"full"|"failing"
+---@param state? "ok"|"full"|"failing"|"lying"
 ---@param options? { commit?: moonpost.Duration, fails_in?: integer }
 function world:disk(name, state, options) end
 
