@@ -130,7 +130,8 @@ local DISK = {
 }
 
 --- A node's disk is "full" (nothing new is accepted), "failing" (the next commit fails, which ends the process),
---- "lying" (it says that commits are done, and keeps none: promises break, and `check` says which) or "ok" again. `commit`: a commit takes up to so long; `fails_in`: the so-many-th commit from now fails.
+--- "lying" (it says that commits are done, and keeps none: promises break, and `check` says which) or "ok" again.
+--- `commit`: a commit takes up to so long; `fails_in`: the so-many-th commit from now fails.
 ---@param name string
 ---@param state "ok"|"full"|"failing"|"lying"|nil
 ---@param options { commit: string|number|nil, fails_in: integer|nil }|nil
