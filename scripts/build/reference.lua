@@ -8,7 +8,8 @@ local HEAD = [[
 
 What scripts can use, made by `make reference` from the types that editors show (`lua/moonpost/meta`). Fields with a `?`
 may be left out; what stands last in their row is the default. Guides: [Your first agent](first-agent.md), [Writing
-agents](writing-agents.md), [Retry and ACKs](retry-and-acks.md), [Testing agents](testing-agents.md), [Operating a node](operating.md).]]
+agents](writing-agents.md), [Retry and ACKs](retry-and-acks.md), [Testing agents](testing-agents.md),
+[Operating a node](operating.md).]]
 
 local out = {}
 
