@@ -70,12 +70,16 @@ describe("a fault that drops", function()
 end)
 
 describe("other faults", function()
-  for name in ("delay duplicate reorder cut crash"):gmatch("%S+") do
-    it("do not have " .. name .. " yet", function()
-      assert.equal(("UNSUPPORTED: moonpost.fault.%s: not yet in this version"):format(name),
-        raised(function() return moonpost.fault[name] end))
-    end)
-  end
+  it("are hooks, too, and known as faults", function()
+    for _, hook in ipairs {
+      moonpost.fault.delay { by = "1s", pattern = "X" }, moonpost.fault.duplicate { rate = 1 },
+      moonpost.fault.reorder { rate = 1 }, moonpost.fault.crash { at = "stored", pattern = ".X" },
+      moonpost.fault.cut { link = "hub", lasts = "1s" },
+    } do
+      assert.equal("moonpost.hook", getmetatable(hook).__name)
+      assert.is_true(hook.fault)
+    end
+  end)
 
   it("do not exist under another name", function()
     assert.matches('moonpost%.fault%.dorp: unknown; did you mean "drop"%?$',
