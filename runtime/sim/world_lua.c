@@ -253,6 +253,26 @@ static int reload_agent(lua_State *L)
     return 2;
 }
 
+static void count_reload(void *user, const struct reload_result *result)
+{
+    size_t *count = user;
+    *count += result->state != RELOAD_REFUSED;
+}
+
+/* world.reload_files(w, node) -> how many agents are loaded again, each from its file */
+static int reload_files(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    struct world_node *place = check_running(L, state, 2);
+    struct reload_request request = {.unchanged = true};
+    size_t count = 0;
+    world_busy_begin(place);
+    node_reload(world_node_of(place), &request, count_reload, &count);
+    world_busy_end(place);
+    lua_pushnumber(L, (double)count);
+    return 1;
+}
+
 static int add_hook(lua_State *L)
 {
     struct world_state *state = check_state(L);
@@ -617,6 +637,7 @@ int luaopen_moonpost_world(lua_State *L)
         {"names", get_names},
         {"load", load_agent},
         {"reload", reload_agent},
+        {"reload_files", reload_files},
         {"hook", add_hook},
         {"send", send_message},
         {"receipt", get_receipt},

@@ -66,6 +66,18 @@ describe("a fuzz", function()
     end))
   end)
 
+  -- Was: only those that a spec had given as values.
+  it("loads agents from files again, too", function()
+    local reloaded = 0
+    test.fuzz({ runs = 3, faults = { "reload" } }, function(world)
+      world:node "owner"
+      world:load "spec/sim/greedy.lua"
+      world:advance "1m"
+      for _, line in ipairs(world:log()) do reloaded = reloaded + (line.text:find "^reload greedy@world" and 1 or 0) end
+    end)
+    assert.is_true(reloaded > 3, reloaded)
+  end)
+
   it("refuses a kind of fault that is not there", function()
     assert.has_error(function() test.fuzz({ faults = { "earthquake" } }, function() end) end)
   end)

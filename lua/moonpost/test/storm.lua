@@ -146,6 +146,8 @@ function on_node.reload(world, node)
   for _, what in ipairs(world.nodes[node].agents) do
     if type(what) == "table" then world:reload(what.address, what, { node = node }) end
   end
+  worlds.reload_files(world.handle, node)
+  worlds.run(world.handle, 0)
   return function() end
 end
 
