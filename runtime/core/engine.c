@@ -353,6 +353,13 @@ bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
     return (engine->facts >> kind) & 1;
 }
 
+/* What a transmission, its silence or the begin of a delivery changes in the store is said by other
+ * facts. */
+static bool is_of_commit(enum fact_kind kind)
+{
+    return kind != FACT_SENT && kind != FACT_TIMED_OUT && kind != FACT_DELIVERED;
+}
+
 /* The note that was made of the fact last is completed by it. */
 static struct fact *add_fact(struct engine *engine, enum fact_kind kind, struct span subject,
                              bool noted)
@@ -382,6 +389,7 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
     struct fact *fact =
         add_fact(engine, kind, message_id(entry->block), engine->recent_count > before);
     fact->block = block_retain(entry->block);
+    if (is_of_commit(kind)) fact->batch = engine->open->number;
     fact->attempt = entry->attempt;
     fact->notice = entry->notice;
     fact->transmission =

@@ -86,6 +86,9 @@ enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct 
 /* When the engine wants to be called next at the latest; INT64_MAX: nothing is due. */
 int64_t engine_deadline_ms(const struct engine *engine);
 
+/* The number of the last batch that there is something in so far (struct batch). */
+uint64_t engine_changed(const struct engine *engine);
+
 /* No change waits to be committed, and none is being committed. */
 bool engine_settled(const struct engine *engine);
 

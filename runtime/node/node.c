@@ -426,6 +426,7 @@ void node_free(struct node *node)
     engine_free(node->engine);
     node->store->engine->close(node->store);
     reload_free(node);
+    facts_free(node);
     tail_free(node);
     free(node->agents);
     free(node->name);
@@ -467,6 +468,7 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 void node_committed(struct node *node, struct batch *batch, const struct store_room *room)
 {
     node->room = *room;
+    facts_committed(node, batch->number);
     node_post(node,
               &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room->full});
 }
@@ -506,33 +508,10 @@ static void tell_ready(struct node *node, bool ok, enum code code, struct span r
     node->options.ready(node->options.ready_user, ok, code, reason);
 }
 
-static const struct agent_declaration *agent_at(const struct node *node, struct span address)
-{
-    for (size_t i = 0; i < node->agent_count; i++) {
-        const struct agent_declaration *agent =
-            script_agent_declaration(node->host, node->agents[i]);
-        if (span_equal(agent->address, address)) return agent;
-    }
-    return NULL;
-}
-
-static void journal(struct node *node, const struct fact *fact)
-{
-    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
-    struct log_record record;
-    if (!journal_fact(fact, &record, text, fields)) return;
-    const struct agent_declaration *agent =
-        fact->kind == FACT_ATTACHED ? agent_at(node, fact->subject) : NULL;
-    if (agent) journal_agent(agent, &record, text);
-    host_log(node, &record);
-}
-
 static void take_fact(struct node *node, const struct fact *fact)
 {
     if (node->see) node->see(node->see_user, fact);
-    if (tail_count(node) > 0) tail_fact(node, fact);
-    if ((node->hook_facts >> fact->kind) & 1) script_fact(node->host, fact);
-    if (node->options.role != ROLE_CLIENT || fact->block) journal(node, fact);
+    fact_take(node, fact);
     if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
     if (fact->kind == FACT_LINK_FAILED || (fact->kind == FACT_LINK_DOWN && node->options.one_shot))
         tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE,

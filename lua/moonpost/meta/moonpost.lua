@@ -381,8 +381,8 @@ function policy:schedule() end
 
 -- ---- Hooks and faults ----
 
---- What `moonpost.hook` takes: steps, which may alter or drop an envelope, and facts, whose answer is ignored. Hooks do
---- not wait, and have 10 ms each.
+--- What `moonpost.hook` takes: steps, which may alter or drop an envelope, and facts, whose answer is ignored. Facts about
+--- messages are told when the commit that they are about is durable. Hooks do not wait, and have 10 ms each.
 ---@class moonpost.HookFields
 ---@field priority? number lower ones first; 1000
 ---@field on_error? "pass"|"drop" what becomes of the envelope when the hook fails; `"pass"`
