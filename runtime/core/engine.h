@@ -245,6 +245,12 @@ struct state_value engine_state(struct engine *engine, struct span address, enum
 void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,
                           size_t count);
 
+/* Call `each` for all records of an agent in this scope, in no order of keys, as long as it answers
+ * true. What it is given is borrowed. */
+void engine_state_scan(struct engine *engine, struct span address, enum state_scope scope,
+                       bool (*each)(void *user, struct span key, const struct state_value *value),
+                       void *user);
+
 /* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
  * by key, at most `limit` of them; answers how many. */
 size_t engine_state_list(struct engine *engine, struct span address, struct span prefix,

@@ -15,7 +15,11 @@
 #include "core/heap.h"
 #include "core/map.h"
 
-enum state_scope { STATE_DOCUMENT = 's', STATE_KV = 'k' };
+enum state_scope {
+    STATE_DOCUMENT = 's',
+    STATE_KV = 'k',
+    STATE_VERSIONS = 'v', /* one record, of its key "": which versions wrote the documents */
+};
 
 enum state_change { STATE_SET, STATE_REMOVE, STATE_ADD };
 

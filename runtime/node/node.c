@@ -671,6 +671,7 @@ enum status node_agent_up(struct node *node, uint32_t agent, struct span *error)
         return script_agent_taken(node->host, agent, node->agents[i], error);
     }
     enum status status = script_agent_start(node->host, agent, "boot", error);
+    if (status == STATUS_OK) status = script_agent_migrate(node->host, agent, false, error);
     if (status != STATUS_OK) return status;
     array_reserve(node->agents, node->agent_count, node->agent_capacity);
     node->agents[node->agent_count++] = agent;

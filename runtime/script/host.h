@@ -137,6 +137,9 @@ struct agent {
     char *origin, *address;
     int ref, key_ref, dedup_ref; /* LUA_NOREF: none */
     int cache_ref;               /* ctx.cache; LUA_NOREF: nobody asked for it yet */
+    int migrate_ref;             /* LUA_NOREF: none */
+    uint32_t version, *reads;    /* versions of state: its own; those it understands (owned) */
+    size_t read_count, read_capacity;
     bool has_start, has_stop;
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
@@ -608,6 +611,11 @@ void program_tell(struct program_result *result);
  * may raise. */
 int delivery_prepare(lua_State *co, struct task *task);
 int program_prepare(lua_State *L, struct task *task);
+
+/* ---- migrate.c ---- */
+
+/* Does the agent understand state as this version writes it? */
+bool agent_reads(const struct agent *agent, uint32_t version);
 
 /* ---- agent.c, hook.c, settings.c ---- */
 

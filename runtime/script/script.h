@@ -202,11 +202,17 @@ const struct agent_declaration *script_agent_declaration(struct script_host *hos
 enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_t holder,
                                struct span *error);
 
-/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, and the start is
- * refused. One that waits goes on in turns: the answer is then OK, and if it fails later that is
+/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, or could not migrate
+ * what is there, and the start is refused. One that waits goes on in turns: the answer is then OK, and if it fails later that is
  * logged. */
 enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
                                struct span *error);
+
+/* Bring the state that earlier versions wrote to the agent's own, before messages go to it; with
+ * `dry` only see whether that can be done. SCRIPT: it cannot, and `*error` says why. What is too
+ * much for one commit is brought over as it is read. */
+enum status script_agent_migrate(struct script_host *host, uint32_t agent, bool dry,
+                                 struct span *error);
 
 /* Run on.stop (its errors are logged), then forget the agent once its last handler has ended. */
 void script_agent_free(struct script_host *host, uint32_t agent);

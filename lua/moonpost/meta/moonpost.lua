@@ -29,6 +29,9 @@ local moonpost = {}
 ---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
+---@field version? integer of its state: each document carries the version that wrote it; 1
+---@field reads? integer[] versions whose state it understands unchanged, beside its own
+---@field migrate? fun(old: table, from: integer): table what becomes of a document that an earlier version wrote; pure. All up to 10,000 are brought over in one commit before the first delivery, more of them as they are read. When it raises, the start or reload is refused
 ---@field dedup? moonpost.DedupFields|"none"|string|fun(msg: moonpost.Msg): { key?: string, version?: number, ttl?: moonpost.Duration|"done" }|nil which messages are the same; `"none"`
 
 --- Messages that are handled together, in one commit.
