@@ -47,6 +47,19 @@ local function failure(fault)
   error(fault, 0)
 end
 
+-- A send that the program does not wait for tells a function how it ended.
+local function with_receipt(message)
+  local on_done = message.on_done
+  if on_done then
+    message.on_done = function(fields) return on_done(receipt.new(fields)) end
+  end
+  return message
+end
+
+local function read_send(to, body, options, verb)
+  return with_receipt(send_table.normalise(to, body, options, verb))
+end
+
 -- The receipt when all went well, otherwise nil, reason, code, receipt. An id is an answer too.
 local function submit(handle, message)
   if handle == false then return nil, "the client is closed", "GONE" end
@@ -68,7 +81,7 @@ end
 ---@return moonpost.Receipt|nil receipt
 function methods:send(to, body, options)
   local handle = handle_of(self, "send")
-  return submit(handle, send_table.normalise(to, body, options, "client:send"))
+  return submit(handle, read_send(to, body, options, "client:send"))
 end
 
 local function result_of(answer, reason, code, refusal)
@@ -102,7 +115,7 @@ local function item_of(item, index, verb)
   for name, value in pairs(item) do
     if name ~= "to" and name ~= "body" then options[name] = value end
   end
-  return send_table.normalise(item.to, item.body, options, "client:send")
+  return read_send(item.to, item.body, options, "client:send")
 end
 
 local function receipts_of(answers)
@@ -146,7 +159,7 @@ local Transaction = {}
 function Transaction:send(to, body, options)
   local messages = self.messages
   if not messages then errors.misuse("tx:send: the transaction has ended") end
-  local message = send_table.normalise(to, body, options, "tx:send")
+  local message = read_send(to, body, options, "tx:send")
   if #messages == BATCH_MAX then
     errors.raise("TOO_LARGE", ("a transaction has at most %d messages"):format(BATCH_MAX))
   end

@@ -157,7 +157,7 @@ struct agent {
 /* What a waiter's token leads to. */
 enum waiter_kind { WAITER_TASK, WAITER_SEND };
 
-enum task_kind { TASK_DELIVERY, TASK_START, TASK_STOP, TASK_PROGRAM };
+enum task_kind { TASK_DELIVERY, TASK_START, TASK_STOP, TASK_PROGRAM, TASK_CALLBACK };
 
 struct program_source {
     const char *path, *text;
@@ -481,6 +481,9 @@ struct task *task_new(struct script_host *host, struct script *script, enum task
 /* Start a task; it may have ended (and be gone) when this returns. */
 void task_start(struct task *task);
 
+/* Start a task with the function and the arguments that `function` leaves. */
+void task_begin(struct task *task, turn_function *function, void *user);
+
 /* Resume a waiting task with the values that `function` leaves, the first of them `true` or
  * `false`. */
 void task_answer(struct task *task, turn_function *function, void *user);
@@ -540,8 +543,9 @@ struct span id_for(struct arena *arena, struct span id, struct span label);
 
 struct sending;
 
-/* A send of a client that nobody waits for is on its way: the token for its end. */
-uint64_t sending_alone(struct script_host *host, uint32_t client, struct span id);
+/* A send of a client that nobody waits for is on its way: the token for its end, which the function
+ * `on_done` of the send table at 4 is told of, if there is one. */
+uint64_t sending_alone(lua_State *L, struct task *task, uint32_t client, struct span id);
 
 /* Send all of the array at 4, as wait_begin; `together`: all or none. It answers an array of
  * receipts, with ids in the place of those that are not awaited. */

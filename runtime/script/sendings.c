@@ -18,15 +18,35 @@ struct sending {
     uint64_t waiter;
     struct gathering *gathering; /* NULL: nobody waits for it */
     int index;                   /* of its receipt there, from 1 */
+    struct script *script;       /* whose function is called ... */
+    int done;                    /* ... with its receipt; or LUA_NOREF */
     struct span id;              /* owned, behind the struct */
 };
 
-static struct sending *sending_new(struct script_host *host, uint32_t client, struct span id)
+struct arrival {
+    const struct sending *sending;
+    const struct answer *answer;
+};
+
+/* Its `on_done` is in the table at `index`. */
+static void read_done(lua_State *L, int index, struct sending *sending)
 {
+    lua_getfield(L, index, "on_done");
+    if (lua_isfunction(L, -1))
+        sending->done = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+}
+
+static struct sending *sending_new(struct task *task, uint32_t client, struct span id)
+{
+    struct script_host *host = task->host;
     struct sending *sending = calloc(1, sizeof *sending + id.size);
     ensure(sending != NULL);
     sending->kind = WAITER_SEND;
     sending->client = client;
+    sending->script = task->script;
+    sending->done = LUA_NOREF;
     memcpy(sending + 1, id.bytes, id.size);
     sending->id = span_of((const char *)(sending + 1), id.size);
     sending->waiter = slots_add(&host->waiters, sending);
@@ -41,12 +61,34 @@ static void sending_free(struct script_host *host, struct sending *sending)
     *(sending->previous ? &sending->previous->next : &host->sendings) = sending->next;
     *(sending->next ? &sending->next->previous : &host->sendings_last) = sending->previous;
     slots_remove(&host->waiters, sending->waiter);
+    luaL_unref(sending->script->L, LUA_REGISTRYINDEX, sending->done);
     free(sending);
 }
 
-uint64_t sending_alone(struct script_host *host, uint32_t client, struct span id)
+uint64_t sending_alone(lua_State *L, struct task *task, uint32_t client, struct span id)
 {
-    return sending_new(host, client, id)->waiter;
+    struct sending *sending = sending_new(task, client, id);
+    read_done(L, 4, sending);
+    return sending->waiter;
+}
+
+/* ---- told ---- */
+
+static int push_done(lua_State *L, void *user)
+{
+    const struct arrival *arrival = user;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, arrival->sending->done);
+    receipt_push(L, arrival->sending->script, arrival->answer);
+    return 2;
+}
+
+/* The function may wait. */
+static void tell(struct script_host *host, const struct sending *sending,
+                 const struct answer *answer)
+{
+    struct arrival arrival = {sending, answer};
+    if (sending->done == LUA_NOREF) return;
+    task_begin(task_new(host, sending->script, TASK_CALLBACK), push_done, &arrival);
 }
 
 /* ---- gathered ---- */
@@ -60,11 +102,6 @@ static int answer_gathered(lua_State *L, void *user)
     free(gathering);
     return 2;
 }
-
-struct arrival {
-    const struct sending *sending;
-    const struct answer *answer;
-};
 
 static int take_receipt(lua_State *L, void *user)
 {
@@ -110,9 +147,12 @@ static bool wants_receipt(lua_State *L, int index)
 static void watch(lua_State *L, struct gathering *gathering, uint32_t client, struct submit *send,
                   int index)
 {
-    struct sending *sending = sending_new(gathering->task->host, client, send->message.id);
+    struct sending *sending = sending_new(gathering->task, client, send->message.id);
     send->waiter = sending->waiter;
     if (!wants_receipt(L, index)) {
+        lua_rawgeti(L, 4, index);
+        read_done(L, lua_gettop(L), sending);
+        lua_pop(L, 1);
         push_span(L, send->message.id);
         lua_rawseti(L, 5, index);
         return;
@@ -242,7 +282,10 @@ void sending_ends(struct script_host *host, struct sending *sending, const struc
 {
     struct gathering *gathering = sending->gathering;
     uint32_t client = sending->client;
-    if (gathering) gather(sending, answer);
+    if (gathering)
+        gather(sending, answer);
+    else
+        tell(host, sending, answer);
     sending_free(host, sending);
     if (!gathering) {
         tell_flush(host, client);

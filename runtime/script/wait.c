@@ -99,7 +99,7 @@ static int wait_client_send(lua_State *L, struct task *task)
     struct submit *submit = read_submit(L, task, 4);
     send_settle_timeout(submit);
     submit->waiter =
-        waits ? task_wait_begin(task) : sending_alone(task->host, client, submit->message.id);
+        waits ? task_wait_begin(task) : sending_alone(L, task, client, submit->message.id);
     if (waits) task->waiting_client = client;
     struct event event = {.kind = EVENT_SUBMIT, .submit = submit};
     task->host->env.client_post(task->host->env.user, client, &event);

@@ -202,6 +202,7 @@ function moonpost.sleep(duration) end
 ---@field retry? moonpost.Retry when it is sent again; the settings' `send`
 ---@field timeout? moonpost.Duration how long a call, or a send with `await`, waits; `"30s"`
 ---@field await? "sent"|"stored"|"handled"|"none" of clients: how far it must get before the receipt; `"none"` answers the id
+---@field on_done? fun(receipt: moonpost.Receipt) of clients, with `await = "none"`: called with the receipt, beside the program; it may wait. Not any more when the client is closed
 
 --- What became of a send, as far as its sender waited. It prints as one line.
 ---@class moonpost.Receipt
