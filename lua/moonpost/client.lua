@@ -21,9 +21,12 @@ local methods = {}
 -- The runtime's handles, apart from the clients so that scripts do not see them.
 local handles = setmetatable({}, { __mode = "k" })
 
+local read_path = shape.string(4000)
+
+-- Memory is what there is without one.
 local function store(value)
-  if value == "memory" then return value end
-  return nil, show(value) .. ": " .. errors.NOT_YET, "UNSUPPORTED"
+  if value == "memory" then return "" end
+  return read_path(value)
 end
 
 local FIELDS = {
@@ -33,7 +36,7 @@ local FIELDS = {
   await = { read = shape.choice { sent = true, stored = true, handled = true } },
   send = { read = function(value) return retry.read(value, "send") end },
   window = { read = shape.whole(1, 8192), default = 64 },
-  store = { read = store, default = "memory" },
+  store = { read = store, default = "" },
 }
 
 local function handle_of(self, verb)

@@ -74,6 +74,11 @@ uint64_t engine_charged(const struct engine *engine);
 /* All records are here. */
 void engine_recovered(struct engine *engine);
 
+/* Who sent what waits in outboxes now is told of its end from here on: `token` names the waiter of
+ * each, which gets one EFFECT_RECEIPT. Before the first step. */
+void engine_wait_for_restored(struct engine *engine, uint64_t (*token)(void *user, struct span id),
+                              void *user);
+
 /* The two clocks at this moment: records hold wall time. To be told again when they drift. */
 void engine_set_clock(struct engine *engine, int64_t now_ms, int64_t wall_ms);
 

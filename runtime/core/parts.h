@@ -84,10 +84,11 @@ struct link {
     uint32_t dials;                        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
-    struct span name;    /* of the peer; owned; before the hello its address or "?" */
-    struct span parting; /* its reason for its bye; owned */
-    struct span why;     /* it is down, or was at last; owned */
-    int64_t down_ms;     /* of a dialled link: since when; 0: it was never down, or is up */
+    struct span name;     /* of the peer; owned; before the hello its address or "?" */
+    struct span parting;  /* its reason for its bye; owned */
+    uint8_t parting_code; /* enum code of that */
+    struct span why;      /* it is down, or was at last; owned */
+    int64_t down_ms;      /* of a dialled link: since when; 0: it was never down, or is up */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     bool successor;        /* of an older link of the same start, see hello.c */
@@ -401,7 +402,7 @@ struct span route_nearest(const struct engine *engine, struct span address);
 struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial);
 void link_free(struct engine *engine, struct link *link);
 void link_rename(struct link *link, struct span name);
-void link_part(struct link *link, struct span reason);
+void link_part(struct link *link, enum code code, struct span reason);
 
 /* The link of a connection, or NULL. */
 struct link *link_of_connection(const struct engine *engine, uint32_t connection);

@@ -508,12 +508,19 @@ static void tell_ready(struct node *node, bool ok, enum code code, struct span r
     node->options.ready(node->options.ready_user, ok, code, reason);
 }
 
+/* Whoever dials once only comes again when it was told to. */
+static bool is_end_of_dialling(const struct node *node, const struct fact *fact)
+{
+    return fact->kind == FACT_LINK_FAILED ||
+           (fact->kind == FACT_LINK_DOWN && node->options.one_shot && fact->code != CODE_BUSY);
+}
+
 static void take_fact(struct node *node, const struct fact *fact)
 {
     if (node->see) node->see(node->see_user, fact);
     fact_take(node, fact);
     if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
-    if (fact->kind == FACT_LINK_FAILED || (fact->kind == FACT_LINK_DOWN && node->options.one_shot))
+    if (is_end_of_dialling(node, fact))
         tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE,
                    fact->reason);
 }

@@ -35,6 +35,7 @@ struct client_options {
     uint8_t level;    /* enum level awaited, LEVEL_NONE: by profile */
     uint32_t window;
     const struct retry_policy *send; /* NULL: default */
+    struct span store;               /* the folder of its outbox; empty: it is in memory */
 };
 
 /* Which agents are to be loaded again. Borrowed during the call. */
@@ -104,6 +105,7 @@ struct script_env {
     void (*client_open)(void *user, uint64_t waiter, const struct client_options *options);
     void (*client_post)(void *user, uint32_t client, const struct event *event);
     void (*client_close)(void *user, uint32_t client);
+    bool client_stores; /* clients may have stores on disk */
 
     /* Another kind of wait than the host knows: the yielded values are on top of `L` from index
      * `first`. Answer false: unknown kind. Else script_wake(waiter) must follow, later. NULL: none.
@@ -301,6 +303,10 @@ void script_resume(struct script_host *host, uint64_t waiter);
 
 /* What became of a send or call (EFFECT_RECEIPT). */
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer);
+
+/* A message of this client that an earlier life of its program had sent is on its way: the waiter
+ * for its end, which flush waits for too. */
+uint64_t script_sending(struct script_host *host, uint32_t client, struct span id);
 
 /* A part of a stream that a program reads (EFFECT_PART). */
 void script_part(struct script_host *host, uint64_t waiter, const struct part_answer *answer);

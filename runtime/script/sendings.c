@@ -18,7 +18,7 @@ struct sending {
     uint64_t waiter;
     struct gathering *gathering; /* NULL: nobody waits for it */
     int index;                   /* of its receipt there, from 1 */
-    struct script *script;       /* whose function is called ... */
+    struct script *script;       /* whose function is called, or NULL ... */
     int done;                    /* ... with its receipt; or LUA_NOREF */
     struct span id;              /* owned, behind the struct */
 };
@@ -29,8 +29,9 @@ struct arrival {
 };
 
 /* Its `on_done` is in the table at `index`. */
-static void read_done(lua_State *L, int index, struct sending *sending)
+static void read_done(lua_State *L, int index, struct task *task, struct sending *sending)
 {
+    sending->script = task->script;
     lua_getfield(L, index, "on_done");
     if (lua_isfunction(L, -1))
         sending->done = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -38,14 +39,12 @@ static void read_done(lua_State *L, int index, struct sending *sending)
         lua_pop(L, 1);
 }
 
-static struct sending *sending_new(struct task *task, uint32_t client, struct span id)
+static struct sending *sending_new(struct script_host *host, uint32_t client, struct span id)
 {
-    struct script_host *host = task->host;
     struct sending *sending = calloc(1, sizeof *sending + id.size);
     ensure(sending != NULL);
     sending->kind = WAITER_SEND;
     sending->client = client;
-    sending->script = task->script;
     sending->done = LUA_NOREF;
     memcpy(sending + 1, id.bytes, id.size);
     sending->id = span_of((const char *)(sending + 1), id.size);
@@ -61,15 +60,20 @@ static void sending_free(struct script_host *host, struct sending *sending)
     *(sending->previous ? &sending->previous->next : &host->sendings) = sending->next;
     *(sending->next ? &sending->next->previous : &host->sendings_last) = sending->previous;
     slots_remove(&host->waiters, sending->waiter);
-    luaL_unref(sending->script->L, LUA_REGISTRYINDEX, sending->done);
+    if (sending->script) luaL_unref(sending->script->L, LUA_REGISTRYINDEX, sending->done);
     free(sending);
 }
 
 uint64_t sending_alone(lua_State *L, struct task *task, uint32_t client, struct span id)
 {
-    struct sending *sending = sending_new(task, client, id);
-    read_done(L, 4, sending);
+    struct sending *sending = sending_new(task->host, client, id);
+    read_done(L, 4, task, sending);
     return sending->waiter;
+}
+
+uint64_t script_sending(struct script_host *host, uint32_t client, struct span id)
+{
+    return sending_new(host, client, id)->waiter;
 }
 
 /* ---- told ---- */
@@ -147,11 +151,11 @@ static bool wants_receipt(lua_State *L, int index)
 static void watch(lua_State *L, struct gathering *gathering, uint32_t client, struct submit *send,
                   int index)
 {
-    struct sending *sending = sending_new(gathering->task, client, send->message.id);
+    struct sending *sending = sending_new(gathering->task->host, client, send->message.id);
     send->waiter = sending->waiter;
     if (!wants_receipt(L, index)) {
         lua_rawgeti(L, 4, index);
-        read_done(L, lua_gettop(L), sending);
+        read_done(L, lua_gettop(L), gathering->task, sending);
         lua_pop(L, 1);
         push_span(L, send->message.id);
         lua_rawseti(L, 5, index);

@@ -74,7 +74,8 @@ static int wait_client_open(lua_State *L, struct task *task)
         .name = field_span(L, 3, "name", arena),
         .profile = profile_from(field_span(L, 3, "profile", arena), PROFILE_DEFAULT),
         .level = level_from(field_span(L, 3, "await", arena)),
-        .window = field_count(L, 3, "window", WINDOW_DEFAULT)};
+        .window = field_count(L, 3, "window", WINDOW_DEFAULT),
+        .store = field_span(L, 3, "store", arena)};
     struct retry_policy *send = NULL;
     if (field_present(L, 3, "send")) {
         send = arena_take(arena, sizeof *send);
@@ -82,6 +83,8 @@ static int wait_client_open(lua_State *L, struct task *task)
         *send = retry_read(L, task->host, -1, retry_default_send());
     }
     options.send = send;
+    if (options.store.size > 0 && !task->host->env.client_stores)
+        error_raise(L, task->script, "UNSUPPORTED", "clients of a world have no stores on disk");
     task->host->env.client_open(task->host->env.user, task_wait_begin(task), &options);
     return 0;
 }

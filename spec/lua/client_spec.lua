@@ -20,7 +20,7 @@ end
 describe("a client", function()
   it("is opened with its settings in normal form", function()
     local _, waits = program(function() end)
-    assert.same({ "client_open", { link = "hub", window = 64, store = "memory" } }, waits[1])
+    assert.same({ "client_open", { link = "hub", window = 64, store = "" } }, waits[1])
   end)
 
   it("takes its profile from the environment when the program names none", function()
@@ -150,7 +150,7 @@ describe("a client", function()
     { { window = 0 }, "client.window: expected a whole number from 1 to 8192, got 0" },
     { { await = "none" }, 'client.await: expected "handled", "sent", "stored", got "none"' },
     { { send = { atempts = 1 } }, 'client.send.atempts: unknown key; did you mean "attempts"?' },
-    { { store = "data" }, 'UNSUPPORTED: client.store: "data": not yet in this version' },
+    { { store = true }, "client.store: expected a string, got true" },
     { "hub", 'client: expected a table, got "hub"' },
   }
   for _, case in ipairs(wrong) do

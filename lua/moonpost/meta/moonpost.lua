@@ -229,12 +229,12 @@ function moonpost.sleep(duration) end
 --- What `moonpost.client` takes.
 ---@class moonpost.ClientFields
 ---@field link? string the node to speak to; `MOONPOST_NODE`, or the socket in `data/`
----@field name? string
+---@field name? string who it is; with a store it must stay the same. One with another store is refused while the first is linked: `NAME_TAKEN`
 ---@field profile? moonpost.Profile of sends that name none
 ---@field await? "sent"|"stored"|"handled" of sends that name none
 ---@field send? moonpost.Retry of sends that name none
 ---@field window? integer messages on their way at once; 64
----@field store? "memory"
+---@field store? "memory"|string the folder of its outbox; what a killed program had sent leaves at its next start, and `client:flush` waits for it, too. One process at a time has it (`BUSY`); `"memory"`
 
 --- A client, for programs (`moonpost exec`) and specs; its verbs wait.
 ---@param fields? moonpost.ClientFields
