@@ -149,6 +149,7 @@ void engine_free(struct engine *engine)
     free_spares(engine);
     free_waiters(engine);
     free_lanes(engine);
+    heap_clear(&engine->deadlines, &engine->states.sweep);
     states_deinit(&engine->states);
     route_free(engine);
     session_free(engine);
@@ -490,6 +491,7 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
         session_deadline(engine,
                          (struct link *)((char *)deadline - offsetof(struct link, deadline)));
         return;
+    case DEADLINE_SWEEP: sweep_deadline(engine); return;
     case DEADLINE_BUNDLE:
         engine_ready(engine, (struct queue *)((char *)deadline - offsetof(struct queue, gathered)));
         return;

@@ -21,6 +21,7 @@
  *   settle.c   the end of a delivery
  *   notice.c   agents are told of their dead letters
  *   state.c    what handlers keep
+ *   sweep.c    records of state whose time is over
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
@@ -57,7 +58,13 @@
 #include "core/state.h"
 #include "core/suspect.h"
 
-enum deadline_kind { DEADLINE_ENTRY, DEADLINE_WAITER, DEADLINE_LINK, DEADLINE_BUNDLE };
+enum deadline_kind {
+    DEADLINE_ENTRY,
+    DEADLINE_WAITER,
+    DEADLINE_LINK,
+    DEADLINE_BUNDLE,
+    DEADLINE_SWEEP,
+};
 
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
 
@@ -775,6 +782,19 @@ void state_apply(struct engine *engine, struct span address, const struct outcom
 /* All outcomes that were on their way have been taken. */
 void state_arrived(struct engine *engine);
 void states_deinit(struct states *states);
+
+/* The record with this key of the store goes if that is still when its time is over. */
+void state_drop_expired(struct engine *engine, struct span key, int64_t expires_wall_ms);
+
+/* ---- sweep.c ---- */
+
+/* The end of a record of state moves in the open batch; 0: there is none. */
+void sweep_end_moves(struct engine *engine, struct span key, int64_t before_wall_ms,
+                     int64_t after_wall_ms);
+
+/* Look what an earlier life left; its store can be read. */
+void sweep_recovered(struct engine *engine);
+void sweep_deadline(struct engine *engine);
 
 /* ---- receive.c ---- */
 

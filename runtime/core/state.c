@@ -101,6 +101,7 @@ void states_deinit(struct states *states)
     for (size_t i = 0; i < states->foreseen_count; i++)
         block_release(states->foreseen[i]->next.value);
     free(states->foreseen);
+    block_release(states->swept);
     while (states->oldest) forget(states, states->oldest);
     map_deinit(&states->records);
 }
@@ -132,15 +133,19 @@ static struct state_kept *fetch(struct engine *engine, struct span key)
     return record;
 }
 
+static struct state_kept *find_stored(struct engine *engine, struct span key)
+{
+    struct state_kept *record = map_find_again(&engine->states.records, key);
+    if (!record) return fetch(engine, key);
+    use(&engine->states, record);
+    return record;
+}
+
 static struct state_kept *find(struct engine *engine, struct span address, uint8_t scope,
                                struct span key)
 {
     char buffer[RECORD_KEY_MAX];
-    struct span full = record_state_key(buffer, address, scope, key);
-    struct state_kept *record = map_find_again(&engine->states.records, full);
-    if (!record) return fetch(engine, full);
-    use(&engine->states, record);
-    return record;
+    return find_stored(engine, record_state_key(buffer, address, scope, key));
 }
 
 static bool is_there(const struct engine *engine, const struct content *content)
@@ -253,11 +258,24 @@ static void put(struct engine *engine, struct state_kept *record)
 static void apply(struct engine *engine, struct span address, const struct state_write *write)
 {
     struct state_kept *record = find(engine, address, write->scope, write->key);
+    int64_t before_wall_ms = record->now.value ? record->now.expires_wall_ms : 0;
     set_value(&engine->states, record, new_value(engine, &record->now, write));
+    sweep_end_moves(engine, record->key, before_wall_ms,
+                    record->now.value ? write->expires_wall_ms : 0);
     record->now.version = write->version ? write->version : new_version(engine);
     record->now.writer = write->writer;
     record->now.expires_wall_ms = write->expires_wall_ms;
     put(engine, record);
+}
+
+/* Nobody saw it any more, so its version stays. */
+void state_drop_expired(struct engine *engine, struct span key, int64_t expires_wall_ms)
+{
+    struct state_kept *record = find_stored(engine, key);
+    if (!record->now.value || record->now.expires_wall_ms != expires_wall_ms) return;
+    set_value(&engine->states, record, NULL);
+    put(engine, record);
+    make_room(engine);
 }
 
 void state_apply(struct engine *engine, struct span address, const struct outcome *outcome)

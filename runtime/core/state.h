@@ -64,6 +64,9 @@ struct states {
     uint64_t writes;              /* of this life: the lower part of versions */
     struct state_kept **foreseen; /* until the next step has ended */
     size_t foreseen_count, foreseen_capacity;
+    struct deadline sweep; /* the next look for records whose time is over (sweep.c) */
+    uint64_t due_batch;    /* that holds the latest of their ends; 0: none in this life */
+    struct block *swept;   /* the last end that was looked at, if there are more now; or NULL */
 };
 
 #endif

@@ -66,8 +66,8 @@ bool node_each_match(const struct node *node, struct span pattern, bool must_mat
 
 /* ---- fact.c ---- */
 
-/* A fact (borrowed) happened. Hooks, tails and the log hear of it once its commit is durable, and of
- * what is about messages in the order in which it happened. */
+/* A fact (borrowed) happened. Hooks, tails and the log hear of it once its commit is durable, and
+ * of what is about messages in the order in which it happened. */
 void fact_take(struct node *node, const struct fact *fact);
 
 /* The batch of this number is durable: tell of what waited for it, before anything else that may be

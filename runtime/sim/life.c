@@ -118,6 +118,11 @@ struct medium *world_medium(struct world_node *node)
     return node->medium;
 }
 
+static void ignore_finding(void *user, struct span key, const char *what)
+{
+    (void)user, (void)key, (void)what;
+}
+
 size_t world_store_check(struct world_node *node,
                          void (*found)(void *user, struct span key, const char *what), void *user)
 {
@@ -127,6 +132,17 @@ size_t world_store_check(struct world_node *node,
     enum status status = store_check(store, &calls, &counts);
     store->engine->close(store);
     return status == STATUS_OK ? counts.findings : 1;
+}
+
+size_t world_records(struct world_node *node)
+{
+    struct check_calls calls = {NULL, NULL};
+    struct check_counts counts;
+    struct store *store = medium_open(node->medium);
+    calls.found = ignore_finding;
+    enum status status = store_check(store, &calls, &counts);
+    store->engine->close(store);
+    return status == STATUS_OK ? counts.records : 0;
 }
 
 char world_flip(struct world_node *node, char kind)
