@@ -199,6 +199,33 @@ function methods:transaction(body)
   return refused(submit_all(handle, "client_transact", messages))
 end
 
+local read_id = shape.string(128)
+
+-- The outbox of this client, then the node that it is linked to.
+local function cancel_at(self, handle, id)
+  local ok, answer = wait.ask("client_cancel", handle, id)
+  if not ok then return failure(answer) end
+  if answer.ok then return true end
+  local _, reason, code = self:call("$node", { id = id }, { method = "cancel", fail_fast = true })
+  if not code then return true end
+  if code == "REJECTED" then code = "GONE" end
+  return nil, reason, code
+end
+
+--- Take a message back that nobody was handed yet: one of this client that has not left, or one that waits, or is
+--- delayed, at the node that it is linked to.
+---@param id string
+---@return true|nil
+---@return string|nil reason
+---@return string|nil code "GONE": no such message waits there (any more)
+function methods:cancel(id)
+  local handle = handle_of(self, "cancel")
+  local valid, reason = read_id(id)
+  if not valid then errors.misuse("client:cancel: id: " .. reason) end
+  if handle == false then return nil, "the client is closed", "GONE" end
+  return cancel_at(self, handle, id)
+end
+
 local FLUSH = { timeout = { read = units.timeout, default = math.huge } }
 
 --- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
@@ -265,7 +292,7 @@ function methods:close()
   return true
 end
 
-local LATER = closed.words "publish cancel take"
+local LATER = closed.words "publish take"
 closed.close("client:", methods, LATER)
 local metatable = { __name = "moonpost.client", __index = methods }
 

@@ -467,6 +467,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_STREAM: stream_open(engine, event->waiter); return;
     case EVENT_PART: stream_part(engine, event->waiter, event->part); return;
     case EVENT_CANCEL: stream_cancel(engine, event->waiter); return;
+    case EVENT_CANCEL_MESSAGE: cancel_asked(engine, event); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }

@@ -34,6 +34,7 @@
  *   stream.c   answers in parts, at both ends
  *   recent.c   the latest facts about messages, and where a message is
  *   requeue.c  dead letters that go back, or for ever
+ *   cancel.c   messages that are taken back
  *   peek.c     a page of what a queue holds
  *   purge.c    messages that are removed from their mailbox
  *   look.c     what a person may want to know of all this
@@ -642,6 +643,9 @@ struct request *admin_request(const struct engine *engine, uint64_t token);
 /* The request at work is to be refused, whatever it comes to. */
 void admin_refuse(struct request *request, enum code code, const char *reason);
 
+/* EVENT_CANCEL_MESSAGE was for this request; false: it is none. */
+bool admin_cancelled(struct engine *engine, uint64_t token, bool done);
+
 /* An open stream ends because who asked wants no more; because nobody is there any more. */
 void admin_cancel(struct engine *engine, struct request *request);
 void admin_forget(struct engine *engine, struct request *request);
@@ -714,9 +718,19 @@ struct work {
 bool peek_go_on(struct engine *engine, struct work *work);
 bool purge_go_on(struct engine *engine, struct work *work);
 
+/* A message in nobody's hands is removed from its mailbox; its sender is told this. */
+void purge_entry(struct engine *engine, struct entry *entry, enum code code, struct span reason);
+
 /* What a page of theirs held has come. */
 void peek_loaded(struct engine *engine, struct load *load);
 void purge_page(struct engine *engine, const struct load *load);
+
+/* ---- cancel.c ---- */
+
+/* Take a message back that nobody was handed; `from` empty: whoever sent it. False: there is none.
+ */
+bool cancel_message(struct engine *engine, struct span id, struct span from);
+void cancel_asked(struct engine *engine, const struct event *event);
 
 /* ---- recover.c ---- */
 
@@ -976,6 +990,9 @@ void answer_waiter(struct engine *engine, struct waiter *waiter, uint16_t transm
 
 /* Tell the waiter of a message that was refused before it became an entry. */
 void answer_refused(struct engine *engine, const struct submit *submit, const struct end *end);
+
+/* Tell the waiter of what is no entry. */
+void answer_waiting(struct engine *engine, const struct submit *submit, const struct end *end);
 
 /* Put a receipt on a link, through the hooks. `from` is where it comes from. */
 void answer_send(struct engine *engine, struct link *to, const struct receipt *receipt,

@@ -34,6 +34,8 @@ static void do_effects(struct engine *engine, const struct queue *mailbox,
                        const struct outcome *outcome)
 {
     if (outcome->kind != OUTCOME_ACK) return;
+    for (size_t i = 0; i < outcome->cancel_count; i++)
+        cancel_message(engine, outcome->cancels[i], mailbox->name);
     do_sends(engine, outcome);
     state_apply(engine, mailbox->name, outcome);
 }

@@ -192,6 +192,8 @@ struct task {
     struct arena arena;
     struct submit *sends; /* spans in the arena */
     size_t send_count, send_capacity;
+    struct span *cancels; /* ids, in the arena */
+    size_t cancel_count, cancel_capacity;
     size_t effect_bytes;      /* of all that it buffers */
     int memo;                 /* ref of moonpost.state's table for it, 0: it touched no state */
     struct state_read *reads; /* keys in the arena */

@@ -205,8 +205,8 @@ enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_
                                struct span *error);
 
 /* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, or could not migrate
- * what is there, and the start is refused. One that waits goes on in turns: the answer is then OK, and if it fails later that is
- * logged. */
+ * what is there, and the start is refused. One that waits goes on in turns: the answer is then OK,
+ * and if it fails later that is logged. */
 enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
                                struct span *error);
 

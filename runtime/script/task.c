@@ -79,6 +79,8 @@ static struct task *task_spare(struct script_host *host)
     *task = (struct task){.arena = task->arena,
                           .sends = task->sends,
                           .send_capacity = task->send_capacity,
+                          .cancels = task->cancels,
+                          .cancel_capacity = task->cancel_capacity,
                           .reads = task->reads,
                           .read_capacity = task->read_capacity,
                           .writes = task->writes,

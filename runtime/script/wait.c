@@ -112,6 +112,17 @@ static int wait_client_send(lua_State *L, struct task *task)
     return 2;
 }
 
+static int wait_client_cancel(lua_State *L, struct task *task)
+{
+    uint32_t client = check_client(L, task);
+    luaL_checkstring(L, 4);
+    struct event event = {.kind = EVENT_CANCEL_MESSAGE, .bytes = span_at(L, 4)};
+    event.waiter = task_wait_begin(task);
+    task->waiting_client = client;
+    task->host->env.client_post(task->host->env.user, client, &event);
+    return 0;
+}
+
 static int wait_client_send_all(lua_State *L, struct task *task)
 {
     return sendings_begin(L, task, check_client(L, task), false);
@@ -153,6 +164,7 @@ static const struct wait_kind kinds[] = {
     {"call", wait_call},
     {"client_open", wait_client_open},
     {"client_send", wait_client_send},
+    {"client_cancel", wait_client_cancel},
     {"client_send_all", wait_client_send_all},
     {"client_transact", wait_client_transact},
     {"client_flush", wait_client_flush},

@@ -144,6 +144,12 @@ function ctx:id_for(label) end
 ---@param duration moonpost.Duration
 function ctx:extend(duration) end
 
+--- Take back, when the delivery commits, a message of this agent that nobody was handed yet, such as a timer; nothing happens
+--- when there is none. Found are all that are delayed, and what waits at this node but for the part of a mailbox beyond 8,192
+--- messages, or has not left it. What this delivery has sent under the id before is not sent; what it sends afterwards is.
+---@param id string
+function ctx:cancel(id) end
+
 --- A message: a private copy for each delivery.
 ---@class moonpost.Msg
 ---@field id string unique among all senders to this address; a resend and a requeue keep it
@@ -305,6 +311,14 @@ function client:send_batch(items) end
 ---@return string|nil code
 ---@return moonpost.Receipt[]|nil refusals
 function client:transaction(body) end
+
+--- Take a message back that nobody was handed yet: one of this client that its owner does not have, or one that is delayed, or
+--- waits, at the node that the client is linked to (which tells only programs of its own user). Its sender is told `CANCELLED`.
+---@param id string
+---@return true|nil done
+---@return string|nil reason
+---@return string|nil code `"GONE"`: no such message waits there
+function client:cancel(id) end
 
 --- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
 ---@param options? { timeout?: moonpost.Duration } for ever
