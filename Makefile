@@ -241,6 +241,7 @@ proof:
 	@$(MAKE) -s stops ITER=1000 SECONDS=10
 	@$(MAKE) -s reloads ITER=100
 	@$(MAKE) -s bank ITER=1000 SECONDS=15
+	@$(MAKE) -s bank POWER=1 ITER=1000 SECONDS=15
 
 ledger = LUA_PATH="./?.lua;./spec/?.lua" ITER=$(ITER) SEED=$(SEED) SECONDS=$(SECONDS) build/moonpost exec spec/proof/main.lua
 
@@ -251,7 +252,10 @@ stops: all
 reloads: all
 	@$(ledger) reloads $(CURDIR)/$(OUT)/bin/moonpost
 bank: all
-	@$(ledger) bank $(CURDIR)/$(OUT)/bin/moonpost
+	@$(if $(POWER),sh scripts/build/packages.sh $(PROOF_PACKAGES) || true)
+	@if [ -z "$(POWER)" ] || pkg-config --exists fuse3; then \
+	  $(if $(POWER),$(MAKE) -s build/proof/powerfs &&) POWER=$(POWER) $(ledger) bank $(CURDIR)/$(OUT)/bin/moonpost; \
+	else echo "bank: power cuts are skipped, libfuse3 is not there"; fi
 
 bench: all
 	@sh scripts/build/bench.sh $(OUT)/bin/moonpost

@@ -82,7 +82,8 @@ local source = debug.getinfo(1, "S").source
 local OURS = source:match("^(=.*)%.errors$") or source:match("^(.*/)errors[^/]*$") or source
 
 --- The nearest place outside this library, as "file:line: ", or nothing.
-local function caller()
+---@return string
+function errors.place()
   for level = 3, 50 do
     local frame = debug.getinfo(level, "Sl")
     if not frame then return "" end
@@ -96,7 +97,7 @@ end
 --- Raise a text at the line that called into this library, wherever that is.
 ---@param text string
 function errors.at_caller(text)
-  error(caller() .. text, 0)
+  error(errors.place() .. text, 0)
 end
 
 --- Raise a text for the misuse of an API: at the caller's line, except while a file loads, where the
@@ -104,7 +105,7 @@ end
 ---@param text string
 function errors.misuse(text)
   if runtime.place() == "load" then error(text, 0) end
-  error(caller() .. text, 0)
+  error(errors.place() .. text, 0)
 end
 
 return errors

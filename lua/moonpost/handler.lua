@@ -10,6 +10,9 @@ local handler = {}
 local traceback = debug.traceback
 local is_outcome = outcome.is
 local touched = runtime.state_touched
+local json_encode = runtime.json_encode
+
+local SHOWN_MAX = 200 -- bytes of a table that was raised
 
 -- What xpcall answers for an error other than an outcome.
 local failure = {}
@@ -27,7 +30,8 @@ local function text_of(value)
     if ok then return text end
   end
   if type(value) == "table" and type(value.reason) == "string" then return value.reason end
-  return "raised " .. show(value)
+  local ok, text = pcall(json_encode, value)
+  return "raised " .. (ok and type(value) == "table" and text:sub(1, SHOWN_MAX) or show(value))
 end
 
 local function reason_of(fault)

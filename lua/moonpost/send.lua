@@ -140,6 +140,9 @@ local function check_address(to, verb)
     shape.refuse("to", '"$node" answers programs (moonpost.client), not agents', "DENIED")
   end
   local valid, reason, code = address.read(to)
+  if type(to) == "table" and verb ~= "world:send" then
+    reason = ("a table is not an address; write %s(to, body), with a colon"):format(verb or "ctx:send")
+  end
   if not valid then shape.refuse("to", reason --[[@as string]], code) end
 end
 

@@ -8,9 +8,9 @@
  * ended the process, stands by itself. */
 #include "core/parts.h"
 
-static bool joins(const struct entry *entry)
+static bool joins(const struct engine *engine, const struct entry *entry)
 {
-    return !entry->notice && !entry->suspect && !entry->singly &&
+    return !entry->notice && !entry->suspect && engine->suspects.singles == 0 &&
            message_method(entry->block).size == 0;
 }
 
@@ -29,19 +29,19 @@ static struct entry *behind(const struct entry *entry)
 }
 
 /* The first of the list from here on that joins; under `strict` nothing is left out. */
-static struct entry *joining(struct entry *entry)
+static struct entry *joining(const struct engine *engine, struct entry *entry)
 {
     bool strict = entry && entry->queue->agent.order == ORDER_STRICT;
-    while (entry && !joins(entry)) entry = strict ? NULL : behind(entry);
+    while (entry && !joins(engine, entry)) entry = strict ? NULL : behind(entry);
     return entry;
 }
 
 /* How many could go together now: no more than are wanted. */
-static size_t count_joining(const struct queue *mailbox)
+static size_t count_joining(const struct engine *engine, const struct queue *mailbox)
 {
     size_t count = 0;
-    struct entry *entry = joining(mailbox->lists[ENTRY_WAITING].head);
-    for (; entry && count < mailbox->agent.batch; entry = joining(behind(entry))) count++;
+    struct entry *entry = joining(engine, mailbox->lists[ENTRY_WAITING].head);
+    for (; entry && count < mailbox->agent.batch; entry = joining(engine, behind(entry))) count++;
     return count;
 }
 
@@ -65,16 +65,16 @@ static void deliver_singles(struct engine *engine, struct queue *mailbox)
     for (struct entry *entry = mailbox->lists[ENTRY_WAITING].head; entry; entry = next) {
         next = strict || ++looked_at >= mailbox->agent.batch ? NULL : entry->next;
         if (!deliver_takes(engine, mailbox)) return;
-        if (!joins(entry)) deliver_entry(engine, entry);
+        if (!joins(engine, entry)) deliver_entry(engine, entry);
     }
 }
 
 static void deliver(struct engine *engine, struct queue *mailbox, size_t count)
 {
-    struct entry *first = joining(mailbox->lists[ENTRY_WAITING].head), *last = NULL, *next;
+    struct entry *first = joining(engine, mailbox->lists[ENTRY_WAITING].head), *last = NULL, *next;
     bool waits = false;
     for (struct entry *entry = first; entry && count > 0; entry = next, count--) {
-        next = joining(behind(entry));
+        next = joining(engine, behind(entry));
         if (deliver_take(engine, entry)) waits = true;
         entry->leader = entry == first ? NULL : first;
         if (last) last->bundled = entry;
@@ -88,7 +88,7 @@ void bundle_pump(struct engine *engine, struct queue *mailbox)
     if (suspect_holds(engine)) return;
     deliver_singles(engine, mailbox);
     while (deliver_takes(engine, mailbox)) {
-        size_t count = count_joining(mailbox);
+        size_t count = count_joining(engine, mailbox);
         if (count == 0) mailbox->gathering_ms = 0;
         if (count == 0 || !is_time(engine, mailbox, count)) return;
         heap_clear(&engine->deadlines, &mailbox->gathered);

@@ -239,6 +239,7 @@ void engine_drop(struct engine *engine, struct entry *entry)
     failure_clear(entry);
     order_leave(engine, entry);
     sender_doubt(entry, false);
+    suspect_cleared(engine, entry);
     queue_take(entry);
     heap_clear(&engine->deadlines, &entry->deadline);
     slots_remove(&engine->entries, entry->handle);

@@ -99,12 +99,19 @@ static bool is_code(const struct failure_note *why, struct span word)
     return word.size == 0 || span_equal(own, word);
 }
 
+/* It died of it, or its attempts are over and the last one failed with it. */
+static bool died_of(const struct failure_note *why, struct span word)
+{
+    return is_code(why, word) ||
+           (why->code == CODE_DEAD && why->older && is_code(why->older, word));
+}
+
 static bool is_wanted(const struct entry *entry, const struct dead_query *query)
 {
     const struct failure_note *why = entry->failures;
     if (query->since_ms && why->at_ms < query->since_ms) return false;
     if (query->until_ms && why->at_ms > query->until_ms) return false;
-    if (!is_code(why, query->code) || !has_part(why->reason, query->reason)) return false;
+    if (!died_of(why, query->code) || !has_part(why->reason, query->reason)) return false;
     return query->id.size == 0 || span_equal(message_id(entry->block), query->id);
 }
 

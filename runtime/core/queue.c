@@ -163,11 +163,18 @@ void queue_insert(struct queue *queue, struct entry *entry, enum entry_state sta
     queue_count(queue, 1, (ptrdiff_t)entry->weight);
 }
 
+/* Whatever it comes to: it is not the one any more that opens the lane for all. */
+static void leave_list(struct entry *entry)
+{
+    list_remove(&entry->queue->lists[entry->state], entry);
+    if (entry->opens) entry->opens = entry->queue->opening = false;
+}
+
 void queue_take(struct entry *entry)
 {
     struct queue *queue = entry->queue;
     index_remove(entry);
-    list_remove(&queue->lists[entry->state], entry);
+    leave_list(entry);
     queue_count(queue, -1, -(ptrdiff_t)entry->weight);
 }
 
@@ -180,7 +187,7 @@ void queue_weigh(struct entry *entry, ptrdiff_t bytes)
 void queue_move(struct entry *entry, enum entry_state state)
 {
     index_remove(entry);
-    list_remove(&entry->queue->lists[entry->state], entry);
+    leave_list(entry);
     entry->state = (uint8_t)state;
     list_insert(&entry->queue->lists[state], entry);
     index_add(entry);

@@ -153,9 +153,9 @@ static void restore_outbox(struct engine *engine, struct entry *entry,
     queue_renumber(entry->queue, entry);
     entry->policy = policy_keep(engine, record->has_policy ? &record->policy : NULL);
     entry->give_up_ms = submit_ends_ms(engine, entry->policy, entry->first_ms);
-    entry->unanswered = true;
     order_of_outbox(entry);
     if (facts) restore_facts(engine, entry, facts);
+    entry->unanswered = true; /* it may have been sent behind its facts, of which nothing is kept */
     restore_doubt(entry, facts && facts->state == ENTRY_AWAITING);
     sender_restore(engine, entry, facts && facts->state == ENTRY_AWAITING);
 }
@@ -213,7 +213,7 @@ static enum status restore_message(struct engine *engine, uint64_t sequence,
     if (!fits && !dead) return STATUS_DAMAGED;
     if (!mailbox && fits) submit_restore(queue, message.lane_epoch, message.seq);
     struct entry *entry = entry_restore(engine, queue, sequence, record);
-    entry->singly = bundled;
+    if (bundled) suspect_single(engine, entry);
     if (dead)
         restore_letter(engine, entry, record, has_facts ? &facts : NULL, block_span(dead));
     else if (mailbox)

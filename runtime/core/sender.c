@@ -37,7 +37,6 @@ void sender_wait(struct engine *engine, struct entry *entry)
 static void make_waiting(struct engine *engine, struct entry *entry)
 {
     if (entry->state != ENTRY_WAITING) queue_move(entry, ENTRY_WAITING);
-    if (entry->opens) entry->opens = entry->queue->opening = false;
     entry->link = NULL;
     wait_until(engine, entry, INT64_MAX);
     engine_ready(engine, entry->queue);
@@ -243,9 +242,9 @@ static void write_flag(struct engine *engine, const struct entry *entry, uint8_t
  * no such lane takes none of them: so what was sent to one owner is never taken by another. */
 static void open_lane(struct engine *engine, struct entry *entry, struct link *link)
 {
-    entry->opens = entry->queue->opening = true;
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
+    entry->opens = entry->queue->opening = true;
     write_flag(engine, entry, MESSAGE_OPEN, link);
     entry->sent_ms = engine->now_ms;
     entry->timer_ms = after_ms(engine->now_ms, (uint64_t)ack_delay(engine, entry));
@@ -266,7 +265,7 @@ static bool is_of_this_lane(const struct entry *entry)
 }
 
 /* The outbox has a new lane, and this message was not sent in the old one: it gets its number
- * there, durably before it is sent. */
+ * there, durably before it is sent. What was sent stays where its owner would recognise it. */
 static void join_lane(struct engine *engine, struct entry *entry)
 {
     struct message message = message_of(entry->block);
@@ -444,7 +443,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             continue;
         }
         if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
-        if (!entry->doubtful && !is_of_this_lane(entry)) {
+        if (!entry->unanswered && !is_of_this_lane(entry)) {
             join_lane(engine, entry);
             continue;
         }
@@ -541,7 +540,8 @@ static void ack_overdue(struct engine *engine, struct entry *entry)
     struct fact *fact = engine_fact(engine, FACT_TIMED_OUT, entry);
     if (fact) {
         fact->attempt = entry->spent;
-        fact->code = entry->last_try ? CODE_IN_DOUBT : CODE_NONE;
+        if (entry->opens) fact->transmission = 0; /* the message itself was not on its way */
+        if (entry->last_try) fact->code = entry->unanswered ? CODE_IN_DOUBT : CODE_TIMEOUT;
         fact->delay_ms = engine->now_ms - entry->sent_ms; /* how long it was waited for */
         fact->link =
             arena_copy(&engine->effects->arena, entry->link ? entry->link->name : no_text());
@@ -659,7 +659,6 @@ static void acknowledged(struct engine *engine, struct entry *entry, const struc
 static void lane_opened(struct engine *engine, struct entry *entry)
 {
     struct queue *outbox = entry->queue;
-    entry->opens = outbox->opening = false;
     outbox->opened = true;
     engine_put_outbox(engine, outbox);
     commit_first(engine, entry);
@@ -728,6 +727,12 @@ static void refused(struct engine *engine, struct entry *entry, const struct rec
                         receipt);
 }
 
+/* What stood in the way of an earlier transmission says nothing of this one. */
+static bool is_of_now(const struct entry *entry, const struct receipt *receipt)
+{
+    return receipt->transmission == (entry->opens ? TRANSMISSION_OPEN : entry->transmissions);
+}
+
 static void take_receipt(struct engine *engine, struct entry *entry, const struct receipt *receipt)
 {
     if (receipt->level == LEVEL_UNKNOWN && planted(PLANT_UNKNOWN_IS_HANDLED))
@@ -738,9 +743,8 @@ static void take_receipt(struct engine *engine, struct entry *entry, const struc
         acknowledged(engine, entry, receipt);
     else if (entry->state == ENTRY_AWAITING && code_class((enum code)receipt->code) != CODE_FINAL)
         return; /* the answer to an ask that found no way; the next ask comes by itself */
-    else if (receipt->transmission != entry->transmissions &&
-             code_class((enum code)receipt->code) != CODE_FINAL)
-        return; /* what stood in the way of an earlier transmission says nothing of this one */
+    else if (!is_of_now(entry, receipt) && code_class((enum code)receipt->code) != CODE_FINAL)
+        return;
     else
         refused(engine, entry, receipt);
 }
@@ -814,8 +818,8 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
     for (struct entry *at = outbox->lists[ENTRY_LEASED].tail; at; at = previous) {
         previous = at->previous;
         if (at->link != link) continue;
+        if (!at->opens) head = at; /* a wish to have a lane kills no link */
         take_back(engine, at);
-        head = at;
     }
     if (head) count_death(engine, head);
 }

@@ -20,6 +20,7 @@ void settle_end_lease(struct engine *engine, struct entry *entry)
     ensure(mailbox->running > 0);
     mailbox->running--;
     engine->in_hand--;
+    suspect_cleared(engine, entry);
     engine_ready(engine, mailbox);
 }
 

@@ -78,6 +78,19 @@ bool suspect_was_bundled(struct engine *engine, uint64_t sequence)
     return true;
 }
 
+void suspect_single(struct engine *engine, struct entry *entry)
+{
+    entry->singly = true;
+    engine->suspects.singles++;
+}
+
+void suspect_cleared(struct engine *engine, struct entry *entry)
+{
+    if (!entry->singly) return;
+    entry->singly = false;
+    engine->suspects.singles--;
+}
+
 /* Nothing begins before what is said of this one now is durable: it might end the process. */
 static void hold(struct engine *engine, const struct entry *entry)
 {

@@ -36,11 +36,19 @@ struct suspects {
     size_t unjudged;  /* charging or charged */
     size_t charging;  /* charges and verdicts that are not durable: nothing begins until they are */
     uint64_t charged; /* durably, in this life */
+    size_t singles;   /* of the bundled: those that have not been handed over since; no bundle is
+                         made until then, lest two that end the process hide each other for ever */
     uint64_t *lonely; /* handles of the entries that wait for quiet, in their order */
     size_t lonely_count, lonely_capacity;
     int64_t quiet_ms; /* when the first of them is delivered */
     int64_t wary_ms;  /* until then handlers begin behind the commit of their message */
 };
+
+/* The entry was in a bundle when the process died: it goes by itself. */
+void suspect_single(struct engine *engine, struct entry *entry);
+
+/* Its delivery has ended, and the process has not; or the entry goes. */
+void suspect_cleared(struct engine *engine, struct entry *entry);
 
 /* A record of this message came in: was it named? It is asked for once. */
 bool suspect_take(struct engine *engine, uint64_t sequence);

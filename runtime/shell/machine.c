@@ -18,7 +18,10 @@
 #include <unistd.h>
 #include "shell/address.h"
 #include "shell/bind.h"
+#include "shell/override.h"
 #include "store/folder.h"
+
+#define PREFIX "MOONPOST_"
 
 enum { PROBE_MS = 1000, LINK_BYTES_MAX = 4096 };
 
@@ -231,14 +234,46 @@ static int machine_is_address(lua_State *L)
     return 1;
 }
 
+/* ---- the environment ---- */
+
+/* Append the text on top of the stack to the array below it. */
+static void append(lua_State *L)
+{
+    lua_rawseti(L, -2, (int)lua_objlen(L, -2) + 1);
+}
+
+static int machine_variables(lua_State *L)
+{
+    const char *name;
+    lua_newtable(L);
+    for (char **at = environ; *at; at++)
+        if (strncmp(*at, PREFIX, sizeof PREFIX - 1) == 0) {
+            lua_pushlstring(L, *at, strcspn(*at, "="));
+            append(L);
+        }
+    lua_newtable(L);
+    for (size_t i = 0; (name = override_name(i)) != NULL; i++) {
+        lua_pushfstring(L, PREFIX "%s", name);
+        append(L);
+        lua_pushfstring(L, PREFIX "%s_FILE", name);
+        append(L);
+    }
+    return 2;
+}
+
 void machine_preload(struct script *script)
 {
-    static const luaL_Reg functions[] = {
-        {"file_system", machine_file_system}, {"open_files", machine_open_files},
-        {"can_write", machine_can_write},     {"modified", machine_modified},
-        {"is_socket", machine_is_socket},     {"holder", machine_holder},
-        {"orphan", machine_orphan},           {"probe", machine_probe},
-        {"is_address", machine_is_address},   {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"file_system", machine_file_system},
+                                         {"open_files", machine_open_files},
+                                         {"can_write", machine_can_write},
+                                         {"modified", machine_modified},
+                                         {"is_socket", machine_is_socket},
+                                         {"holder", machine_holder},
+                                         {"orphan", machine_orphan},
+                                         {"probe", machine_probe},
+                                         {"is_address", machine_is_address},
+                                         {"variables", machine_variables},
+                                         {NULL, NULL}};
     static const char *const waits[] = {NULL};
     static const struct bind_module module = {"moonpost.machine", functions, waits};
     bind_preload(script, &module, NULL);

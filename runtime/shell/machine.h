@@ -9,6 +9,8 @@
  *   machine.probe(address)    -> true: somebody accepts connections there
  *   machine.holder(folder)    -> the process that has a data folder, 0: none
  *   machine.orphan(folder)    -> the process that works in the deleted folder of this path, or nil
+ *   machine.variables()       -> the names of the environment that begin with MOONPOST_, and those
+ *                                that mean something; each an array
  *
  * Each answers nil, reason, code on failure; the codes of probe, which waits for a second at most,
  * are "BAD_ADDRESS", "REFUSED", "MISSING" (no such host or socket), "SILENT" and "IO". */

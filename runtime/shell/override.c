@@ -315,6 +315,15 @@ bool override_variable(const char *name, char *value, size_t size, struct compla
     return true;
 }
 
+const char *override_name(size_t index)
+{
+    static const char *const of_commands[] = {"NODE", "SEED", NULL};
+    size_t count = 0;
+    for (size_t i = 0; i < RULES; i++)
+        if (!rules[i].flag_only && count++ == index) return rules[i].name;
+    return index - count < 2 ? of_commands[index - count] : NULL;
+}
+
 bool override_by_environment(struct override *override, struct complaint *complaint)
 {
     for (size_t i = 0; i < RULES; i++)

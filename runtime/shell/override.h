@@ -32,6 +32,9 @@ bool override_by_environment(struct override *override, struct complaint *compla
 bool override_by_flag(struct override *override, const char *name, struct span value,
                       struct complaint *complaint);
 
+/* Name by name, without MOONPOST_, what the environment can say; NULL: there are no more. */
+const char *override_name(size_t index);
+
 /* The variable MOONPOST_NAME, or what the file has that MOONPOST_NAME_FILE names; false: neither is
  * set (or, with a complaint, the file cannot be read). Empty is not set. Copied. */
 bool override_variable(const char *name, char *value, size_t size, struct complaint *complaint);

@@ -56,12 +56,15 @@ static void note(struct producer *producer, struct span reason)
 
 static void send_number(struct producer *producer, uint64_t number)
 {
-    char id[PRODUCER_NUMBER_BYTES + 1];
+    char id[PRODUCER_NUMBER_BYTES + 1], key[16] = "";
+    uint32_t keys = producer->options.keys;
+    if (keys > 0) snprintf(key, sizeof key, "%u", (unsigned)(number % keys));
     snprintf(id, sizeof id, "%012llu", (unsigned long long)number);
     memcpy(producer->body, id, PRODUCER_NUMBER_BYTES);
     struct submit submit = {
         .message = {.id = span_of(id, PRODUCER_NUMBER_BYTES),
                     .to = span_text(producer->to),
+                    .key = span_text(key),
                     .body = span_of(producer->body, producer->options.size),
                     .encoding = ENCODING_RAW,
                     .profile = producer->options.profile,

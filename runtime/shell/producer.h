@@ -10,6 +10,7 @@ struct producer_options {
     uint64_t count;
     uint32_t window;          /* messages without an answer */
     uint32_t size;            /* bytes of a body, at least PRODUCER_NUMBER_BYTES */
+    uint32_t keys;            /* how many keys the messages have in turn; 0: they have none */
     uint8_t profile;          /* enum profile */
     uint8_t level;            /* enum level awaited */
     void (*done)(void *user); /* all are answered, or there is no link; called once */

@@ -95,6 +95,7 @@ static void start(struct producer_wait *wait, lua_State *L, int table)
         .count = number_at(L, table, "count"),
         .window = number_at(L, table, "window"),
         .size = number_at(L, table, "size"),
+        .keys = number_at(L, table, "keys"),
         .profile = choice_at(L, table, "profile", profiles),
         .level = choice_at(L, table, "await", levels),
         .done = on_done,

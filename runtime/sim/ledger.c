@@ -541,8 +541,10 @@ static void sent(struct account *account, const struct fact *fact)
     account->sent_over = account->sent_to->deaths;
 }
 
-static void timed_out(struct account *account, int64_t now_ms)
+/* A lane that was asked for and not opened is no transmission of the message. */
+static void timed_out(struct account *account, int64_t now_ms, const struct fact *fact)
 {
+    if (fact->transmission == 0) return;
     if (account->sent_to && account->sent_over != account->sent_to->deaths)
         ledger_break(account->book->ledger, now_ms,
                      "%s spends an attempt on %s although the link died under it",
@@ -604,7 +606,7 @@ static void about_copy(struct account *account, int64_t now_ms, const struct fac
         break;
     case FACT_DUPLICATE: take_note(&(struct note){account, NOTE_SETTLED, fact->kind, 0, 0}); break;
     case FACT_SENT: sent(account, fact); break;
-    case FACT_TIMED_OUT: timed_out(account, now_ms); break;
+    case FACT_TIMED_OUT: timed_out(account, now_ms, fact); break;
     case FACT_ACKED:
     case FACT_NACKED:
         account->told_stored = false;

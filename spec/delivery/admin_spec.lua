@@ -118,6 +118,8 @@ describe("dead letters, as $node tells of them", function()
 
   it("are chosen by code, by a part of the reason, by when they died, and by agent", function()
     assert.same({ first, second }, ids(ask("owner", "dead.list", { code = "UNWANTED" })))
+    assert.same({ third }, ids(ask("owner", "dead.list", { code = "DEAD" })))
+    assert.same({ third }, ids(ask("owner", "dead.list", { code = "HANDLER_ERROR" }))) -- its last attempt's
     assert.same({ second }, ids(ask("owner", "dead.list", { reason = "wants that" })))
     assert.same({ second, third }, ids(ask("owner", "dead.list", { since = "10m" })))
     assert.same({ first }, ids(ask("owner", "dead.list", { ["until"] = "2026-01-01T00:10:00Z" })))

@@ -164,6 +164,63 @@ describe("exactly-once", function()
     assert.is_true(world:receipt(strong).ok)
   end)
 
+  -- Seed 61797. Was: the refusal of a wish to have a lane was not heard, and each cost an attempt.
+  it("waits for an owner behind a hub at no attempt", function()
+    world:node("hub", {})
+    for _, name in ipairs { "owner", "client" } do
+      world:node(name, { links = { "hub" }, send = { attempts = 2, first = "1s", factor = 1, jitter = 0 } })
+    end
+    world:advance "1s"
+    local id = send "a"
+    world:advance "1m"
+    agent "owner"
+    world:settle()
+    assert.same({ "a" }, handled)
+    assert.is_true(world:receipt(id).ok)
+  end)
+
+  -- Seed 97304. Was: it looked like an attempt of the message.
+  it("tells that nobody opened its lane as of no transmission", function()
+    two_nodes()
+    drop("receipt", "XX.....", "owner")
+    local id, transmissions = send "a", {}
+    world:settle()
+    for _, fact in ipairs(world:facts(id)) do
+      if fact.fact == "timed_out" then transmissions[#transmissions + 1] = fact.transmission end
+    end
+    assert.same({ 0, 0 }, transmissions)
+    assert.same({ "a" }, handled)
+  end)
+
+  -- Seed 137934. Was: its attempts were spent, and it was in doubt.
+  it("is blamed for no link that dies before its lane is open", function()
+    world:node("owner", {})
+    world:node("client", { links = { { to = "owner", first = "100ms", factor = 1 } }, send = { attempts = 6, first = "10s" } })
+    agent "owner"
+    world:advance "1s"
+    drop("receipt", ("X"):rep(100), "owner")
+    local id = send "a"
+    for _ = 1, 10 do
+      world:cut("client", "owner")
+      world:heal("client", "owner")
+      world:advance "1s"
+    end
+    assert.is_nil(world:receipt(id))
+    assert.same({}, world:dead(ADDRESS))
+  end)
+
+  -- Was: nothing was sent to the address any more.
+  it("does not hold up what follows it when it is given up before its lane is there", function()
+    two_nodes()
+    drop("receipt", "X...", "owner")
+    local late = world:send(ADDRESS, "late",
+      { from = "client", profile = "exactly-once", await = "handled", retry = { first = "1s", deadline = "500ms" } })
+    send "next"
+    world:settle()
+    assert.is_false(world:receipt(late).ok)
+    assert.same({ "next" }, handled)
+  end)
+
   describe("over the end of a process", function()
     local function chain()
       world:node("owner", {})

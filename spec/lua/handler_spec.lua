@@ -124,7 +124,8 @@ describe("a handler that raises", function()
   end)
 
   it("a value without a text, says so", function()
-    assert.same({ "retry", "raised a table", "HANDLER_ERROR" }, kind_reason_code(function() error({}) end))
+    assert.same({ "retry", 'raised {"a":1}', "HANDLER_ERROR" }, kind_reason_code(function() error({ a = 1 }) end))
+    assert.same({ "retry", "raised a table", "HANDLER_ERROR" }, kind_reason_code(function() error({ print }) end))
     assert.same({ "retry", "raised nil", "HANDLER_ERROR" }, kind_reason_code(function() error() end))
   end)
 

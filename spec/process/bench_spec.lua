@@ -51,6 +51,13 @@ describe("moonpost bench", function()
     assert.equal(0, code)
   end)
 
+  it("sends keys in turn, of which one may be parked while the others are handled", function()
+    local output, code = bench("--count", "2000", "--keys", "10", "--parked", "--verify", "--json")
+    assert.truthy(output:find('"duplicated":0,.-"lost":0,'), output)
+    assert.equal(0, code)
+    says("--parked needs --keys", 2, "--parked")
+  end)
+
   it("says what a wrong option can be", function()
     says('--count: "many" is not a whole number from 1 to 10000000', 2, "--count", "many")
     says('--size: "4" is not a whole number from 12', 2, "--size", "4")

@@ -55,6 +55,33 @@ describe("moonpost check", function()
       .. "1 file, 1 fault\n", output)
   end)
 
+  describe("finds in a handler, without running it,", function()
+    local function handler(line)
+      local fault = agent("on = { message = function(ctx, msg)\n" .. line .. "\nend },")
+      return { fault.rule, fault.line, fault.message, fault.fix }
+    end
+
+    it("a name that neither moonpost nor ctx nor msg has", function()
+      assert.same({ "name", 5, "moonpost.rety: unknown", "write moonpost.retry" }, handler 'return moonpost.rety "x"')
+      assert.same({ "name", 5, "ctx:sned: unknown", "write ctx:send" }, handler 'ctx:sned("a@b", 1)')
+      assert.same({ "name", 6, "msg.bdoy: unknown", "write body" }, handler 'local x = "a" ..\n msg.bdoy')
+    end)
+
+    it("a verb that is called with a dot", function()
+      assert.same({ "name", 5, "ctx.send is called with a dot", "write ctx:send(...)" }, handler 'ctx.send("a@b", 1)')
+    end)
+
+    it("no name in strings, comments and fields", function()
+      project { ["agents/a.lua"] = GOOD:gsub("function%(%)", [[function(ctx, msg)
+        local s = "ctx:nope" .. 'msg.no\'pe' -- moonpost.nope
+        --]] .. "[[ ctx:nope ]]" .. [[
+
+        return s .. msg.body.msg.nope .. ctx.address
+      ]]) }
+      assert.same({}, (found()))
+    end)
+  end)
+
   it("says which field was meant, and where", function()
     local fault = agent("retry = {\n  atempts = 3 },\n" .. MESSAGE)
     assert.same({ "unknown-field", 5, 'write "attempts"' }, { fault.rule, fault.line, fault.fix })

@@ -220,7 +220,7 @@ describe("the command line", function()
     end
 
     it("fits a screen and has an example, for each command and each of its verbs", function()
-      local all, commands, verbs = node.run({ "help" }, folder), 0, 0
+      local all, commands, verbs = node.run({ "help", "commands" }, folder), 0, 0
       for command in rows_of(all, "Commands") do
         commands = commands + 1
         for verb in rows_of(fits { command }, "Verbs") do
@@ -230,6 +230,13 @@ describe("the command line", function()
       end
       assert.is_true(commands >= 20 and verbs >= 20)
       for line in all:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+    end)
+
+    it("has a first page that fits a screen and names each command", function()
+      local first, all = node.run({ "--help" }, folder), node.run({ "help", "commands" }, folder)
+      assert.is_true(select(2, first:gsub("\n", "")) <= 23, first)
+      for line in first:gmatch("[^\n]+") do assert.is_true(#line <= 80, line) end
+      for command in rows_of(all, "Commands") do assert.truthy(first:find("%f[%w]" .. command .. "%f[%W]"), command) end
     end)
 
     it("tells of a verb also by moonpost help, and names the nearest", function()

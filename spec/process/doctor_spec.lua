@@ -113,6 +113,17 @@ describe("moonpost doctor", function()
     has("link-down", "nobody listens there")
   end)
 
+  it("finds a variable that means nothing, and what it was to be", function()
+    project ""
+    has("unknown-variable", 'MOONPOST_NDOE is set, and means nothing; did you mean "MOONPOST_NODE"?', {}, { MOONPOST_NDOE = "x" })
+    assert.is_nil(found({}, { MOONPOST_SEND_FIRST_FILE = "/dev/null" })["unknown-variable"])
+  end)
+
+  it("finds what was rescued of a folder that was deleted", function()
+    project("", { ["data.rescued-20260101-000000/data.mdb"] = "" })
+    has("rescued-store", "data.rescued-20260101-000000")
+  end)
+
   it("finds that nothing is tried again, and who said so", function()
     project ""
     has("no-retries", "(MOONPOST_PROFILE)", {}, { MOONPOST_PROFILE = "at-most-once" })

@@ -33,6 +33,8 @@ local SCENARIOS = {
   crash = { promises = 2, runs = true },
   reconnect = { promises = 2, runs = true, virtual = true },
   reload = { promises = 2, runs = true, virtual = true },
+  ["exactly-once"] = { promises = 1, runs = true },
+  counter = { promises = 1, runs = true },
 }
 
 describe("a scenario", function()

@@ -53,7 +53,7 @@ function Run:feed(round, name, random, plans, certain)
     local size, most = size_of(random, flood)
     local letters = {}
     for at = 1, flood and most or random:upto(most) do letters[at] = random:one_of(plans) end
-    local id = ("%s%d%s%d"):format(target, round, name, n)
+    local id = ("%s%s%s%d"):format(target, round, name, n)
     self.plans[id] = table.concat(letters)
     if certain then self.ledger:feeds(id, #letters) end
     self.guests[name]:send(id, "feed@" .. name, ("%s %s %d"):format(TARGETS[target], self.plans[id], size), HANDLED)

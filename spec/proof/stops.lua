@@ -8,6 +8,7 @@ local PLANS = { "o", "o", "s" } -- none of these fails, so each attempt must be 
 local VICTIMS = { "receiver", "receiver", "durable", "sentinel" }
 local DRAIN_EVERY = 10
 local READY_WITHIN, STOPPED_WITHIN = 1, 15
+local FEED_EVERY = 0.1
 
 local stops = {}
 
@@ -44,35 +45,50 @@ local function takes_connections(run, name)
   return fd ~= nil
 end
 
+local function feed(run, round, random)
+  if not run.guests.durable or run.guests.durable.gone then
+    run:disconnect()
+    run:connect("durable", true)
+  end
+  run:feed(round, "durable", random, PLANS, true)
+end
+
+-- Load goes on while a process starts: what was sent before may wait for its sender's next attempt.
+local function feeder(run, number, random)
+  local next_at, count = 0, 0
+  return function()
+    if posix.now() < next_at then return end
+    next_at, count = posix.now() + FEED_EVERY, count + 1
+    feed(run, ("%d.%d."):format(number, count), random)
+  end
+end
+
 -- Ready: it takes connections, and a message is handled that was there, or came.
-local function start(run, name)
+local function start(run, name, goes_on)
   local began, before = posix.now(), run.ledger.begun
   local open = false
   run.stage:start(name)
   local ready = run:go_on(READY_WITHIN, function()
     open = open or takes_connections(run, name)
+    if open then goes_on() end
     return open and run.ledger.begun > before
   end)
-  if not ready and not (open and #run.ledger:unfinished() == 0) then
+  if not ready then
     run.ledger:violation(name, ("is not ready %g s after its start"):format(READY_WITHIN))
+    return
   end
-  if not ready then return end
   run.ready[#run.ready + 1] = posix.now() - began
 end
 
 local function one_stop(run, number)
   local random = draw.new(run.seed + number - 1)
   local before = run.ledger.begun
-  if not run.guests.durable or run.guests.durable.gone then
-    run:disconnect()
-    run:connect("durable", true)
-  end
-  run:feed(number, "durable", random, PLANS, true)
+  feed(run, number, random)
   run:go_on(1, function() return run.ledger.begun > before end)
   run:go_on(random:upto(30) / 1000)
   local name = random:one_of(VICTIMS)
   stop(run, name)
-  start(run, name)
+  start(run, name, feeder(run, number, random))
   if number % DRAIN_EVERY == 0 then run:drain() end
 end
 

@@ -346,6 +346,72 @@ describe("a sender whose address has another owner now", function()
     world:check()
     world:close()
   end)
+
+  -- Seed 142215. Was: what had been sent at least once, and not answered, followed into the new lane, where its owner did not
+  -- know it: an agent at most once was handed it again.
+  it("sends again in the old lane what it had sent there", function()
+    local world, handled, lost = test.world { seed = 1 }, {}, true
+    local function load(node, profile)
+      local on = { message = function(_, msg) handled[#handled + 1] = msg.body end }
+      world:load(moonpost.agent { address = "mail@x", profile = profile, on = on }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
+    load("first", "exactly-once")
+    world:advance "1s"
+    local function send(body, profile)
+      return world:send("mail@x", body, { id = body, from = "sender", profile = profile, await = "handled" })
+    end
+    send("first", "exactly-once")
+    world:settle()
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load("other", "at-most-once")
+    world:advance "1s"
+    world:fault(moonpost.hook { receive = function(envelope)
+      if lost and envelope.type == "receipt" and envelope.ref == "sent" then return moonpost.drop "lost" end
+    end }, { node = "hub" })
+    send("sent", "at-least-once")
+    world:advance "500ms"
+    send("next", "exactly-once")
+    world:advance "100ms"
+    lost = false
+    world:settle()
+    assert.same({ "first", "sent", "next" }, handled)
+    world:check()
+    world:close()
+  end)
+
+  -- Seed 138452. Was: what was kept while the wish for a lane had no answer said that nothing had been sent; the start after
+  -- the message was sent believed it, and sent it to the other store, too.
+  it("knows after a restart that it may have been handled, though its lane was long in coming", function()
+    local world, handled = test.world { seed = 1 }, 0
+    local function load(node)
+      local on = { message = function() handled = handled + 1 end }
+      world:load(moonpost.agent { address = "mail@x", on = on }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { "hub" } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
+    load "first"
+    world:advance "1s"
+    world:fault(moonpost.fault.drop { type = "receipt", pattern = "X.XXXXXXXXXXXXXXXX" }, { node = "first" })
+    local id = world:send("mail@x", "hello", { from = "sender", profile = "exactly-once", await = "handled" })
+    world:advance "2s"
+    assert.equal(1, handled)
+    world:crash "sender"
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load "other"
+    world:restart "sender"
+    world:settle()
+    assert.equal(1, handled)
+    assert.equal("IN_DOUBT", world:dead("mail@x")[1].code)
+    assert.equal(id, world:dead("mail@x")[1].id)
+    world:check()
+    world:close()
+  end)
 end)
 
 describe("a sender that dies before it has kept that a message was rejected", function()
@@ -441,6 +507,44 @@ describe("the ledger", function()
     world:restart "owner"
     world:settle()
     assert.same({ 1, 2 }, attempts)
+    world:check()
+    world:close()
+  end)
+end)
+
+describe("a batch that ends the process", function()
+  -- Seed 121488. Was: while the messages of one batch were tried by themselves, another batch with such a message was made;
+  -- it ended the process first, and the next start knew of that one only: neither was ever charged.
+  it("does not hide behind another one", function()
+    local world = test.world { seed = 1 }
+    local handled, lives = {}, 1
+    world:node "owner"
+    world:load(moonpost.agent {
+      address = "mail@x",
+      retry = { attempts = 2, first = "100ms" },
+      batch = {
+        size = 2,
+        within = "10ms",
+        handle = function(_, msgs)
+          if #msgs == 1 then moonpost.sleep "1s" end
+          for _, msg in ipairs(msgs) do
+            if msg.body == "kill" then return world:crash "owner" end
+            handled[msg.body] = true
+          end
+        end,
+      },
+    })
+    for _, body in ipairs { "kill", "a", "kill", "b" } do world:send("mail@x", body, { delay = "1s" }) end
+    repeat
+      world:advance "5s"
+      if not world:up "owner" then
+        world:restart "owner"
+        lives = lives + 1
+      end
+    until #world:dead "mail@x" == 2 or lives == 20
+    world:settle()
+    assert.same({ a = true, b = true }, handled)
+    assert.is_true(lives < 10, lives)
     world:check()
     world:close()
   end)

@@ -179,11 +179,12 @@ local function check_handled(run, id, act)
   if times_of(run, id) == 0 then fail("%s was handled, and left no mark", id) end
 end
 
--- None begins for the first time behind one that was sent later.
+-- None begins for the first time behind one that was sent later. Of one whose first copy expired, a second copy may come:
+-- how long it was on its way does not count.
 local function check_line(run, line)
   local last, latest = nil, 0
   for _, id in ipairs(line) do
-    local begun = run.keeping.begun[id]
+    local begun = #run.world:times(id, "expired") == 0 and run.keeping.begun[id]
     if begun and begun < latest then fail("%s begins before %s, which was sent earlier", id, last) end
     if begun then last, latest = id, begun end
   end

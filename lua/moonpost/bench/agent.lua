@@ -6,6 +6,7 @@ local moonpost = require "moonpost"
 local VERIFY = os.getenv "MOONPOST_BENCH_VERIFY" == "1"
 local STATE = os.getenv "MOONPOST_BENCH_STATE" == "1"
 local DEDUP = os.getenv "MOONPOST_BENCH_DEDUP" == "1"
+local KEYS, PARKED = os.getenv "MOONPOST_BENCH_KEYS" == "1", os.getenv "MOONPOST_BENCH_PARKED" == "1"
 local handled, duplicated, bytes, seen = 0, 0, 0, {}
 
 local function read(path)
@@ -46,6 +47,7 @@ end
 
 local function count(ctx, msg)
   local body = msg.body
+  if PARKED and msg.key == "0" then return nil, "this one is parked" end
   if STATE then ctx.state.count = (ctx.state.count or 0) + 1 end
   bytes = bytes + #body
   if VERIFY then verify(body) else handled = handled + 1 end
@@ -54,6 +56,8 @@ end
 return moonpost.agent {
   address = "bench@local",
   concurrency = 1024,
+  order = KEYS and "key" or "none",
+  retry = { first = "1h" },
   dedup = DEDUP and { ttl = "1h" } or "none",
   on = { message = count },
   methods = {

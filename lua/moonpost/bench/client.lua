@@ -15,7 +15,7 @@ local function say(what)
 end
 
 local function report(link)
-  return link:call(TO, "", { method = "report", timeout = 60 })
+  return link:call(TO, "", { method = "report", key = "report", timeout = 60 })
 end
 
 local function load(options)
@@ -58,7 +58,8 @@ local function measure(options)
   local seen = load(options)
   cpu = os.clock() - cpu
   if seen.answered < options.count then return nil, seen.reason or "interrupted" end
-  local after, why = settled(link, options.count - seen.refused)
+  local parked = options.parked and math.floor(options.count / options.keys) or 0
+  local after, why = settled(link, options.count - seen.refused - parked)
   if not after then return nil, why end
   seen.handled, seen.duplicated = after.handled, after.duplicated
   seen.all_s, seen.client_cpu_s = runtime.clock() - began, cpu
@@ -67,7 +68,7 @@ local function measure(options)
 end
 
 --- Run the client; answers the exit code.
----@param text string JSON: link, count, window, size, profile, await
+---@param text string JSON: link, count, window, size, profile, await, keys, parked
 ---@return integer
 return function(text)
   local options = assert(json.decode(text))

@@ -36,6 +36,8 @@ local function environment(self)
     MOONPOST_LOG = "info", MOONPOST_NAME = false, MOONPOST_NODE = false, MOONPOST_PROFILE = false,
     MOONPOST_SHOW_ENVELOPES = false, MOONPOST_BENCH_VERIFY = self.options.verify and "1" or "0",
     MOONPOST_BENCH_STATE = self.options.state and "1" or "0",
+    MOONPOST_BENCH_KEYS = self.options.keys > 0 and "1" or "0",
+    MOONPOST_BENCH_PARKED = self.options.parked and "1" or "0",
     MOONPOST_BENCH_DEDUP = self.options.dedup and "1" or "0",
     MOONPOST_BENCH_SYNCS = self.folder .. "/syncs",
   }
@@ -121,7 +123,7 @@ function Stage:measure(show)
   local options = self.options
   local child = spawn(self, "client", { "bench", "client", json.encode {
     link = link(self), count = options.count, window = options.window, size = options.size,
-    profile = options.profile, await = options.await,
+    profile = options.profile, await = options.await, keys = options.keys, parked = options.parked,
   } })
   while true do
     local event, who = next_event(self)

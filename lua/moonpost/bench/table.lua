@@ -45,16 +45,17 @@ local VERIFIED = { { "lost", "lost", grouped }, { "duplicated", "duplicated", gr
 ---@param result table what the client found
 ---@return table
 function figures.of(options, result)
+  local handled = options.count - (options.parked and math.floor(options.count / options.keys) or 0)
   local row = {
     profile = options.profile, await = options.await, count = options.count, window = options.window,
     size = options.size, via_sentinel = options.via_sentinel or false,
-    messages_per_s = math.floor(options.count / result.all_s + 0.5), seconds = result.all_s,
+    messages_per_s = math.floor(handled / result.all_s + 0.5), seconds = result.all_s,
     p50_ms = result.p50_ms, p90_ms = result.p90_ms, p99_ms = result.p99_ms, max_ms = result.max_ms,
     fsyncs = result.node.syncs, node_cpu_s = result.node.cpu_s, client_cpu_s = result.client_cpu_s,
     written_bytes = result.node.written, node_peak_bytes = result.node.peak, refused = result.refused,
   }
   if options.verify then
-    row.lost = math.max(0, options.count - result.refused - result.handled)
+    row.lost = math.max(0, handled - result.refused - result.handled)
     row.duplicated = result.duplicated
   end
   return row

@@ -10,6 +10,7 @@ local NUMBERS = {
   { name = "count", default = 200000, least = 1, most = 10000000 },
   { name = "window", default = 1000, least = 1, most = 8192 },
   { name = "size", default = 128, least = 12, most = 1024 * 1024 },
+  { name = "keys", default = 0, least = 1, most = 1000000 },
 }
 local LEVELS = {
   ["at-most-once"] = { sent = true, default = "sent" },
@@ -44,11 +45,14 @@ end
 
 local function options_of(flags)
   local options = { verify = flags.verify, via_sentinel = flags.via_sentinel, store = flags.store,
-    state = flags.state, dedup = flags.dedup }
+    state = flags.state, dedup = flags.dedup, parked = flags.parked }
   for _, wanted in ipairs(NUMBERS) do
     local value, reason = number(flags, wanted)
     if not value then return nil, reason end
     options[wanted.name] = value
+  end
+  if options.parked and (options.keys < 2 or flags.await == "handled") then
+    return nil, "--parked needs --keys, of which one is parked, and --await stored, since that one is not handled"
   end
   local profile, reason = profile_of(flags)
   if not profile then return nil, reason end
@@ -158,8 +162,7 @@ return {
   usage = "bench",
   summary = "how fast this machine does it, with real processes",
   details = [[
-  Counts until the last message is handled; p50 ... max are from a send to the receipt; fsyncs, CPU and bytes
-  are the node's.]],
+  Until the last message is handled; p50 ... max are from a send to its receipt.]],
   flags = {
     { name = "count", value = "N", help = "how many messages: 200000" },
     { name = "window", value = "N", help = "how many may lack their receipt: 1000" },
@@ -169,6 +172,8 @@ return {
     { name = "via-sentinel", help = "node and client are linked to a sentinel" },
     { name = "compare-profiles", help = "one run for each profile" },
     { name = "state", help = "each handler reads and writes ctx.state" },
+    { name = "keys", value = "N", help = "the agent has order = \"key\", the messages N keys" },
+    { name = "parked", help = "one of the keys waits for its next attempt all the time" },
     { name = "dedup", help = "the agent remembers each message by its id" },
     { name = "verify", help = "count what was lost or handled twice; lost: exit 1" },
     { name = "store", value = "STORE", help = "of the node, as for moonpost run" },
@@ -176,7 +181,6 @@ return {
   },
   at_most = 2,
   examples = {
-    { "moonpost bench --window 1 --count 2000", "one after the other" },
     { "moonpost bench --compare-profiles --verify", "and whether all arrived" },
   },
   run = run,

@@ -6,38 +6,19 @@
 ---      argument is a verb: each has a help of its own, and a flag that only some of them take names them in its
 ---      `verbs`. Say `takes` or `choices` where arguments and flags can be completed. Each help has an example and
 ---      fits a screen of 80 columns and 24 lines with the next prompt; texts that are too wide are wrapped.
----   2. Put NAME into ORDER, where the help is to show it, and take it out of LATER.
+---   2. Put NAME into GROUPS, where the help is to show it, and take it out of LATER.
 local commands = {}
 
--- As the help shows them, one a line.
-local ORDER = [[
-  new
-  run
-  sentinel
-  check
-  doctor
-  config
-  policy
-  send
-  call
-  status
-  tail
-  trace
-  metrics
-  dlq
-  queue
-  reload
-  generations
-  exec
-  test
-  sim
-  example
-  choose
-  bench
-  store
-  completion
-  version
-]]
+-- As the help shows them: a purpose and its commands.
+local GROUPS = {
+  { "start", "new example choose" },
+  { "run", "run sentinel exec reload generations" },
+  { "send", "send call" },
+  { "look", "status tail trace metrics config policy" },
+  { "mend", "queue dlq store" },
+  { "prove", "check doctor test sim bench" },
+  { "else", "version completion" },
+}
 
 -- Names of the API that this version refuses.
 local LATER = [[
@@ -49,6 +30,10 @@ local LATER = [[
 ---@type moonpost.cli.Command[]
 commands.list = {}
 
+--- The same by their purpose: { purpose, commands }, in order.
+---@type { [1]: string, [2]: moonpost.cli.Command[] }[]
+commands.groups = {}
+
 --- The same by their names.
 ---@type table<string, moonpost.cli.Command>
 commands.by_name = {}
@@ -59,10 +44,16 @@ commands.later = {}
 
 for name in LATER:gmatch("%S+") do commands.later[name] = true end
 
-for name in ORDER:gmatch("%S+") do
+local function add(group, name)
   local command = require("moonpost.cli." .. name)
+  group[#group + 1] = command
   commands.list[#commands.list + 1] = command
   commands.by_name[name] = command
+end
+
+for index, group in ipairs(GROUPS) do
+  commands.groups[index] = { group[1], {} }
+  for name in group[2]:gmatch("%S+") do add(commands.groups[index][2], name) end
 end
 
 return commands

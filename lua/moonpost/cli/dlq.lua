@@ -208,7 +208,7 @@ return {
   details = "  A requeued message keeps its id and gets all its attempts anew.",
   flags = {
     { name = "agent", value = "ADDR", help = "of this address" },
-    { name = "code", value = "CODE", verbs = CHOOSING, help = "that died of this code" },
+    { name = "code", value = "CODE", verbs = CHOOSING, help = "that died of this code, or whose last attempt did" },
     { name = "reason", value = "TEXT", verbs = CHOOSING, help = "with this in the reason" },
     { name = "since", value = "TIME", verbs = CHOOSING, help = "that died since: 1h, or 2026-01-31T09:00:00Z" },
     { name = "until", value = "TIME", verbs = CHOOSING, help = "that died before" },

@@ -2,6 +2,7 @@
 local files = require "moonpost.cli.files"
 local inspect = require "moonpost.inspect"
 local machine = require "moonpost.machine"
+local misnamed = require "moonpost.cli.names"
 local shell = require "moonpost.shell"
 local source = require "moonpost.cli.source"
 
@@ -74,6 +75,10 @@ local function globals(self, path, kind)
   end
 end
 
+local function names(self, path)
+  for _, name in ipairs(misnamed.find(self:text(path))) do self:add(path, name.line, "name", name.message, name.fix) end
+end
+
 local function waits(self, path)
   for _, line in ipairs(source.fields(self:text(path), "sleep")) do
     self:add(path, line, "wait", "waits where nothing can wait", FIXES.wait)
@@ -95,7 +100,10 @@ local function read(self, path, kind)
     self:add(path, wrong.line, "syntax", wrong.reason, "mend the line, or the one before it")
     return false
   end
-  if kind ~= "spec" then globals(self, path, kind) end
+  if kind ~= "spec" then
+    globals(self, path, kind)
+    names(self, path)
+  end
   if kind == "hook" or kind == "policy" then waits(self, path) end
   return true
 end
@@ -110,10 +118,10 @@ local function rule_of(reason)
 end
 
 local function policy_fix(self)
-  local names = {}
-  for _, path in ipairs(self.policies) do names[#names + 1] = path:match("([^/]+)%.lua$") end
-  if #names == 0 then return "make policies/NAME.lua, or write the policy as a table" end
-  return "there is " .. table.concat(names, ", ") .. "; or make that file, or write the policy as a table"
+  local known = {}
+  for _, path in ipairs(self.policies) do known[#known + 1] = path:match("([^/]+)%.lua$") end
+  if #known == 0 then return "make policies/NAME.lua, or write the policy as a table" end
+  return "there is " .. table.concat(known, ", ") .. "; or make that file, or write the policy as a table"
 end
 
 local function fix_of(self, rule, reason)

@@ -19,6 +19,10 @@ help.EXIT_CODES = {
   { "74", "the store failed: nothing of the last commit was confirmed" },
 }
 
+local FIRST = [[
+  moonpost new hello && cd hello && moonpost run
+  moonpost send hello@local '{"name":"Ada"}' --await handled  # elsewhere]]
+
 local function section(title, text)
   return term.styled("bold", title) .. "\n" .. text .. "\n"
 end
@@ -96,17 +100,36 @@ function help.command(command, verb)
   return table.concat(parts, "\n")
 end
 
---- The help of the whole.
+local function exit_codes(codes)
+  return section("Exit codes", term.columns(codes, "  ", term.WIDTH))
+end
+
+--- All commands, each with what it is for, and what exit codes mean.
 ---@param commands moonpost.cli.Command[] in order
 ---@return string
-function help.all(commands)
+function help.commands(commands)
   local rows = {}
   for index, command in ipairs(commands) do rows[index] = { command.name, command.summary } end
+  return section("Commands", term.columns(rows, "  ", term.WIDTH)) .. "\n" .. exit_codes(help.EXIT_CODES)
+end
+
+--- The first page.
+---@param groups { [1]: string, [2]: moonpost.cli.Command[] }[] as in moonpost.cli.commands
+---@return string
+function help.all(groups)
+  local rows = {}
+  for index, group in ipairs(groups) do
+    local names = {}
+    for at, command in ipairs(group[2]) do names[at] = command.name end
+    rows[index] = { group[1], table.concat(names, ", ") }
+  end
   return table.concat({
     "moonpost COMMAND: messages between agents written in Lua\n",
     section("Commands", term.columns(rows, "  ", term.WIDTH)),
-    section("Exit codes", term.columns(help.EXIT_CODES, "  ", term.WIDTH)),
-    "moonpost help COMMAND tells more. Data goes to standard output, notes and logs\nto standard error.\n",
+    section("A first agent", FIRST),
+    "moonpost COMMAND --help   one of them, with examples\n" ..
+    "moonpost help commands    all of them, a line each, and the exit codes\n",
+    "Data goes to standard output, notes and logs to standard error.\n",
   }, "\n")
 end
 

@@ -31,7 +31,11 @@ end
 
 local function show_help(name, word)
   if not name or name == "help" then
-    io.stdout:write(help.all(commands.list))
+    io.stdout:write(help.all(commands.groups))
+    return 0
+  end
+  if name == "commands" then
+    io.stdout:write(help.commands(commands.list))
     return 0
   end
   local command = commands.by_name[name]
@@ -59,7 +63,7 @@ function cli.main(...)
   local words = { ... }
   local name = table.remove(words, 1)
   if not name then
-    io.stderr:write(help.all(commands.list))
+    io.stderr:write(help.all(commands.groups))
     return USAGE
   end
   if HELP[name] then return show_help(words[1], words[2]) end

@@ -188,6 +188,28 @@ local function settings(self)
   end
 end
 
+-- Specs and proofs have variables of their own.
+local function variables(self)
+  local set, known = machine.variables()
+  local names = {}
+  for _, name in ipairs(known) do names[name] = true end
+  for _, name in ipairs(set) do
+    if not names[name] then
+      self:add("unknown-variable", name .. " is set, and means nothing" .. nearest.hint(name, names),
+        "what it was to change is as if it were not set", "unset it, or correct its name")
+    end
+  end
+end
+
+local function rescued(self)
+  for _, path in ipairs(shell.list(self.folder .. ".rescued-*")) do
+    self:add("rescued-store", ("%s has what a node held when its data folder was deleted"):format(path),
+      "nobody handles what is in it",
+      ("to go on with it: stop the node, rm -r %s, mv %s %s; else rm -r %s"):format(self.folder, path, self.folder,
+        path))
+  end
+end
+
 local function no_retries(self)
   local values = self.project.values
   if values.profile ~= "at-most-once" then return end
@@ -357,7 +379,9 @@ local function node(self)
   end
 end
 
-local LOOKS = { presence, old_node, settings, no_retries, durability, folder, limits, node, links, queues, tools }
+local LOOKS = {
+  presence, old_node, variables, rescued, settings, no_retries, durability, folder, limits, node, links, queues, tools,
+}
 
 --- Look at all of it.
 ---@param patient moonpost.cli.Patient

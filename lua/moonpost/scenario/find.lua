@@ -97,11 +97,15 @@ end
 local CUE = {
   process = { read = NAME, required = true },
   says = { read = TEXT, required = true },
-  kill = { read = NAME, required = true },
+  kill = { read = NAME },
+  replace = { read = NAME },
 }
 
 local function cue(value)
-  return shape.read(CUE, value)
+  local taken, reason, code = shape.read(CUE, value)
+  if not taken then return nil, reason, code end
+  if (taken.kill == nil) == (taken.replace == nil) then return nil, "needs one of kill and replace" end
+  return taken
 end
 
 local PROMISE = {
@@ -144,7 +148,7 @@ local function check_cues(value)
   end
   for index, each in ipairs(value.cues) do
     local known = names[each.process] and nodes or names
-    local name = names[each.process] and each.kill or each.process
+    local name = names[each.process] and (each.kill or each.replace) or each.process
     if not known[name] then
       return nil, (".cues[%d]: %q is no %s here%s"):format(index, name, known == nodes and "node" or "process",
         nearest.hint(name, known))

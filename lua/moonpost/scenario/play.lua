@@ -43,16 +43,16 @@ local function is_new(self, cue, record)
   return true
 end
 
---- The processes that are to be killed now that this was said.
+--- What is to be done now that this was said.
 ---@param record table
----@return string[]
-function Play:killed_by(record)
-  local names = {}
+---@return { kill: string|nil, replace: string|nil }[]
+function Play:cued_by(record)
+  local cues = {}
   for _, cue in ipairs(self.scenario.cues) do
     local fits = cue.process == record.process and record.text:find(cue.says)
-    if fits and is_new(self, cue, record) then names[#names + 1] = cue.kill end
+    if fits and is_new(self, cue, record) then cues[#cues + 1] = cue end
   end
-  return names
+  return cues
 end
 
 --- Keep a record and show it.

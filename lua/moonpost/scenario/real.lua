@@ -19,6 +19,10 @@ Real.__index = Real
 local READY_WITHIN, STOPPED_WITHIN = 10, 3
 local PATIENCE = 0.03
 
+-- A node's folder without what only a running process has, once its process stands still.
+local COPY = [[while ! grep -q "^State:.T" "/proc/$(cat "$0/data/moonpost.pid")/status"; do :; done
+cp -R "$0" "$1" && cd "$1/data" && rm -f moonpost.sock moonpost.pid lock.mdb]]
+
 --- Nothing runs yet. `show` gets the records in the order in which they were made.
 ---@param scenario table
 ---@param options { verbose: boolean|nil, seed: string|nil, patience: number|nil }
@@ -27,6 +31,7 @@ local PATIENCE = 0.03
 function real.new(scenario, options, show)
   local self = setmetatable({
     scenario = scenario, options = options, children = {}, by_name = {}, interrupted = false,
+    copies = {}, zombies = {},
   }, Real)
   self.play = play.new(scenario, show)
   self.order = order.new(options.patience or PATIENCE, function(each) self.play:tell(each) end)
@@ -70,14 +75,18 @@ end
 local function start(self, cast)
   if not self.folder then open_stage(self) end
   local folder, file = (self.folder .. "/" .. (cast.run or cast.exec)):match("^(.*)/([^/]+)$")
+  folder = folder .. (self.copies[cast.name] or "")
   if cast.socket then self.play.given[cast.socket] = "unix://" .. folder .. "/data/moonpost.sock" end
   -- What a scenario kills stays dead until it is started again, so nodes run without a supervisor.
   local args = cast.run and { shell.exe(), "run", "--no-respawn", file } or { shell.exe(), "exec", file }
-  return self:spawn(cast.name, {
+  local child
+  child = self:spawn(cast.name, {
     args = args,
     env = environment(self, cast),
     cwd = folder,
-  }, function(event) return record.of_child(cast.name, event.stream, event.line) end)
+  }, function(event) return record.of_child(child.name, event.stream, event.line) end)
+  child.folder = folder
+  return child
 end
 
 -- ---- one event after the other ----
@@ -91,6 +100,27 @@ local function kill(self, name)
   process.kill(child.number, "KILL")
 end
 
+-- A node that hangs is taken for dead, and another one is started with a copy of its store. When that one is up, the
+-- first goes on and knows of nothing: a zombie.
+local function replace(self, name)
+  local child = self.by_name[name]
+  if not child or child.ended or child.killed or self.zombies[name] then return end
+  process.kill(child.number, "STOP")
+  self.order:add(record.of_scenario(name, runtime.now(), "HANGS, and is replaced", { fact = "replaced" }))
+  child.name, self.zombies[name], self.copies[name] = "zombie", child, ".copy"
+  self.play.up[name] = nil
+  self:spawn("copy", { args = { "sh", "-c", COPY, child.folder, child.folder .. ".copy" } },
+    function(event) return record.of_child("copy", event.stream, event.line) end).of = name
+end
+
+local function rise(self, name)
+  local zombie = self.zombies[name]
+  if not zombie or zombie.risen or not self.play.up[name] then return end
+  zombie.risen = true
+  self.order:add(record.of_scenario("zombie", runtime.now(), "GOES ON", { fact = "risen" }))
+  process.kill(zombie.number, "CONT")
+end
+
 local function take_line(self, event)
   local child = self.children[event.child]
   local said = child.read(event)
@@ -98,13 +128,17 @@ local function take_line(self, event)
   self.play:hear(said)
   self.order:add(said)
   if self.stopping then return end
-  for _, name in ipairs(self.play:killed_by(said)) do kill(self, name) end
+  for _, cue in ipairs(self.play:cued_by(said)) do
+    if cue.kill then kill(self, cue.kill) else replace(self, cue.replace) end
+  end
+  rise(self, said.process)
 end
 
 local function take_exit(self, event)
   local child = self.children[event.child]
   child.ended = event.signal and "signal " .. event.signal or "exit code " .. event.code
   child.well = event.code == 0
+  if child.of and child.well and not self.stopping then start(self, self.play.processes[child.of]) end
   if child.killed and not self.stopping then start(self, self.play.processes[child.name]) end
 end
 

@@ -29,7 +29,7 @@ local function listen(self, world)
     local said = record.of_world(speaker(self, line.node), line)
     self:hear(said)
     self:tell(said)
-    for _, name in ipairs(self:killed_by(said)) do kill(self, world, name) end
+    for _, cue in ipairs(self:cued_by(said)) do kill(self, world, cue.kill) end
   end
 end
 
