@@ -208,6 +208,52 @@ describe("ctx:cancel", function()
     assert.same({}, heard)
   end)
 
+  it("holds under a storm: what was cancelled is not heard, and what was not is heard once", function()
+    local cancelled, rung = 0, 0
+    test.fuzz({ runs = 40 }, function(storm)
+      storm:node "owner"
+      storm:node("client", { links = { { to = "owner", first = "1s" } } })
+      local wrong
+      storm:load(moonpost.agent {
+        address = "alarm@x", order = "key", profile = "exactly-once", retry = { attempts = 50, first = "1s", factor = 1 },
+        methods = {
+          set = function(ctx, msg)
+            ctx:send("alarm@x", "", { id = "t/" .. msg.key, key = msg.key, delay = "10s", method = "_ring" })
+            ctx.kv:set(msg.key, 1, { ttl = "3s" })
+            ctx.state.set = true
+          end,
+          off = function(ctx, msg)
+            ctx:cancel("t/" .. msg.key)
+            ctx.state.off = true
+          end,
+          _ring = function(ctx, msg)
+            if ctx.state.off then wrong = msg.key .. " rang though it was off" end
+            ctx.state.rung = (ctx.state.rung or 0) + 1
+          end,
+        },
+      }, { node = "owner" })
+      local function send(n, method)
+        storm:advance "500ms"
+        if not storm:up "client" then return end
+        storm:send("alarm@x", n, { from = "client", key = "k" .. n, method = method, profile = "exactly-once" })
+      end
+      for n = 1, 20 do send(n, "set") end
+      for n = 1, 20, 2 do send(n, "off") end
+      storm:advance "2m"
+      if not storm:up "owner" then storm:restart "owner" end
+      storm:settle()
+      for n = 1, 20 do
+        local state = storm:state("alarm@x", "k" .. n) or {}
+        if state.set and not state.off and state.rung ~= 1 then wrong = ("k%d rang %s times"):format(n, state.rung) end
+        cancelled = cancelled + (state.off and not state.rung and 1 or 0)
+        rung = rung + (state.rung or 0)
+      end
+      if wrong then error(wrong) end
+    end)
+    assert.is_true(cancelled > 50, cancelled)
+    assert.is_true(rung > 100, rung)
+  end)
+
   it("wants an id", function()
     local reason
     agent(function(ctx)
