@@ -50,6 +50,7 @@ enum {
     RECENT_FACTS = 4096,  /* the latest facts about messages that a node remembers; a power of 2 */
     RECENT_REASON_BYTES = 256,
     FAILURES_KEPT = 32,           /* notes of one message: its first, then the newest */
+    LANES_LEFT_MAX = 8,           /* opened lanes that an outbox remembers after it has left them */
     SOLO_AFTER_LINK_DEATHS = 3,   /* then the head of a lane travels alone and spends attempts */
     RETRY_AFTER_MAX_MS = 3600000, /* a peer cannot make a sender wait longer */
     RETRY_MIN_MS = 10,            /* whatever a policy says, a sender or a dialler does not spin */

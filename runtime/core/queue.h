@@ -166,7 +166,12 @@ struct queue {
         uint64_t batch, base; /* base when this batch was open: true when that is durable */
     } marks[3];               /* newest first, at most two of them not durable */
     bool opened;              /* the owner has this lane for exactly-once */
-    bool opening;             /* it has been asked for that */
+    bool opening;             /* it is being asked for that */
+    bool asked;               /* somebody was asked for that, and may have granted it unheard */
+    uint64_t opener;          /* handle of the entry that asks next, while its lane is committed */
+    uint64_t left[LANES_LEFT_MAX]; /* lanes that were opened and left, the latest last ... */
+    uint8_t left_count;
+    bool left_more;   /* ... and there were others before */
     size_t doubtful;  /* exactly-once messages that an owner may have, with no answer so far */
     uint64_t ceiling; /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */

@@ -359,12 +359,17 @@ struct lane *record_lane_read(struct span key, struct span value)
 
 /* ---- outboxes ---- */
 
+enum { OUTBOX_OPENED = 1, OUTBOX_ASKED = 2, OUTBOX_LEFT_MORE = 4 };
+
 void record_outbox(const struct queue *outbox, struct buffer *out)
 {
-    char *at = buffer_extend(out, 16);
+    char *at = buffer_extend(out, 18 + 8 * (size_t)outbox->left_count);
     put_u64(at, outbox->lane_epoch);
     put_u64(at + 8, outbox->ceiling);
-    if (outbox->opened) buffer_extend(out, 1)[0] = 1;
+    at[16] = (char)((outbox->opened ? OUTBOX_OPENED : 0) | (outbox->asked ? OUTBOX_ASKED : 0) |
+                    (outbox->left_more ? OUTBOX_LEFT_MORE : 0));
+    at[17] = (char)outbox->left_count;
+    for (size_t i = 0; i < outbox->left_count; i++) put_u64(at + 18 + 8 * i, outbox->left[i]);
 }
 
 enum status record_outbox_read(struct span value, struct record_outbox *record)
@@ -372,9 +377,15 @@ enum status record_outbox_read(struct span value, struct record_outbox *record)
     struct reader reader = reader_of(value);
     record->lane_epoch = read_u64(&reader);
     record->ceiling = read_u64(&reader);
-    record->opened = reader.at < reader.end && read_u8(&reader) == 1;
-    bool fits = !reader.failed && record->ceiling > 0 && record->ceiling < INT64_MAX;
-    return fits ? STATUS_OK : STATUS_DAMAGED;
+    uint8_t flags = reader.at < reader.end ? read_u8(&reader) : 0;
+    record->opened = flags & OUTBOX_OPENED;
+    record->asked = flags & OUTBOX_ASKED;
+    record->left_more = flags & OUTBOX_LEFT_MORE;
+    record->left_count = reader.at < reader.end ? read_u8(&reader) : 0;
+    bool fits = !reader.failed && record->ceiling > 0 && record->ceiling < INT64_MAX &&
+                record->left_count <= LANES_LEFT_MAX;
+    for (size_t i = 0; fits && i < record->left_count; i++) record->left[i] = read_u64(&reader);
+    return fits && !reader.failed ? STATUS_OK : STATUS_DAMAGED;
 }
 
 /* ---- what dedup policies remember ---- */

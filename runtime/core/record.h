@@ -127,6 +127,10 @@ struct record_outbox {
     uint64_t lane_epoch;
     uint64_t ceiling; /* no number from here on was ever used */
     bool opened;      /* its owner has the lane for exactly-once */
+    bool asked;       /* or may have it */
+    bool left_more;   /* lanes that were opened and left: more than these */
+    uint8_t left_count;
+    uint64_t left[LANES_LEFT_MAX];
 };
 
 void record_outbox(const struct queue *outbox, struct buffer *out);

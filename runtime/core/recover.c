@@ -137,12 +137,22 @@ static void restore_mailbox(struct engine *engine, struct entry *entry,
     if (suspect) suspect_charge(engine, entry);
 }
 
-/* Exactly-once: in a lane that is not open yet nothing was sent. */
+static bool was_opened(const struct queue *outbox, uint64_t lane_epoch)
+{
+    if (lane_epoch == outbox->lane_epoch) return outbox->opened;
+    for (size_t i = 0; i < outbox->left_count; i++)
+        if (outbox->left[i] == lane_epoch) return true;
+    return outbox->left_more;
+}
+
+/* Exactly-once: in a lane that was never opened nothing was sent. */
 static void restore_doubt(struct entry *entry, bool awaiting)
 {
-    const struct queue *outbox = entry->queue;
-    bool in_lane = message_lane_epoch(entry->block) == outbox->lane_epoch;
-    if (entry->profile == EXACTLY_ONCE && in_lane && !outbox->opened) entry->unanswered = false;
+    struct queue *outbox = entry->queue;
+    uint64_t lane_epoch = message_lane_epoch(entry->block);
+    bool once = entry->profile == EXACTLY_ONCE;
+    if (once && !was_opened(outbox, lane_epoch)) entry->unanswered = false;
+    if (once && lane_epoch == outbox->lane_epoch && !outbox->opened) outbox->asked = true;
     sender_doubt(entry, entry->unanswered && !awaiting);
 }
 
@@ -248,6 +258,10 @@ static enum status recover_outbox(struct engine *engine, struct span key, struct
     queue_begin_at(outbox, record.ceiling);
     outbox->next_number = outbox->ceiling = record.ceiling;
     outbox->opened = record.opened;
+    outbox->asked = record.asked;
+    outbox->left_more = record.left_more;
+    outbox->left_count = record.left_count;
+    memcpy(outbox->left, record.left, sizeof record.left);
     return STATUS_OK;
 }
 

@@ -239,9 +239,12 @@ static void write_flag(struct engine *engine, const struct entry *entry, uint8_t
 }
 
 /* Before the first exactly-once message its owner makes a lane for them, durably. A store that has
- * no such lane takes none of them: so what was sent to one owner is never taken by another. */
+ * no such lane takes none of them: so what was sent to one owner is never taken by another. That a
+ * lane may have been asked for is kept before who asks can be gone. */
 static void open_lane(struct engine *engine, struct entry *entry, struct link *link)
 {
+    entry->queue->asked = true;
+    engine_put_outbox(engine, entry->queue);
     entry->link = link;
     queue_move(entry, ENTRY_LEASED);
     entry->opens = entry->queue->opening = true;
@@ -277,11 +280,22 @@ static void join_lane(struct engine *engine, struct entry *entry)
     commit_first(engine, entry);
 }
 
+static void remember_lane(struct queue *outbox)
+{
+    if (outbox->left_count == LANES_LEFT_MAX) {
+        outbox->left_more = true;
+        memmove(outbox->left, outbox->left + 1, (LANES_LEFT_MAX - 1) * sizeof *outbox->left);
+        outbox->left_count--;
+    }
+    outbox->left[outbox->left_count++] = outbox->lane_epoch;
+}
+
 /* Another store than the one that had the lane owns the address: what is not sent yet goes to that
  * in a lane of its own. */
 static void leave_lane(struct engine *engine, struct queue *outbox)
 {
-    outbox->opened = false;
+    if (outbox->opened) remember_lane(outbox);
+    outbox->opened = outbox->asked = false;
     outbox->lane_epoch = random_next(&engine->random);
     engine_put_outbox(engine, outbox);
 }
@@ -401,6 +415,26 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
     return leased->count < engine->settings.window;
 }
 
+/* Somebody asks for the lane, or will as soon as it is durable. */
+static bool is_opening(const struct engine *engine, const struct queue *outbox)
+{
+    const struct entry *opener = slots_get(&engine->entries, outbox->opener);
+    return outbox->opening || (opener && opener->queue == outbox &&
+                               opener->state == ENTRY_COMMITTING && is_of_this_lane(opener));
+}
+
+/* The first of a lane that is not open asks for it. An owner that was asked before and not heard
+ * may have opened that lane, and be another than the next one: so each is asked for one of its own.
+ * False: the entry waits for it. */
+static bool has_lane(struct engine *engine, struct queue *outbox, struct entry *entry)
+{
+    if (outbox->opened || entry->profile != EXACTLY_ONCE || entry->doubtful) return true;
+    if (is_opening(engine, outbox)) return false;
+    if (outbox->asked) leave_lane(engine, outbox);
+    outbox->opener = entry->handle;
+    return true;
+}
+
 /* The address is served here by now: what waits for a link goes into the mailbox instead. */
 static void deliver_here(struct engine *engine, struct queue *outbox, struct queue *mailbox)
 {
@@ -443,13 +477,12 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             continue;
         }
         if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
+        if (!has_lane(engine, outbox, entry)) return;
         if (!entry->unanswered && !is_of_this_lane(entry)) {
             join_lane(engine, entry);
             continue;
         }
-        bool closed = entry->profile == EXACTLY_ONCE && !outbox->opened && !entry->doubtful;
-        if (closed && outbox->opening) return;
-        if (closed)
+        if (entry->profile == EXACTLY_ONCE && !outbox->opened && !entry->doubtful)
             open_lane(engine, entry, link);
         else
             transmit(engine, entry, link);
@@ -660,6 +693,7 @@ static void lane_opened(struct engine *engine, struct entry *entry)
 {
     struct queue *outbox = entry->queue;
     outbox->opened = true;
+    outbox->asked = false;
     engine_put_outbox(engine, outbox);
     commit_first(engine, entry);
 }

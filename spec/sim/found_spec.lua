@@ -347,6 +347,38 @@ describe("a sender whose address has another owner now", function()
     world:close()
   end)
 
+  -- Seed 147480. Was: both stores had opened the lane, the first one unheard; back again, it took what the other had handled.
+  it("asks each owner for a lane of its own", function()
+    local world, handled = test.world { seed = 1 }, 0
+    local function load(node)
+      local on = { message = function() handled = handled + 1 end }
+      world:load(moonpost.agent { address = "mail@x", on = on }, { node = node })
+    end
+    local function drop(pattern, node)
+      world:fault(moonpost.fault.drop { type = "receipt", pattern = pattern }, { node = node })
+    end
+    world:node "hub"
+    world:node("first", { links = { { to = "hub", first = "1s", factor = 1 } } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", factor = 1, attempts = 40 } })
+    load "first"
+    world:advance "1s"
+    drop("X" .. ("."):rep(100), "first")
+    world:send("mail@x", "hello", { from = "sender", profile = "exactly-once", await = "handled" })
+    world:cut("first", "hub")
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load "other"
+    drop("." .. ("X"):rep(100), "other")
+    world:advance "3s"
+    assert.equal(1, handled)
+    world:crash "other"
+    world:heal("first", "hub")
+    world:settle()
+    assert.equal(1, handled)
+    assert.equal("IN_DOUBT", world:dead("mail@x")[1].code)
+    world:check()
+    world:close()
+  end)
+
   -- Seed 142215. Was: what had been sent at least once, and not answered, followed into the new lane, where its owner did not
   -- know it: an agent at most once was handed it again.
   it("sends again in the old lane what it had sent there", function()
