@@ -55,8 +55,8 @@ describe("moonpost.json", function()
   end)
 
   it("names what is not plain data", function()
-    assert.equal("BAD_VALUE: value.a is a function", raised(moonpost.json.encode, { a = print }))
-    assert.equal("BAD_VALUE: value is a function", raised(moonpost.json.encode, print))
+    assert.matches("^BAD_VALUE: %S+:%d+: value%.a is a function$", raised(moonpost.json.encode, { a = print }))
+    assert.matches("^BAD_VALUE: %S+:%d+: value is a function$", raised(moonpost.json.encode, print))
   end)
 
   it("reads texts, or says why not", function()

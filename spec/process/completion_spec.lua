@@ -4,7 +4,7 @@ local shell = require "spec.support.shell"
 --- The commands of the help, which comes from the same table.
 local function commands()
   local names = {}
-  local all = node.run({ "help" }, ".")
+  local all = node.run({ "help", "commands" }, ".")
   for name in all:match("Commands\n(.-)\n\n"):gmatch("%f[^\n%z]  (%l+)") do names[#names + 1] = name end
   return names
 end
