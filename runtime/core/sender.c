@@ -710,6 +710,17 @@ static void lane_missing(struct engine *engine, struct entry *entry, const struc
         make_waiting(engine, entry);
 }
 
+/* The head of a lane whose link died with it once more, or what its owner has forgotten once more.
+ * Alone on its link it spends attempts: it may be what ends the owner's process. */
+static void count_death(struct engine *engine, struct entry *head, const char *why)
+{
+    bool alone = is_solo(head);
+    if (head->link_deaths < UINT8_MAX) head->link_deaths++;
+    if (!alone) return;
+    head->spent++;
+    if (head->last_try || engine_is_last(head->policy, head->spent)) in_doubt(engine, head, why);
+}
+
 /* The owner never accepted the number we were told was stored: another store, or a lost one. The
  * time in which the message was there was no time of trying to send it. */
 static void unknown_to_owner(struct engine *engine, struct entry *entry,
@@ -727,8 +738,10 @@ static void unknown_to_owner(struct engine *engine, struct entry *entry,
     if (entry->give_up_ms != INT64_MAX) entry->give_up_ms += engine->now_ms - entry->timer_ms;
     if (entry->profile == EXACTLY_ONCE)
         in_doubt(engine, entry, "the owner does not know it any more");
-    else
+    else {
         make_waiting(engine, entry);
+        count_death(engine, entry, "the owner has forgotten it each time");
+    }
 }
 
 static void failed_try(struct engine *engine, struct entry *entry, const struct receipt *receipt)
@@ -826,17 +839,6 @@ void sender_link_up(struct engine *engine, const struct link *link)
     }
 }
 
-/* The head of a lane whose link died with it once more. Alone on its link it spends attempts. */
-static void count_death(struct engine *engine, struct entry *head)
-{
-    bool alone = is_solo(head);
-    if (head->link_deaths < UINT8_MAX) head->link_deaths++;
-    if (!alone) return;
-    head->spent++;
-    if (head->last_try || engine_is_last(head->policy, head->spent))
-        in_doubt(engine, head, "the link died each time it was sent");
-}
-
 static void take_back(struct engine *engine, struct entry *entry)
 {
     if (!entry->opens) left_unanswered(entry);
@@ -855,7 +857,7 @@ static void give_back(struct engine *engine, struct queue *outbox, struct link *
         if (!at->opens) head = at; /* a wish to have a lane kills no link */
         take_back(engine, at);
     }
-    if (head) count_death(engine, head);
+    if (head) count_death(engine, head, "the link died each time it was sent");
 }
 
 /* What parts are missing nobody could tell: a stream ends with the link that it came over. */

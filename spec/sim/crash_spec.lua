@@ -175,6 +175,37 @@ describe("the disk of a node", function()
   end)
 end)
 
+describe("a message that ends the process of an owner that forgets", function()
+  -- Was: it was stored, forgotten and sent again, at no attempt and for ever.
+  it("spends its sender's attempts in the end", function()
+    local lives, world = 0, test.world { seed = 1 }
+    world:node("owner", { store = "memory" })
+    world:node("sender", { links = { { to = "owner", first = "1s", factor = 1 } }, send = { first = "1s", attempts = 3 } })
+    world:load(moonpost.agent {
+      address = "mail@x",
+      on = {
+        message = function()
+          moonpost.sleep "1s"
+          world:crash "owner"
+        end,
+      },
+    }, { node = "owner" })
+    world:advance "1s"
+    local id = world:send("mail@x", "kill", { from = "sender", await = "handled" })
+    while not world:receipt(id) and lives < 50 do
+      world:advance "10s"
+      if not world:up "owner" then
+        world:restart "owner"
+        lives = lives + 1
+      end
+    end
+    assert.equal("IN_DOUBT", world:receipt(id).code)
+    assert.matches("forgotten it each time", world:receipt(id).reason)
+    assert.is_true(lives < 10, lives)
+    world:close()
+  end)
+end)
+
 describe("a link that is cut silently", function()
   local world, seen
 

@@ -180,11 +180,12 @@ local function check_handled(run, id, act)
 end
 
 -- None begins for the first time behind one that was sent later. Of one whose first copy expired, a second copy may come:
--- how long it was on its way does not count.
+-- how long it was on its way does not count. One that was purged comes back when the process dies before that is durable.
 local function check_line(run, line)
   local last, latest = nil, 0
   for _, id in ipairs(line) do
-    local begun = #run.world:times(id, "expired") == 0 and run.keeping.begun[id]
+    local gone = #run.world:times(id, "expired") + #run.world:times(id, "purged") > 0
+    local begun = not gone and run.keeping.begun[id]
     if begun and begun < latest then fail("%s begins before %s, which was sent earlier", id, last) end
     if begun then last, latest = id, begun end
   end
