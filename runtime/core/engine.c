@@ -100,6 +100,7 @@ static void free_queues(struct engine *engine)
 {
     while (engine->queues) {
         struct queue *queue = engine->queues;
+        away_free(queue);
         for (int state = ENTRY_STATE_COUNT - 1; state >= 0; state--)
             while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
         seen_clear(queue);

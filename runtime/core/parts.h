@@ -25,6 +25,7 @@
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
+ *   away.c     parked messages that are in the store only
  *   recover.c  records back to queues and lanes, at start
  *   lanes.c    lanes found, made, written and forgotten
  *   answer.c   receipts on their way out, and answers to those who wait here
@@ -594,6 +595,12 @@ void backlog_admit(struct engine *engine, struct entry *entry);
 /* The same for a message that is in the store only. */
 void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes);
 
+/* So many bytes more are in the store only. */
+void backlog_note(struct engine *engine, struct queue *mailbox, size_t bytes);
+
+/* Whether so many messages of one state are as many as are held in memory. */
+bool backlog_is_full(const struct engine *engine, const struct queue *mailbox, size_t count);
+
 /* Ask for the page that comes first; there must be one, it must be sealed, and no other be out. */
 struct load *backlog_page(struct engine *engine, struct queue *mailbox);
 
@@ -732,6 +739,26 @@ void purge_page(struct engine *engine, const struct load *load);
 bool cancel_message(struct engine *engine, struct span id, struct span from);
 void cancel_asked(struct engine *engine, const struct event *event);
 
+/* ---- away.c ---- */
+
+/* The message is to stand behind so many others that it waits in the store only. It is in no chain
+ * yet. */
+bool away_wants(struct engine *engine, struct queue *mailbox, const struct entry *entry);
+
+/* It stands in a list, is in the store, and leaves memory. */
+void away_send(struct engine *engine, struct entry *entry);
+
+/* The chain has become shorter. */
+void away_feel(struct engine *engine, struct queue *mailbox, struct chain *chain);
+
+/* Ask for what is wanted back; a page has come. */
+void away_pump(struct engine *engine, struct queue *mailbox);
+void away_loaded(struct engine *engine, struct load *load);
+
+/* All that is in the store only stands in the tail again, by age. */
+void away_gather(struct engine *engine, struct queue *mailbox);
+void away_free(struct queue *mailbox);
+
 /* ---- recover.c ---- */
 
 /* An entry of its record, in no list yet; `queue` and the facts of its frame are set. */
@@ -835,6 +862,25 @@ void results_add(struct engine *engine, struct lane *lane, uint64_t number, stru
 enum status results_recover(struct engine *engine, struct span key, struct span value);
 
 /* ---- order.c ---- */
+
+/* The messages of one key. */
+struct chain {
+    struct span key;            /* owned, behind this struct */
+    struct entry *first, *last; /* in memory */
+    size_t count;
+    struct sequences away; /* behind these: in the store only (away.c) */
+    struct load *load;     /* some of them on their way back, or NULL */
+    bool hungry;           /* stands in its queue's list of these */
+    struct chain *next_hungry, *next_away, *previous_away;
+};
+
+/* The key of an entry that may be in no list yet. */
+struct span order_key_in(struct engine *engine, const struct queue *mailbox,
+                         const struct entry *entry);
+
+/* The chain of this key, or NULL; it is freed when nothing of it is left. */
+struct chain *order_chain(const struct queue *queue, struct span key);
+void order_tidy(struct queue *queue, struct chain *chain);
 
 /* The agent orders by key, and the message has none. */
 bool order_lacks_key(struct engine *engine, const struct queue *mailbox,

@@ -75,6 +75,7 @@ static void purge_stored(struct engine *engine, struct work *work)
 
 bool purge_go_on(struct engine *engine, struct work *work)
 {
+    away_gather(engine, work->queue);
     for (size_t i = 0; i < sizeof PURGED / sizeof PURGED[0]; i++)
         purge_list(engine, work, PURGED[i]);
     engine_ready(engine, work->queue);

@@ -145,17 +145,20 @@ struct queue {
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    uint8_t hold;             /* enum hold */
-    int64_t held_ms;          /* since when */
-    uint32_t running;         /* deliveries in handlers' hands */
-    struct deadline gathered; /* when those that wait are handed over as a bundle */
-    int64_t gathering_ms;     /* since when the first of them waits; 0: none does */
-    uint64_t alone;           /* handle of an entry beside which no other is delivered; 0: none */
-    struct sequences tail;    /* waiting ones that are not in memory, behind the list */
-    size_t tail_bytes;        /* of all that are not in memory */
-    struct load *load;        /* a page of them on its way into memory, or NULL */
-    size_t loading;           /* ... and how many it has */
-    struct map seen;          /* dedup key to struct seen: held and young ones */
+    uint8_t hold;              /* enum hold */
+    int64_t held_ms;           /* since when */
+    uint32_t running;          /* deliveries in handlers' hands */
+    struct deadline gathered;  /* when those that wait are handed over as a bundle */
+    int64_t gathering_ms;      /* since when the first of them waits; 0: none does */
+    uint64_t alone;            /* handle of an entry beside which no other is delivered; 0: none */
+    struct sequences tail;     /* waiting ones that are not in memory, behind the list */
+    size_t tail_bytes;         /* of all that are not in memory */
+    struct load *load;         /* a page of them on its way into memory, or NULL */
+    size_t loading;            /* ... and how many it has */
+    size_t away;               /* parked ones that are in the store only ... */
+    struct chain *away_chains; /* ... of these chains */
+    struct chain *hungry;      /* those of them that want some back */
+    struct map seen;           /* dedup key to struct seen: held and young ones */
     struct seen *seen_oldest, *seen_newest; /* the young, in the order in which they were settled */
     struct prints prints;   /* the other settled ones, whose records are in the store */
     struct seen *seen_read; /* the latest of them that was asked for, or NULL */

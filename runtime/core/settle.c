@@ -352,6 +352,8 @@ void settle_deadline(struct engine *engine, struct entry *entry)
         time_out(engine, entry);
     else if (engine->now_ms >= entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED))
         settle_expire(engine, entry);
+    else if (away_wants(engine, entry->queue, entry))
+        away_send(engine, entry);
     else {
         queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
         engine_entry_deadline(engine, entry, INT64_MAX);
