@@ -168,7 +168,8 @@ struct queue {
     struct base_mark {
         uint64_t batch, base; /* base when this batch was open: true when that is durable */
     } marks[3];               /* newest first, at most two of them not durable */
-    bool opened;              /* the owner has this lane for exactly-once */
+    bool opened;              /* the owner has this lane for exactly-once ... */
+    uint64_t opened_batch;    /* ... which is kept by this batch */
     bool opening;             /* it is being asked for that */
     bool asked;               /* somebody was asked for that, and may have granted it unheard */
     uint64_t opener;          /* handle of the entry that asks next, while its lane is committed */

@@ -423,6 +423,14 @@ static bool is_opening(const struct engine *engine, const struct queue *outbox)
                                opener->state == ENTRY_COMMITTING && is_of_this_lane(opener));
 }
 
+/* Nothing is sent in a lane before it is kept that it is open: a start would take it for unsent. */
+static bool is_opened_durably(const struct engine *engine, const struct entry *entry)
+{
+    const struct queue *outbox = entry->queue;
+    bool waits = entry->profile == EXACTLY_ONCE && outbox->opened && !entry->doubtful;
+    return !waits || engine->committed >= outbox->opened_batch;
+}
+
 /* The first of a lane that is not open asks for it. An owner that was asked before and not heard
  * may have opened that lane, and be another than the next one: so each is asked for one of its own.
  * False: the entry waits for it. */
@@ -478,6 +486,10 @@ void sender_pump(struct engine *engine, struct queue *outbox)
         }
         if (!window_is_open(engine, outbox) || !forward_has_credit(link)) return;
         if (!has_lane(engine, outbox, entry)) return;
+        if (!is_opened_durably(engine, entry)) {
+            commit_first(engine, entry);
+            continue;
+        }
         if (!entry->unanswered && !is_of_this_lane(entry)) {
             join_lane(engine, entry);
             continue;
@@ -693,6 +705,7 @@ static void lane_opened(struct engine *engine, struct entry *entry)
 {
     struct queue *outbox = entry->queue;
     outbox->opened = true;
+    outbox->opened_batch = engine->open->number;
     outbox->asked = false;
     engine_put_outbox(engine, outbox);
     commit_first(engine, entry);

@@ -446,6 +446,38 @@ describe("a sender whose address has another owner now", function()
   end)
 end)
 
+describe("a sender that dies before it has kept that its lane is open", function()
+  -- Seed 222369. Was: the message behind the one that had asked for the lane was sent at once; the next start took it for
+  -- unsent, and sent it in a lane of its own.
+  it("has sent nothing in it", function()
+    local world, handled = test.world { seed = 1 }, {}
+    world:node "owner"
+    world:node("sender", { links = { "owner" }, send = { first = "1s", factor = 1, attempts = 20 } })
+    local on = { message = function(_, msg)
+      if msg.body == "slow" then return moonpost.sleep "300ms" end
+      handled[#handled + 1] = msg.body
+    end }
+    world:load(moonpost.agent { address = "mail@x", on = on }, { node = "owner" })
+    world:advance "1s"
+    world:delay("owner", "sender", "200ms")
+    world:send("mail@x", "slow", { from = "sender", await = "handled" }) -- its end wakes the outbox
+    for _, body in ipairs { "asks", "waits" } do
+      world:send("mail@x", body, { from = "sender", profile = "exactly-once", await = "handled" })
+    end
+    world:advance "100ms"
+    world:disk("sender", nil, { commit = "100s" })
+    world:advance "1s"
+    world:crash "sender"
+    world:disk("sender", nil, { commit = 0 })
+    world:restart "sender"
+    world:settle()
+    table.sort(handled)
+    assert.same({ "asks", "waits" }, handled)
+    world:check()
+    world:close()
+  end)
+end)
+
 describe("a sender that dies before it has kept that a message was rejected", function()
   -- Seed 10683. Was: it told the owner at once that all numbers up to the rejected one were closed, with the next frame it
   -- sent again; when it came back with that number the owner had forgotten it, and said `handled`.
