@@ -317,132 +317,117 @@ describe("requests of $node that come while a node stands still", function()
 end)
 
 describe("a sender whose address has another owner now", function()
+  local world, handled
+
+  local function load(node, profile, handle)
+    local function message(ctx, msg)
+      handled[#handled + 1] = msg.body
+      return handle and handle(ctx, msg)
+    end
+    world:load(moonpost.agent { address = "mail@x", profile = profile, on = { message = message } }, { node = node })
+  end
+
+  local function other(profile)
+    world:node("other", { links = { "hub" } }, { store = "other" })
+    load("other", profile)
+  end
+
+  local function send(body, profile)
+    return world:send("mail@x", body, { id = body, from = "sender", profile = profile or "exactly-once", await = "handled" })
+  end
+
+  local function lose_receipts(node, pattern)
+    world:fault(moonpost.fault.drop { type = "receipt", pattern = pattern }, { node = node })
+  end
+
+  before_each(function()
+    world, handled = test.world { seed = 1 }, {}
+    world:node "hub"
+    world:node("first", { links = { { to = "hub", first = "1s", factor = 1 } } }, { store = "first" })
+    world:node("sender", { links = { "hub" }, send = { first = "1s", factor = 1, attempts = 40 } })
+  end)
+  after_each(function()
+    world:check()
+    world:close()
+  end)
+
   -- Seed 4570. Was: the outbox had a new lane, and a message that was stored at the first owner was of the old one; the next
   -- start took its record for a damaged one, and nobody ever heard of the message again.
   it("knows after a restart what the first owner had stored", function()
-    local world = test.world { seed = 1 }
-    local function load(node, handle)
-      world:load(moonpost.agent { address = "mail@x", on = { message = handle } }, { node = node })
-    end
-    world:node "hub"
-    world:node("first", { links = { "hub" } }, { store = "first" })
-    world:node("sender", { links = { "hub" } })
-    load("first", function() moonpost.sleep "20s" end)
+    load("first", nil, function() moonpost.sleep "20s" end)
     world:advance "1s"
-    local stored = world:send("mail@x", "stored", { from = "sender", profile = "exactly-once", await = "handled" })
+    send "stored"
     world:advance "100ms"
     world:cut("first", "hub")
-    world:node("other", { links = { "hub" } }, { store = "other" })
-    load("other", function() end)
-    world:send("mail@x", "new", { from = "sender", profile = "exactly-once", await = "stored" })
+    other()
+    send "new"
     world:crash "sender"
     world:restart "sender"
     assert.equal(0, (world:store_check "sender"))
     world:settle()
     local letters = world:dead "mail@x"
     assert.equal(1, #letters)
-    assert.equal(stored, letters[1].id)
-    assert.equal("IN_DOUBT", letters[1].code)
-    world:check()
-    world:close()
+    assert.same({ "stored", "IN_DOUBT" }, { letters[1].id, letters[1].code })
   end)
 
   -- Seed 147480. Was: both stores had opened the lane, the first one unheard; back again, it took what the other had handled.
   it("asks each owner for a lane of its own", function()
-    local world, handled = test.world { seed = 1 }, 0
-    local function load(node)
-      local on = { message = function() handled = handled + 1 end }
-      world:load(moonpost.agent { address = "mail@x", on = on }, { node = node })
-    end
-    local function drop(pattern, node)
-      world:fault(moonpost.fault.drop { type = "receipt", pattern = pattern }, { node = node })
-    end
-    world:node "hub"
-    world:node("first", { links = { { to = "hub", first = "1s", factor = 1 } } }, { store = "first" })
-    world:node("sender", { links = { "hub" }, send = { first = "1s", factor = 1, attempts = 40 } })
     load "first"
     world:advance "1s"
-    drop("X" .. ("."):rep(100), "first")
-    world:send("mail@x", "hello", { from = "sender", profile = "exactly-once", await = "handled" })
+    lose_receipts("first", "X" .. ("."):rep(100))
+    send "hello"
     world:cut("first", "hub")
-    world:node("other", { links = { "hub" } }, { store = "other" })
-    load "other"
-    drop("." .. ("X"):rep(100), "other")
+    other()
+    lose_receipts("other", "." .. ("X"):rep(100))
     world:advance "3s"
-    assert.equal(1, handled)
+    assert.same({ "hello" }, handled)
     world:crash "other"
     world:heal("first", "hub")
     world:settle()
-    assert.equal(1, handled)
+    assert.same({ "hello" }, handled)
     assert.equal("IN_DOUBT", world:dead("mail@x")[1].code)
-    world:check()
-    world:close()
   end)
 
   -- Seed 142215. Was: what had been sent at least once, and not answered, followed into the new lane, where its owner did not
   -- know it: an agent at most once was handed it again.
   it("sends again in the old lane what it had sent there", function()
-    local world, handled, lost = test.world { seed = 1 }, {}, true
-    local function load(node, profile)
-      local on = { message = function(_, msg) handled[#handled + 1] = msg.body end }
-      world:load(moonpost.agent { address = "mail@x", profile = profile, on = on }, { node = node })
-    end
-    world:node "hub"
-    world:node("first", { links = { "hub" } }, { store = "first" })
-    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
+    local lost = true
     load("first", "exactly-once")
     world:advance "1s"
-    local function send(body, profile)
-      return world:send("mail@x", body, { id = body, from = "sender", profile = profile, await = "handled" })
-    end
-    send("first", "exactly-once")
+    send "first"
     world:settle()
     world:cut("first", "hub")
-    world:node("other", { links = { "hub" } }, { store = "other" })
-    load("other", "at-most-once")
+    other "at-most-once"
     world:advance "1s"
     world:fault(moonpost.hook { receive = function(envelope)
       if lost and envelope.type == "receipt" and envelope.ref == "sent" then return moonpost.drop "lost" end
     end }, { node = "hub" })
     send("sent", "at-least-once")
     world:advance "500ms"
-    send("next", "exactly-once")
+    send "next"
     world:advance "100ms"
     lost = false
     world:settle()
     assert.same({ "first", "sent", "next" }, handled)
-    world:check()
-    world:close()
   end)
 
   -- Seed 138452. Was: what was kept while the wish for a lane had no answer said that nothing had been sent; the start after
   -- the message was sent believed it, and sent it to the other store, too.
   it("knows after a restart that it may have been handled, though its lane was long in coming", function()
-    local world, handled = test.world { seed = 1 }, 0
-    local function load(node)
-      local on = { message = function() handled = handled + 1 end }
-      world:load(moonpost.agent { address = "mail@x", on = on }, { node = node })
-    end
-    world:node "hub"
-    world:node("first", { links = { "hub" } }, { store = "first" })
-    world:node("sender", { links = { "hub" }, send = { first = "1s", attempts = 20 } })
     load "first"
     world:advance "1s"
-    world:fault(moonpost.fault.drop { type = "receipt", pattern = "X.XXXXXXXXXXXXXXXX" }, { node = "first" })
-    local id = world:send("mail@x", "hello", { from = "sender", profile = "exactly-once", await = "handled" })
+    lose_receipts("first", "X." .. ("X"):rep(100))
+    send "hello"
     world:advance "2s"
-    assert.equal(1, handled)
+    assert.same({ "hello" }, handled)
     world:crash "sender"
     world:cut("first", "hub")
-    world:node("other", { links = { "hub" } }, { store = "other" })
-    load "other"
+    other()
     world:restart "sender"
     world:settle()
-    assert.equal(1, handled)
-    assert.equal("IN_DOUBT", world:dead("mail@x")[1].code)
-    assert.equal(id, world:dead("mail@x")[1].id)
-    world:check()
-    world:close()
+    assert.same({ "hello" }, handled)
+    local letters = world:dead "mail@x"
+    assert.same({ "hello", "IN_DOUBT" }, { letters[1].id, letters[1].code })
   end)
 end)
 

@@ -1,4 +1,5 @@
 -- The amounts that were charged.
+local count = require "count"
 local moonpost = require "moonpost"
 
 return moonpost.agent {
@@ -12,12 +13,5 @@ return moonpost.agent {
     end,
   },
 
-  methods = {
-    -- Answers when there are so many lines; until then the question waits, at no attempt.
-    count = function(ctx, msg)
-      local lines = ctx.kv:get(msg.body.run .. "/lines") or 0
-      if lines < msg.body.lines then return moonpost.defer("not all of them yet", { delay = "20ms" }) end
-      return { lines = lines, sum = ctx.kv:get(msg.body.run .. "/sum") }
-    end,
-  },
+  methods = { count = count },
 }
