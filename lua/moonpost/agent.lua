@@ -27,6 +27,10 @@ local agent = {}
 ---@field profile string
 ---@field retry moonpost.RetryPolicy|function|nil nil: the settings' `handle`
 ---@field dedup moonpost.Dedup
+---@field version integer
+---@field reads integer[] versions of state that it understands unchanged
+---@field understands table<integer, true> these, and its own
+---@field migrate (fun(old: table, from: integer): table)|nil
 ---@field has_handler boolean
 local metatable = { __name = "moonpost.agent" }
 
@@ -84,6 +88,14 @@ local function batch(value)
   return shape.read(BATCH, value)
 end
 
+local version = shape.whole(1, 2 ^ 31)
+
+local function understood(taken)
+  local versions = { [taken.version] = true }
+  for _, read in ipairs(taken.reads) do versions[read] = true end
+  return versions
+end
+
 local FIELDS = {
   address = { read = address.read, required = true },
   on = { read = on, default = {} },
@@ -98,8 +110,11 @@ local FIELDS = {
   profile = { read = profile.read, default = "at-least-once" },
   retry = { read = function(value) return retry.read(value, "handle") end },
   dedup = { read = dedup.read, default = { kind = "none" } },
+  version = { read = version, default = 1 },
+  reads = { read = shape.list(version, 64), default = {} },
+  migrate = { read = shape.func },
 }
-for name in ("events schedules schema use version reads migrate check group jit"):gmatch("%S+") do
+for name in ("events schedules schema use check group jit"):gmatch("%S+") do
   FIELDS[name] = { not_yet = true }
 end
 
@@ -167,6 +182,10 @@ function agent.new(given)
     retry = taken.retry,
     dedup = taken.dedup,
     batch = taken.batch,
+    version = taken.version,
+    reads = taken.reads,
+    understands = understood(taken),
+    migrate = taken.migrate,
     has_handler = taken.on.message ~= nil or taken.batch ~= nil or next(taken.methods) ~= nil,
   }, metatable)
 end

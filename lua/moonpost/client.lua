@@ -21,9 +21,12 @@ local methods = {}
 -- The runtime's handles, apart from the clients so that scripts do not see them.
 local handles = setmetatable({}, { __mode = "k" })
 
+local read_path = shape.string(4000)
+
+-- Memory is what there is without one.
 local function store(value)
-  if value == "memory" then return value end
-  return nil, show(value) .. ": " .. errors.NOT_YET, "UNSUPPORTED"
+  if value == "memory" then return "" end
+  return read_path(value)
 end
 
 local FIELDS = {
@@ -33,7 +36,7 @@ local FIELDS = {
   await = { read = shape.choice { sent = true, stored = true, handled = true } },
   send = { read = function(value) return retry.read(value, "send") end },
   window = { read = shape.whole(1, 8192), default = 64 },
-  store = { read = store, default = "memory" },
+  store = { read = store, default = "" },
 }
 
 local function handle_of(self, verb)
@@ -45,6 +48,19 @@ end
 local function failure(fault)
   if errors.is(fault) then return nil, fault.reason, fault.code end
   error(fault, 0)
+end
+
+-- A send that the program does not wait for tells a function how it ended.
+local function with_receipt(message)
+  local on_done = message.on_done
+  if on_done then
+    message.on_done = function(fields) return on_done(receipt.new(fields)) end
+  end
+  return message
+end
+
+local function read_send(to, body, options, verb)
+  return with_receipt(send_table.normalise(to, body, options, verb))
 end
 
 -- The receipt when all went well, otherwise nil, reason, code, receipt. An id is an answer too.
@@ -68,7 +84,7 @@ end
 ---@return moonpost.Receipt|nil receipt
 function methods:send(to, body, options)
   local handle = handle_of(self, "send")
-  return submit(handle, send_table.normalise(to, body, options, "client:send"))
+  return submit(handle, read_send(to, body, options, "client:send"))
 end
 
 local function result_of(answer, reason, code, refusal)
@@ -102,7 +118,7 @@ local function item_of(item, index, verb)
   for name, value in pairs(item) do
     if name ~= "to" and name ~= "body" then options[name] = value end
   end
-  return send_table.normalise(item.to, item.body, options, "client:send")
+  return read_send(item.to, item.body, options, "client:send")
 end
 
 local function receipts_of(answers)
@@ -146,7 +162,7 @@ local Transaction = {}
 function Transaction:send(to, body, options)
   local messages = self.messages
   if not messages then errors.misuse("tx:send: the transaction has ended") end
-  local message = send_table.normalise(to, body, options, "tx:send")
+  local message = read_send(to, body, options, "tx:send")
   if #messages == BATCH_MAX then
     errors.raise("TOO_LARGE", ("a transaction has at most %d messages"):format(BATCH_MAX))
   end
@@ -181,6 +197,33 @@ function methods:transaction(body)
   tx.messages = false
   if not ok then return failure(fault) end
   return refused(submit_all(handle, "client_transact", messages))
+end
+
+local read_id = shape.string(128)
+
+-- The outbox of this client, then the node that it is linked to.
+local function cancel_at(self, handle, id)
+  local ok, answer = wait.ask("client_cancel", handle, id)
+  if not ok then return failure(answer) end
+  if answer.ok then return true end
+  local _, reason, code = self:call("$node", { id = id }, { method = "cancel", fail_fast = true })
+  if not code then return true end
+  if code == "REJECTED" then code = "GONE" end
+  return nil, reason, code
+end
+
+--- Take a message back that nobody was handed yet: one of this client that has not left, or one that waits, or is
+--- delayed, at the node that it is linked to.
+---@param id string
+---@return true|nil
+---@return string|nil reason
+---@return string|nil code "GONE": no such message waits there (any more)
+function methods:cancel(id)
+  local handle = handle_of(self, "cancel")
+  local valid, reason = read_id(id)
+  if not valid then errors.misuse("client:cancel: id: " .. reason) end
+  if handle == false then return nil, "the client is closed", "GONE" end
+  return cancel_at(self, handle, id)
 end
 
 local FLUSH = { timeout = { read = units.timeout, default = math.huge } }
@@ -249,7 +292,7 @@ function methods:close()
   return true
 end
 
-local LATER = closed.words "publish cancel take"
+local LATER = closed.words "publish take"
 closed.close("client:", methods, LATER)
 local metatable = { __name = "moonpost.client", __index = methods }
 

@@ -41,6 +41,18 @@ function ctx.call(self, to, body, options)
   return result
 end
 
+local read_id = shape.string(128)
+
+--- Take back, when this delivery commits, a message of this agent that nobody was handed yet: a timer, say. What it has
+--- sent in this delivery under this id is not sent; what it sends afterwards is. Nothing happens when there is none.
+---@param self moonpost.Ctx
+---@param id string
+function ctx.cancel(self, id)
+  local ok, reason = read_id(id)
+  if not ok then errors.misuse("ctx:cancel: id: " .. reason) end
+  runtime.ctx_cancel(self, id)
+end
+
 local LABEL_MAX = 64
 
 local read_label = shape.string(LABEL_MAX)
@@ -71,7 +83,7 @@ end
 
 local FIELDS = closed.words [[address node generation key attempt last transmission profile expires requeues
   state kv cache]]
-local LATER_VERBS = closed.words "publish cancel stream http emit progress cancelled"
+local LATER_VERBS = closed.words "publish stream http emit progress cancelled"
 
 local names = {}
 for _, set in ipairs { FIELDS, LATER_VERBS, ctx } do

@@ -120,8 +120,8 @@ local CRASH = {
   seed = FIELDS.seed,
 }
 
---- A hook that ends the node's process as kill -9 does, at a fact, before anybody can hear of it: what was not durable
---- yet is gone. The pattern begins anew at each start, so "X" never gets beyond the first; "...X" kills at the fourth.
+--- A hook that ends the node's process as kill -9 does, at a fact: it is durable then, and nobody has heard of it. The
+--- pattern begins anew at each start, so "X" never gets beyond the first; "...X" kills at the fourth.
 ---@param given { at: string, to: string|nil, pattern: string|nil, rate: number|nil, seed: integer|nil }
 ---@return moonpost.Hook
 function fault.crash(given)

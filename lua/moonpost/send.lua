@@ -25,6 +25,7 @@ local send = {}
 ---@field retry moonpost.RetryPolicy|function|nil
 ---@field timeout number|nil seconds
 ---@field await "sent"|"stored"|"handled"|"none"|nil
+---@field on_done (fun(receipt: table))|nil with await = "none"
 ---@field fail_fast boolean|nil the first answer that costs time is final
 
 local CALL_TIMEOUT = 30
@@ -59,7 +60,7 @@ local OPTIONS = {
   priority = { not_yet = true },
   notify = { not_yet = true },
   immediate = { not_yet = true },
-  on_done = { not_yet = true },
+  on_done = { read = shape.func },
 }
 
 -- Options that a verb has no use for, and why.
@@ -124,6 +125,9 @@ local function take(message, options, fields)
     message.delay, message.at = message.at, nil
   end
   if message.expires == math.huge then message.expires = nil end
+  if message.on_done and message.await ~= "none" then
+    shape.refuse("options", '.on_done: only with await = "none"; else the receipt is what is answered')
+  end
   return message
 end
 

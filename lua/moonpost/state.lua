@@ -1,8 +1,10 @@
 --- ctx.state: an agent's document. A handler works on a private copy; when it is acked the copy is compared with what
 --- it came from, and written in the same commit if it differs.
 local errors = require "moonpost.errors"
+local outcome = require "moonpost.outcome"
 local record = require "moonpost.record"
 local runtime = require "moonpost.runtime"
+local show = require "moonpost.show"
 
 local state = {}
 
@@ -14,13 +16,35 @@ local DOCUMENT_MAX = 64 * 1024
 ---@field key string
 ---@field text string|nil what it was when it was read; nil: it was not there
 ---@field value table|nil nil: it is to go
+---@field old boolean another version wrote it, which is to be written anew
+
+local function migrate(agent, text, from)
+  local value = agent.migrate(record.decode(text), from)
+  if type(value) == "table" then return value end
+  errors.raise("BAD_VALUE", ("migrate(old, %d): expected the new state, a table, got %s"):format(from, show(value)))
+end
+
+-- A newer generation has taken its place while this one was at work, and will be handed the message.
+local function newer(agent, from)
+  local reason = "its state was written by version %d meanwhile, which version %d does not read"
+  error(outcome.defer(reason:format(from, agent.version), { delay = 1 }), 0)
+end
+
+local function value_of(ctx, text, from)
+  if not text then return {}, false end
+  local agent = runtime.state_agent(ctx)
+  if agent.understands[from] then return record.decode(text), false end
+  if from > agent.version or not agent.migrate then newer(agent, from) end
+  return migrate(agent, text, from), true
+end
 
 local function open(ctx)
   local memo = memo_of(ctx)
   if not memo.document then
     local key = runtime.state_key(ctx)
-    local text = runtime.state_read(ctx, "state", key)
-    memo.document = { key = key, text = text, value = text and record.decode(text) or {} }
+    local text, from = runtime.state_read(ctx, "state", key)
+    local value, old = value_of(ctx, text, from)
+    memo.document = { key = key, text = text, value = value, old = old }
   end
   return memo.document
 end
@@ -56,6 +80,17 @@ local function text_of(document)
   return record.encode(document.value, "ctx.state")
 end
 
+--- The text of a document that an earlier version wrote, as this one has it. Raises what `migrate` raises.
+---@param agent moonpost.Agent
+---@param text string
+---@param from integer that version
+---@return string
+function state.migrated(agent, text, from)
+  local new = record.encode(migrate(agent, text, from), "ctx.state")
+  check_size(new)
+  return new
+end
+
 --- The handler was acked: write what it changed. Raises what fails the delivery.
 ---@param ctx moonpost.Ctx
 function state.finish(ctx)
@@ -63,7 +98,7 @@ function state.finish(ctx)
   local document = memo_of(ctx).document
   if not document then return end
   local text = text_of(document)
-  if text == document.text then return end
+  if text == document.text and not document.old then return end
   if text then check_size(text) end
   runtime.state_set(ctx, "state", document.key, text)
 end

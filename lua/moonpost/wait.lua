@@ -14,6 +14,7 @@ local VERBS = {
   client_send = "client:send",
   client_send_all = "client:send_batch",
   client_transact = "client:transaction",
+  client_cancel = "client:cancel",
   client_flush = "client:flush",
   client_close = "client:close",
   client_stream = "client:stream",

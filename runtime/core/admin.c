@@ -221,6 +221,17 @@ void admin_remove(struct engine *engine, uint64_t token, uint64_t letter)
     if (request && requeue_remove(engine, letter)) request->changed = true;
 }
 
+bool admin_cancelled(struct engine *engine, uint64_t token, bool done)
+{
+    struct request *request = at_work(engine, token);
+    if (!request) return false;
+    if (done)
+        request->changed = true;
+    else
+        admin_refuse(request, CODE_REJECTED, "no message of this id waits for its handler here");
+    return true;
+}
+
 /* ---- what takes more than one step ---- */
 
 void admin_show(struct engine *engine, struct request *request)

@@ -325,6 +325,15 @@ void answer_waiter(struct engine *engine, struct waiter *waiter, uint16_t transm
     waiter_free(engine, waiter);
 }
 
+void answer_waiting(struct engine *engine, const struct submit *submit, const struct end *end)
+{
+    struct effect *effect = effects_add(engine->effects, EFFECT_RECEIPT);
+    effect->waiter = submit->waiter;
+    effect->answer.transmission = end->flags & RECEIPT_NACK ? 0 : 1;
+    fill_answer(engine, &effect->answer, &submit->message,
+                submit->retry ? submit->retry : &engine->settings.send, end);
+}
+
 void answer_refused(struct engine *engine, const struct submit *submit, const struct end *end)
 {
     struct fact *fact =
@@ -333,10 +342,5 @@ void answer_refused(struct engine *engine, const struct submit *submit, const st
         fact->code = end->code;
         fact->reason = arena_copy(&engine->effects->arena, end->reason);
     }
-    if (submit->waiter == 0) return;
-    struct effect *effect = effects_add(engine->effects, EFFECT_RECEIPT);
-    effect->waiter = submit->waiter;
-    effect->answer.transmission = end->flags & RECEIPT_NACK ? 0 : 1;
-    fill_answer(engine, &effect->answer, &submit->message,
-                submit->retry ? submit->retry : &engine->settings.send, end);
+    if (submit->waiter) answer_waiting(engine, submit, end);
 }

@@ -20,9 +20,8 @@ static size_t window_count(const struct engine *engine)
     return crowded ? WINDOW_SMALL : WINDOW_COUNT;
 }
 
-static bool window_is_full(const struct engine *engine, const struct queue *mailbox)
+bool backlog_is_full(const struct engine *engine, const struct queue *mailbox, size_t count)
 {
-    size_t count = mailbox->lists[ENTRY_WAITING].count;
     return count >= window_count(engine) ||
            (count >= WINDOW_SMALL && resident_bytes(mailbox) >= WINDOW_BYTES);
 }
@@ -33,11 +32,13 @@ bool backlog_wants(const struct engine *engine, const struct queue *mailbox,
                    const struct entry *entry)
 {
     if (message_due_ms(entry->block) > 0) return false;
-    return mailbox->tail.count > 0 || mailbox->loading > 0 || window_is_full(engine, mailbox);
+    return mailbox->tail.count > 0 || mailbox->loading > 0 ||
+           backlog_is_full(engine, mailbox, mailbox->lists[ENTRY_WAITING].count);
 }
 
-static void note_tail(struct engine *engine, struct queue *mailbox, size_t bytes)
+void backlog_note(struct engine *engine, struct queue *mailbox, size_t bytes)
 {
+    queue_count(mailbox, 1, (ptrdiff_t)bytes);
     mailbox->tail_bytes += bytes;
     engine->tail_bytes += bytes;
 }
@@ -55,8 +56,7 @@ void backlog_admit(struct engine *engine, struct entry *entry)
 
 void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes)
 {
-    queue_count(mailbox, 1, (ptrdiff_t)bytes);
-    note_tail(engine, mailbox, bytes);
+    backlog_note(engine, mailbox, bytes);
     sequences_push(&mailbox->tail, sequence);
 }
 
@@ -97,7 +97,7 @@ void backlog_sealed(struct engine *engine, uint64_t sequence)
     if (!engine->unsealed) return;
     engine->unsealed = false;
     for (struct queue *queue = engine->queues; queue; queue = queue->next)
-        if (queue->tail.count > 0) engine_ready(engine, queue);
+        if (queue->tail.count > 0 || queue->hungry) engine_ready(engine, queue);
 }
 
 /* A record that is not there, or not what was put, is left alone and said. */
@@ -134,15 +134,28 @@ static void take_page(struct engine *engine, const struct load *load)
 {
     for (size_t i = 0; i < load->count; i++) {
         struct entry *entry = backlog_take(engine, load->queue, &load->items[i]);
-        if (entry) owner_restore(engine, entry);
+        if (!entry) continue;
+        if (away_wants(engine, load->queue, entry)) {
+            queue_insert(load->queue, entry, ENTRY_WAITING);
+            away_send(engine, entry);
+        } else
+            owner_restore(engine, entry);
     }
 }
 
 void backlog_loaded(struct engine *engine, struct load *load)
 {
     struct queue *mailbox = load->queue;
+    if (load->use == LOAD_FOR_NOBODY) {
+        load_free(load);
+        return;
+    }
     if (load->use == LOAD_TO_PEEK) {
         peek_loaded(engine, load);
+        return;
+    }
+    if (load->use == LOAD_TO_JOIN) {
+        away_loaded(engine, load);
         return;
     }
     mailbox->load = NULL;

@@ -131,6 +131,11 @@ void commit_flush(struct engine *engine)
     admin_go_on(engine); /* behind the commit, which a page may need */
 }
 
+uint64_t engine_changed(const struct engine *engine)
+{
+    return engine->open->number - batch_is_empty(engine);
+}
+
 bool engine_settled(const struct engine *engine)
 {
     return !engine->committing && !engine->closed && batch_is_empty(engine);

@@ -159,4 +159,5 @@ void deliver_pump(struct engine *engine, struct queue *mailbox)
     else
         pump_singly(engine, mailbox);
     if (mailbox->agent.agent) backlog_pump(engine, mailbox);
+    away_pump(engine, mailbox);
 }

@@ -19,7 +19,7 @@ static struct left left_in(const struct queue *queue)
         .outbox = queue->kind == QUEUE_OUTBOX,
         .waiting = lists[ENTRY_COMMITTING].count + lists[ENTRY_WAITING].count +
                    lists[ENTRY_BLOCKED].count + lists[ENTRY_PARKED].count + queue->tail.count +
-                   queue->loading,
+                   queue->loading + queue->away,
         .leased = lists[ENTRY_LEASED].count,
         .deferred = lists[ENTRY_DEFERRED].count,
         .awaiting = lists[ENTRY_AWAITING].count,

@@ -127,6 +127,7 @@ const char *fact_name(enum fact_kind kind);
 struct fact {
     enum fact_kind kind;
     uint64_t note;       /* which of the engine's own notes is completed by it; 0: none */
+    uint64_t batch;      /* whose commit it belongs to (struct batch); 0: of none */
     struct block *block; /* the message it is about, or NULL */
     struct span subject; /* id of the message, name of the link or address when there is no block */
     struct span link;    /* name of the peer it came from or goes to, or empty */

@@ -100,6 +100,7 @@ static void free_queues(struct engine *engine)
 {
     while (engine->queues) {
         struct queue *queue = engine->queues;
+        away_free(queue);
         for (int state = ENTRY_STATE_COUNT - 1; state >= 0; state--)
             while (queue->lists[state].head) engine_drop(engine, queue->lists[state].head);
         seen_clear(queue);
@@ -149,6 +150,7 @@ void engine_free(struct engine *engine)
     free_spares(engine);
     free_waiters(engine);
     free_lanes(engine);
+    heap_clear(&engine->deadlines, &engine->states.sweep);
     states_deinit(&engine->states);
     route_free(engine);
     session_free(engine);
@@ -354,6 +356,13 @@ bool engine_wants_fact(const struct engine *engine, enum fact_kind kind)
     return (engine->facts >> kind) & 1;
 }
 
+/* What a transmission, its silence or the begin of a delivery changes in the store is said by other
+ * facts. */
+static bool is_of_commit(enum fact_kind kind)
+{
+    return kind != FACT_SENT && kind != FACT_TIMED_OUT && kind != FACT_DELIVERED;
+}
+
 /* The note that was made of the fact last is completed by it. */
 static struct fact *add_fact(struct engine *engine, enum fact_kind kind, struct span subject,
                              bool noted)
@@ -383,6 +392,7 @@ struct fact *engine_fact(struct engine *engine, enum fact_kind kind, const struc
     struct fact *fact =
         add_fact(engine, kind, message_id(entry->block), engine->recent_count > before);
     fact->block = block_retain(entry->block);
+    if (is_of_commit(kind)) fact->batch = engine->open->number;
     fact->attempt = entry->attempt;
     fact->notice = entry->notice;
     fact->transmission =
@@ -459,6 +469,7 @@ static void take_event(struct engine *engine, const struct event *event)
     case EVENT_STREAM: stream_open(engine, event->waiter); return;
     case EVENT_PART: stream_part(engine, event->waiter, event->part); return;
     case EVENT_CANCEL: stream_cancel(engine, event->waiter); return;
+    case EVENT_CANCEL_MESSAGE: cancel_asked(engine, event); return;
     case EVENT_DRAIN: drain_begin(engine); return;
     case EVENT_STOP: take_stop(engine); return;
     }
@@ -483,6 +494,7 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
         session_deadline(engine,
                          (struct link *)((char *)deadline - offsetof(struct link, deadline)));
         return;
+    case DEADLINE_SWEEP: sweep_deadline(engine); return;
     case DEADLINE_BUNDLE:
         engine_ready(engine, (struct queue *)((char *)deadline - offsetof(struct queue, gathered)));
         return;

@@ -74,6 +74,11 @@ uint64_t engine_charged(const struct engine *engine);
 /* All records are here. */
 void engine_recovered(struct engine *engine);
 
+/* Who sent what waits in outboxes now is told of its end from here on: `token` names the waiter of
+ * each, which gets one EFFECT_RECEIPT. Before the first step. */
+void engine_wait_for_restored(struct engine *engine, uint64_t (*token)(void *user, struct span id),
+                              void *user);
+
 /* The two clocks at this moment: records hold wall time. To be told again when they drift. */
 void engine_set_clock(struct engine *engine, int64_t now_ms, int64_t wall_ms);
 
@@ -85,6 +90,9 @@ enum code engine_reserve(struct engine *engine, uint64_t delivery, const struct 
 
 /* When the engine wants to be called next at the latest; INT64_MAX: nothing is due. */
 int64_t engine_deadline_ms(const struct engine *engine);
+
+/* The number of the last batch that there is something in so far (struct batch). */
+uint64_t engine_changed(const struct engine *engine);
 
 /* No change waits to be committed, and none is being committed. */
 bool engine_settled(const struct engine *engine);
@@ -241,6 +249,12 @@ struct state_value engine_state(struct engine *engine, struct span address, enum
  * Their versions are drawn, for EVENT_OUTCOME. */
 void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,
                           size_t count);
+
+/* Call `each` for all records of an agent in this scope, in no order of keys, as long as it answers
+ * true. What it is given is borrowed. */
+void engine_state_scan(struct engine *engine, struct span address, enum state_scope scope,
+                       bool (*each)(void *user, struct span key, const struct state_value *value),
+                       void *user);
 
 /* The agent's STATE_KV records whose key begins with `prefix` and is behind `after` (empty: all),
  * by key, at most `limit` of them; answers how many. */

@@ -37,8 +37,11 @@ enum event_kind {
                    * administered once more, or EFFECT_STREAM_OVER */
     EVENT_PART,   /* `part`: one of these, for the request `waiter`; `encoding`, `body` */
     EVENT_CANCEL, /* `waiter` wants no more parts of what it submitted */
-    EVENT_DRAIN,  /* no new deliveries; those in hand may end */
-    EVENT_STOP,   /* those in hand end from outside; say bye on every link */
+    EVENT_CANCEL_MESSAGE, /* of the id `bytes`, sent from `address` (empty: by anybody): it is taken
+                           * back if nobody was handed it. `waiter` gets an EFFECT_RECEIPT, or is a
+                           * request of $node; or 0 */
+    EVENT_DRAIN,          /* no new deliveries; those in hand may end */
+    EVENT_STOP,           /* those in hand end from outside; say bye on every link */
 };
 
 enum { PROFILE_DEFAULT = 255 };
@@ -82,6 +85,8 @@ struct outcome {
     int64_t delay_ms;           /* of a retry or defer; -1: the policy decides */
     const struct submit *sends; /* buffered effects: done only with an ack */
     size_t send_count;
+    const struct span *cancels; /* ids of what the agent has sent before: taken back with an ack */
+    size_t cancel_count;
     const struct state_read *reads; /* an ack holds only while these are what they were */
     size_t read_count;
     const struct state_write *writes; /* done only with an ack */

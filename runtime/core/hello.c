@@ -227,6 +227,6 @@ void hello_take_bye(struct engine *engine, struct link *link, const struct bye *
         link_failed(engine, link, (enum code)bye->code, bye->reason);
         link->refused = true;
     }
-    link_part(link, bye->reason);
+    link_part(link, (enum code)bye->code, bye->reason);
     link_close(link);
 }

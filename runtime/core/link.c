@@ -29,8 +29,9 @@ void link_rename(struct link *link, struct span name)
     link->name = text_copy(name);
 }
 
-void link_part(struct link *link, struct span reason)
+void link_part(struct link *link, enum code code, struct span reason)
 {
+    link->parting_code = (uint8_t)code;
     free((char *)link->parting.bytes);
     link->parting = reason.size > 0 ? text_copy(reason) : span_of(NULL, 0);
 }
@@ -103,7 +104,7 @@ void link_connect(struct engine *engine, struct link *link, uint32_t connection)
     link->unwritten = 0;
     link->refused = link->successor = link->answered = false;
     link->asked_ms = 0;
-    link_part(link, span_of(NULL, 0));
+    link_part(link, CODE_NONE, span_of(NULL, 0));
     link_deadline(engine, link, engine->now_ms + GREETING_MS);
 }
 
@@ -183,6 +184,7 @@ void link_wait(struct engine *engine, struct link *link, struct span reason)
     link_deadline(engine, link, after_ms(engine->now_ms, (uint64_t)delay_ms));
     struct fact *fact = engine_fact_of(engine, FACT_LINK_DOWN, link->name);
     if (!fact) return;
+    fact->code = link->parting_code;
     fact->attempt = link->dials;
     fact->delay_ms = delay_ms;
     fact->waiting = (uint32_t)engine->outbox.count;
@@ -192,6 +194,7 @@ void link_wait(struct engine *engine, struct link *link, struct span reason)
 void link_dial(struct engine *engine, struct link *link)
 {
     link->state = LINK_DIALING;
+    link->parting_code = CODE_NONE;
     struct effect *effect = effects_add(engine->effects, EFFECT_DIAL);
     effect->dial = link->dial;
     effect->address = link->settings->address;

@@ -9,6 +9,7 @@
 enum { LOAD_MAX = 256 /* messages of a page */ };
 
 struct queue;
+struct chain;
 
 struct load_item {
     uint64_t sequence;
@@ -17,11 +18,18 @@ struct load_item {
     bool damaged;        /* answer: the value is not what was put */
 };
 
-enum load_use { LOAD_TO_WAIT, LOAD_TO_PURGE, LOAD_TO_PEEK };
+enum load_use {
+    LOAD_TO_WAIT,
+    LOAD_TO_JOIN, /* `chain` */
+    LOAD_TO_PURGE,
+    LOAD_TO_PEEK,
+    LOAD_FOR_NOBODY, /* what it has is asked for anew */
+};
 
 struct load {
     struct queue *queue; /* the engine's business, like `use` */
     enum load_use use;
+    struct chain *chain;
     uint64_t request; /* to peek: whose */
     size_t count;
     struct load_item items[LOAD_MAX];

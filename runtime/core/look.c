@@ -6,7 +6,8 @@
 static size_t pending_in(const struct queue *queue, enum entry_state state,
                          void (*each)(void *, const struct pending *), void *user)
 {
-    size_t elsewhere = state == ENTRY_WAITING ? queue->tail.count + queue->loading : 0;
+    size_t elsewhere =
+        state == ENTRY_WAITING ? queue->tail.count + queue->loading + queue->away : 0;
     if (!each) return queue->lists[state].count + elsewhere;
     for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next) {
         struct pending pending = {
@@ -167,7 +168,7 @@ static size_t waiting_in(const struct queue *queue)
 {
     return queue->lists[ENTRY_COMMITTING].count + queue->lists[ENTRY_WAITING].count +
            queue->lists[ENTRY_BLOCKED].count + queue->lists[ENTRY_PARKED].count +
-           queue->tail.count + queue->loading;
+           queue->tail.count + queue->loading + queue->away;
 }
 
 static struct queue_view view_of(const struct queue *queue)
@@ -250,7 +251,8 @@ void engine_count(const struct engine *engine, struct engine_counts *counts)
 {
     *counts = engine->counts;
     for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
-        counts->waiting += queue->lists[ENTRY_WAITING].count + queue->tail.count + queue->loading;
+        counts->waiting +=
+            queue->lists[ENTRY_WAITING].count + queue->tail.count + queue->loading + queue->away;
         counts->leased += queue->lists[ENTRY_LEASED].count;
         counts->deferred += queue->lists[ENTRY_DEFERRED].count;
         counts->awaiting += queue->lists[ENTRY_AWAITING].count;

@@ -8,10 +8,10 @@
 #include <stdlib.h>
 #include "core/parts.h"
 
-struct chain {
-    struct span key; /* owned, behind this struct */
-    struct entry *first, *last;
-};
+struct chain *order_chain(const struct queue *queue, struct span key)
+{
+    return map_find(&queue->chains, key);
+}
 
 static struct chain *chain_of(struct queue *queue, struct span key)
 {
@@ -33,9 +33,17 @@ static void join(struct queue *queue, struct entry *entry, struct span key)
     entry->chain_next = NULL;
     *(chain->last ? &chain->last->chain_next : &chain->first) = entry;
     chain->last = entry;
+    chain->count++;
 }
 
-static void take_out(struct queue *queue, struct entry *entry)
+void order_tidy(struct queue *queue, struct chain *chain)
+{
+    if (chain->first || chain->away.count > 0 || chain->load) return;
+    map_remove(&queue->chains, chain->key);
+    free(chain);
+}
+
+static void take_out(struct entry *entry)
 {
     struct chain *chain = entry->chain;
     *(entry->chain_previous ? &entry->chain_previous->chain_next : &chain->first) =
@@ -43,9 +51,7 @@ static void take_out(struct queue *queue, struct entry *entry)
     *(entry->chain_next ? &entry->chain_next->chain_previous : &chain->last) =
         entry->chain_previous;
     entry->chain = NULL;
-    if (chain->first) return;
-    map_remove(&queue->chains, chain->key);
-    free(chain);
+    chain->count--;
 }
 
 /* ---- keys ---- */
@@ -67,10 +73,16 @@ bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
 }
 
 /* A notice has the key of its letter. */
-static struct span entry_key(struct engine *engine, const struct entry *entry)
+struct span order_key_in(struct engine *engine, const struct queue *mailbox,
+                         const struct entry *entry)
 {
     struct message message = message_of(entry->block);
-    return entry->notice ? message.key : asked_key(engine, entry->queue, &message);
+    return entry->notice ? message.key : asked_key(engine, mailbox, &message);
+}
+
+static struct span entry_key(struct engine *engine, const struct entry *entry)
+{
+    return order_key_in(engine, entry->queue, entry);
 }
 
 struct span order_key(struct engine *engine, const struct entry *entry)
@@ -95,8 +107,11 @@ bool order_is_first(struct engine *engine, struct entry *entry)
 void order_leave(struct engine *engine, struct entry *entry)
 {
     struct entry *next = entry->chain_previous ? NULL : entry->chain_next;
-    if (!entry->chain) return;
-    take_out(entry->queue, entry);
+    struct chain *chain = entry->chain;
+    if (!chain) return;
+    take_out(entry);
+    away_feel(engine, entry->queue, chain);
+    order_tidy(entry->queue, chain);
     if (!next || next->state != ENTRY_PARKED) return;
     queue_move(next, ENTRY_WAITING);
     engine_ready(engine, next->queue);
@@ -104,12 +119,20 @@ void order_leave(struct engine *engine, struct entry *entry)
 
 /* ---- another agent has the address ---- */
 
+static void dissolve_one(struct queue *mailbox, struct entry *entry)
+{
+    struct chain *chain = entry->chain;
+    take_out(entry);
+    order_tidy(mailbox, chain);
+}
+
 static void dissolve(struct engine *engine, struct queue *mailbox)
 {
     struct entry *entry;
+    away_gather(engine, mailbox);
     for (int state = 0; state < ENTRY_STATE_COUNT; state++)
         for (entry = mailbox->lists[state].head; entry; entry = entry->next)
-            if (entry->chain) take_out(mailbox, entry);
+            if (entry->chain) dissolve_one(mailbox, entry);
     while ((entry = mailbox->lists[ENTRY_PARKED].head)) queue_move(entry, ENTRY_WAITING);
     engine_ready(engine, mailbox);
 }

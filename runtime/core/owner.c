@@ -52,10 +52,14 @@ static void store(struct engine *engine, struct entry *entry)
 /* Into the mailbox, or behind what of it is not in memory. */
 void owner_place(struct engine *engine, struct queue *mailbox, struct entry *entry)
 {
-    if (backlog_wants(engine, mailbox, entry)) {
+    bool behind = backlog_wants(engine, mailbox, entry);
+    if (behind || away_wants(engine, mailbox, entry)) {
         queue_insert(mailbox, entry, ENTRY_WAITING);
         store(engine, entry);
-        backlog_admit(engine, entry);
+        if (behind)
+            backlog_admit(engine, entry);
+        else
+            away_send(engine, entry);
         return;
     }
     owner_enter(engine, mailbox, entry);

@@ -21,9 +21,11 @@
  *   settle.c   the end of a delivery
  *   notice.c   agents are told of their dead letters
  *   state.c    what handlers keep
+ *   sweep.c    records of state whose time is over
  *   suspect.c  messages whose handler ran when the process died
  *   drain.c    the end in order, and what is left
  *   backlog.c  the part of a mailbox that waits in the store only
+ *   away.c     parked messages that are in the store only
  *   recover.c  records back to queues and lanes, at start
  *   lanes.c    lanes found, made, written and forgotten
  *   answer.c   receipts on their way out, and answers to those who wait here
@@ -33,6 +35,7 @@
  *   stream.c   answers in parts, at both ends
  *   recent.c   the latest facts about messages, and where a message is
  *   requeue.c  dead letters that go back, or for ever
+ *   cancel.c   messages that are taken back
  *   peek.c     a page of what a queue holds
  *   purge.c    messages that are removed from their mailbox
  *   look.c     what a person may want to know of all this
@@ -62,7 +65,8 @@ enum deadline_kind {
     DEADLINE_WAITER,
     DEADLINE_LINK,
     DEADLINE_BUNDLE,
-    DEADLINE_LATE
+    DEADLINE_SWEEP,
+    DEADLINE_LATE,
 };
 
 enum { NO_CONNECTION = UINT32_MAX, NO_DIAL = UINT32_MAX };
@@ -90,10 +94,11 @@ struct link {
     uint32_t dials;                        /* since it was last up and stable */
     int64_t up_ms, heard_ms, heartbeat_ms; /* up_ms 0: not up */
     uint64_t session;                      /* grows with every connection, over all links */
-    struct span name;    /* of the peer; owned; before the hello its address or "?" */
-    struct span parting; /* its reason for its bye; owned */
-    struct span why;     /* it is down, or was at last; owned */
-    int64_t down_ms;     /* of a dialled link: since when; 0: it was never down, or is up */
+    struct span name;     /* of the peer; owned; before the hello its address or "?" */
+    struct span parting;  /* its reason for its bye; owned */
+    uint8_t parting_code; /* enum code of that */
+    struct span why;      /* it is down, or was at last; owned */
+    int64_t down_ms;      /* of a dialled link: since when; 0: it was never down, or is up */
     char store_id[STORE_ID_BYTES];
     uint64_t epoch;
     bool successor;        /* of an older link of the same start, see hello.c */
@@ -408,7 +413,7 @@ struct span route_nearest(const struct engine *engine, struct span address);
 struct link *link_new(struct engine *engine, const struct link_settings *settings, uint32_t dial);
 void link_free(struct engine *engine, struct link *link);
 void link_rename(struct link *link, struct span name);
-void link_part(struct link *link, struct span reason);
+void link_part(struct link *link, enum code code, struct span reason);
 
 /* The link of a connection, or NULL. */
 struct link *link_of_connection(const struct engine *engine, uint32_t connection);
@@ -597,6 +602,12 @@ void backlog_admit(struct engine *engine, struct entry *entry);
 /* The same for a message that is in the store only. */
 void backlog_restore(struct engine *engine, struct queue *mailbox, uint64_t sequence, size_t bytes);
 
+/* So many bytes more are in the store only. */
+void backlog_note(struct engine *engine, struct queue *mailbox, size_t bytes);
+
+/* Whether so many messages of one state are as many as are held in memory. */
+bool backlog_is_full(const struct engine *engine, const struct queue *mailbox, size_t count);
+
 /* Ask for the page that comes first; there must be one, it must be sealed, and no other be out. */
 struct load *backlog_page(struct engine *engine, struct queue *mailbox);
 
@@ -645,6 +656,9 @@ struct request *admin_request(const struct engine *engine, uint64_t token);
 
 /* The request at work is to be refused, whatever it comes to. */
 void admin_refuse(struct request *request, enum code code, const char *reason);
+
+/* EVENT_CANCEL_MESSAGE was for this request; false: it is none. */
+bool admin_cancelled(struct engine *engine, uint64_t token, bool done);
 
 /* An open stream ends because who asked wants no more; because nobody is there any more. */
 void admin_cancel(struct engine *engine, struct request *request);
@@ -718,9 +732,39 @@ struct work {
 bool peek_go_on(struct engine *engine, struct work *work);
 bool purge_go_on(struct engine *engine, struct work *work);
 
+/* A message in nobody's hands is removed from its mailbox; its sender is told this. */
+void purge_entry(struct engine *engine, struct entry *entry, enum code code, struct span reason);
+
 /* What a page of theirs held has come. */
 void peek_loaded(struct engine *engine, struct load *load);
 void purge_page(struct engine *engine, const struct load *load);
+
+/* ---- cancel.c ---- */
+
+/* Take a message back that nobody was handed; `from` empty: whoever sent it. False: there is none.
+ */
+bool cancel_message(struct engine *engine, struct span id, struct span from);
+void cancel_asked(struct engine *engine, const struct event *event);
+
+/* ---- away.c ---- */
+
+/* The message is to stand behind so many others that it waits in the store only. It is in no chain
+ * yet. */
+bool away_wants(struct engine *engine, struct queue *mailbox, const struct entry *entry);
+
+/* It stands in a list, is in the store, and leaves memory. */
+void away_send(struct engine *engine, struct entry *entry);
+
+/* The chain has become shorter. */
+void away_feel(struct engine *engine, struct queue *mailbox, struct chain *chain);
+
+/* Ask for what is wanted back; a page has come. */
+void away_pump(struct engine *engine, struct queue *mailbox);
+void away_loaded(struct engine *engine, struct load *load);
+
+/* All that is in the store only stands in the tail again, by age. */
+void away_gather(struct engine *engine, struct queue *mailbox);
+void away_free(struct queue *mailbox);
 
 /* ---- recover.c ---- */
 
@@ -787,6 +831,19 @@ void state_apply(struct engine *engine, struct span address, const struct outcom
 void state_arrived(struct engine *engine);
 void states_deinit(struct states *states);
 
+/* The record with this key of the store goes if that is still when its time is over. */
+void state_drop_expired(struct engine *engine, struct span key, int64_t expires_wall_ms);
+
+/* ---- sweep.c ---- */
+
+/* The end of a record of state moves in the open batch; 0: there is none. */
+void sweep_end_moves(struct engine *engine, struct span key, int64_t before_wall_ms,
+                     int64_t after_wall_ms);
+
+/* Look what an earlier life left; its store can be read. */
+void sweep_recovered(struct engine *engine);
+void sweep_deadline(struct engine *engine);
+
 /* ---- receive.c ---- */
 
 /* A message for a mailbox here, over a link. */
@@ -812,6 +869,25 @@ void results_add(struct engine *engine, struct lane *lane, uint64_t number, stru
 enum status results_recover(struct engine *engine, struct span key, struct span value);
 
 /* ---- order.c ---- */
+
+/* The messages of one key. */
+struct chain {
+    struct span key;            /* owned, behind this struct */
+    struct entry *first, *last; /* in memory */
+    size_t count;
+    struct sequences away; /* behind these: in the store only (away.c) */
+    struct load *load;     /* some of them on their way back, or NULL */
+    bool hungry;           /* stands in its queue's list of these */
+    struct chain *next_hungry, *next_away, *previous_away;
+};
+
+/* The key of an entry that may be in no list yet. */
+struct span order_key_in(struct engine *engine, const struct queue *mailbox,
+                         const struct entry *entry);
+
+/* The chain of this key, or NULL; it is freed when nothing of it is left. */
+struct chain *order_chain(const struct queue *queue, struct span key);
+void order_tidy(struct queue *queue, struct chain *chain);
 
 /* The agent orders by key, and the message has none. */
 bool order_lacks_key(struct engine *engine, const struct queue *mailbox,
@@ -967,6 +1043,9 @@ void answer_waiter(struct engine *engine, struct waiter *waiter, uint16_t transm
 
 /* Tell the waiter of a message that was refused before it became an entry. */
 void answer_refused(struct engine *engine, const struct submit *submit, const struct end *end);
+
+/* Tell the waiter of what is no entry. */
+void answer_waiting(struct engine *engine, const struct submit *submit, const struct end *end);
 
 /* Put a receipt on a link, through the hooks. `from` is where it comes from. */
 void answer_send(struct engine *engine, struct link *to, const struct receipt *receipt,

@@ -152,6 +152,7 @@ static bool gather(struct engine *engine, struct work *work, struct load *load)
 bool peek_go_on(struct engine *engine, struct work *work)
 {
     if (work->loading) return false;
+    away_gather(engine, work->queue);
     struct load *load = load_new(work->queue);
     load->use = LOAD_TO_PEEK;
     load->request = work->request;

@@ -5,21 +5,28 @@
  * number in the lane must not look free, and somebody may wait for its end. */
 #include "core/parts.h"
 
-static void purge_entry(struct engine *engine, struct entry *entry)
+void purge_entry(struct engine *engine, struct entry *entry, enum code code, struct span reason)
 {
-    struct end end = {.code = CODE_PURGED,
-                      .level = LEVEL_STORED,
-                      .flags = RECEIPT_NACK,
-                      .reason = span_text(PURGED_TEXT)};
+    struct end end = {
+        .code = (uint8_t)code, .level = LEVEL_STORED, .flags = RECEIPT_NACK, .reason = reason};
     struct seen *held = entry->seen && entry->seen->holder == entry ? entry->seen : NULL;
     engine->counts.purged++;
-    engine_fact(engine, FACT_PURGED, entry);
+    struct fact *fact = engine_fact(engine, FACT_PURGED, entry);
+    if (fact) {
+        fact->code = (uint8_t)code;
+        fact->reason = arena_copy(&engine->effects->arena, reason);
+    }
     suspect_purged(engine, entry);
     lanes_entry_level(engine, entry, LANE_PURGED);
     answer_later(engine, entry, &end);
     if (held) dedup_released(engine, entry->queue, held);
     if (!planted(PLANT_PURGE_NOT_KEPT)) engine_delete(engine, entry);
     engine_drop(engine, entry);
+}
+
+static void purge_one(struct engine *engine, struct entry *entry)
+{
+    purge_entry(engine, entry, CODE_PURGED, span_text(PURGED_TEXT));
 }
 
 /* Those that wait for another come first: the end of that one would let them go. */
@@ -31,7 +38,7 @@ static void purge_list(struct engine *engine, struct work *work, enum entry_stat
     struct entry *entry;
     while (work->page.purged < work->limit && (entry = work->queue->lists[state].head) &&
            entry->sequence <= work->last) {
-        purge_entry(engine, entry);
+        purge_one(engine, entry);
         work->page.purged++;
     }
 }
@@ -68,6 +75,7 @@ static void purge_stored(struct engine *engine, struct work *work)
 
 bool purge_go_on(struct engine *engine, struct work *work)
 {
+    away_gather(engine, work->queue);
     for (size_t i = 0; i < sizeof PURGED / sizeof PURGED[0]; i++)
         purge_list(engine, work, PURGED[i]);
     engine_ready(engine, work->queue);
@@ -89,7 +97,7 @@ void purge_page(struct engine *engine, const struct load *load)
             continue;
         }
         queue_insert(load->queue, entry, ENTRY_WAITING);
-        purge_entry(engine, entry);
+        purge_one(engine, entry);
         work->page.purged++;
     }
 }

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "core/ensure.h"
+#include "core/message.h"
 
 const char *entry_state_name(enum entry_state state)
 {
@@ -24,7 +25,7 @@ struct queue *queue_new(enum queue_kind kind, struct span name, uint64_t seed)
     memcpy(copy, name.bytes, name.size);
     queue->name = span_of(copy, name.size);
     queue->kind = (uint8_t)kind;
-    queue->seen.seed = queue->chains.seed = seed;
+    queue->seen.seed = queue->chains.seed = queue->by_id.seed = seed;
     queue_begin_at(queue, 1);
     queue->next_number = 1;
     return queue;
@@ -34,6 +35,7 @@ void queue_free(struct queue *queue)
 {
     map_deinit(&queue->seen);
     map_deinit(&queue->chains);
+    map_deinit(&queue->by_id);
     sequences_deinit(&queue->tail);
     free(queue->numbers);
     free((char *)queue->name.bytes);
@@ -69,6 +71,75 @@ static void list_remove(struct entry_list *list, struct entry *entry)
     list->count--;
 }
 
+/* ---- by id ---- */
+
+static const enum entry_state IDLE[] = {ENTRY_DEFERRED, ENTRY_WAITING, ENTRY_PARKED, ENTRY_BLOCKED,
+                                        ENTRY_COMMITTING};
+
+enum { IDLE_COUNT = sizeof IDLE / sizeof IDLE[0] };
+
+static bool is_idle(const struct entry *entry)
+{
+    for (size_t i = 0; i < IDLE_COUNT; i++)
+        if (entry->state == IDLE[i]) return true;
+    return false;
+}
+
+static void index_add(struct entry *entry)
+{
+    struct queue *queue = entry->queue;
+    if (!queue->indexed || !is_idle(entry)) return;
+    struct span id = message_id(entry->block);
+    entry->indexed = !map_find(&queue->by_id, id);
+    if (entry->indexed)
+        map_add(&queue->by_id, id, entry);
+    else
+        queue->twins++;
+}
+
+static void index_remove(struct entry *entry)
+{
+    struct queue *queue = entry->queue;
+    if (!queue->indexed || !is_idle(entry)) return;
+    if (entry->indexed)
+        map_remove(&queue->by_id, message_id(entry->block));
+    else
+        queue->twins--;
+    entry->indexed = false;
+}
+
+static void index_all(struct queue *queue)
+{
+    queue->indexed = true;
+    for (size_t i = 0; i < IDLE_COUNT; i++)
+        for (struct entry *at = queue->lists[IDLE[i]].head; at; at = at->next) index_add(at);
+}
+
+static bool is_meant(const struct entry *entry, struct span id, struct span from)
+{
+    struct message message = message_of(entry->block);
+    return span_equal(message.id, id) && (from.size == 0 || span_equal(message.from, from));
+}
+
+static struct entry *find_twin(const struct queue *queue, struct span id, struct span from)
+{
+    struct entry *oldest = NULL;
+    for (size_t i = 0; i < IDLE_COUNT; i++)
+        for (struct entry *at = queue->lists[IDLE[i]].head; at; at = at->next)
+            if (is_meant(at, id, from) && (!oldest || at->sequence < oldest->sequence)) oldest = at;
+    return oldest;
+}
+
+struct entry *queue_find(struct queue *queue, struct span id, struct span from)
+{
+    if (!queue->indexed) index_all(queue);
+    if (queue->twins > 0) return find_twin(queue, id, from);
+    struct entry *entry = map_find(&queue->by_id, id);
+    return entry && is_meant(entry, id, from) ? entry : NULL;
+}
+
+/* ---- lists ---- */
+
 static void total_change(struct queue_total *total, ptrdiff_t count, ptrdiff_t bytes)
 {
     ensure((ptrdiff_t)total->count + count >= 0 && (ptrdiff_t)total->bytes + bytes >= 0);
@@ -88,6 +159,7 @@ void queue_insert(struct queue *queue, struct entry *entry, enum entry_state sta
     entry->state = (uint8_t)state;
     entry->weight = entry->block->size;
     list_insert(&queue->lists[state], entry);
+    index_add(entry);
     queue_count(queue, 1, (ptrdiff_t)entry->weight);
 }
 
@@ -101,6 +173,7 @@ static void leave_list(struct entry *entry)
 void queue_take(struct entry *entry)
 {
     struct queue *queue = entry->queue;
+    index_remove(entry);
     leave_list(entry);
     queue_count(queue, -1, -(ptrdiff_t)entry->weight);
 }
@@ -113,9 +186,11 @@ void queue_weigh(struct entry *entry, ptrdiff_t bytes)
 
 void queue_move(struct entry *entry, enum entry_state state)
 {
+    index_remove(entry);
     leave_list(entry);
     entry->state = (uint8_t)state;
     list_insert(&entry->queue->lists[state], entry);
+    index_add(entry);
 }
 
 struct entry *queue_numbered(const struct queue *queue, uint64_t number)

@@ -72,6 +72,7 @@ struct entry {
     uint8_t last_code;             /* enum code of the last failure */
     struct chain *chain;           /* of its order key; NULL: it has none, or has not joined yet */
     struct entry *chain_previous, *chain_next;
+    bool indexed;      /* stands in its queue's by_id */
     bool stored;       /* has a record in the store, or in a batch on its way there */
     bool facts_stored; /* and one of its delivery facts */
     bool fail_fast;
@@ -136,22 +137,28 @@ struct queue {
     struct queue_total own;      /* of this queue's messages, dead letters and their notes too */
     struct queue_total *shared;  /* of all queues that are bounded together, or NULL */
     struct map chains;           /* order key to struct chain */
+    struct map by_id;            /* id to struct entry, of those in nobody's hands ... */
+    bool indexed;                /* ... once somebody has asked for one ... */
+    size_t twins;                /* ... but for so many, whose id was there already */
     struct queue_total reserved; /* a mailbox's: kept for the sends of handlers at work */
 
     /* a mailbox */
     struct agent_declaration agent; /* agent.agent 0: nobody is there now */
     bool mismatch_told;
-    uint8_t hold;             /* enum hold */
-    int64_t held_ms;          /* since when */
-    uint32_t running;         /* deliveries in handlers' hands */
-    struct deadline gathered; /* when those that wait are handed over as a bundle */
-    int64_t gathering_ms;     /* since when the first of them waits; 0: none does */
-    uint64_t alone;           /* handle of an entry beside which no other is delivered; 0: none */
-    struct sequences tail;    /* waiting ones that are not in memory, behind the list */
-    size_t tail_bytes;        /* of all that are not in memory */
-    struct load *load;        /* a page of them on its way into memory, or NULL */
-    size_t loading;           /* ... and how many it has */
-    struct map seen;          /* dedup key to struct seen: held and young ones */
+    uint8_t hold;              /* enum hold */
+    int64_t held_ms;           /* since when */
+    uint32_t running;          /* deliveries in handlers' hands */
+    struct deadline gathered;  /* when those that wait are handed over as a bundle */
+    int64_t gathering_ms;      /* since when the first of them waits; 0: none does */
+    uint64_t alone;            /* handle of an entry beside which no other is delivered; 0: none */
+    struct sequences tail;     /* waiting ones that are not in memory, behind the list */
+    size_t tail_bytes;         /* of all that are not in memory */
+    struct load *load;         /* a page of them on its way into memory, or NULL */
+    size_t loading;            /* ... and how many it has */
+    size_t away;               /* parked ones that are in the store only ... */
+    struct chain *away_chains; /* ... of these chains */
+    struct chain *hungry;      /* those of them that want some back */
+    struct map seen;           /* dedup key to struct seen: held and young ones */
     struct seen *seen_oldest, *seen_newest; /* the young, in the order in which they were settled */
     struct prints prints;   /* the other settled ones, whose records are in the store */
     struct seen *seen_read; /* the latest of them that was asked for, or NULL */
@@ -197,6 +204,10 @@ void queue_weigh(struct entry *entry, ptrdiff_t bytes);
 
 /* From one state's list to another's. */
 void queue_move(struct entry *entry, enum entry_state state);
+
+/* The oldest entry in nobody's hands with this id, sent by `from` (empty: by anybody), that is in
+ * memory; or NULL. The first time the queue is walked through; from then on it keeps an index. */
+struct entry *queue_find(struct queue *queue, struct span id, struct span from);
 
 /* The outbox entry with this number, or NULL. */
 struct entry *queue_numbered(const struct queue *queue, uint64_t number);

@@ -194,7 +194,7 @@ size_t engine_trace(const struct engine *engine, struct span id,
 {
     size_t unread = 0;
     for (const struct queue *queue = engine->queues; queue; queue = queue->next) {
-        unread += queue->tail.count + queue->loading;
+        unread += queue->tail.count + queue->loading + queue->away;
         for (int state = 0; state < ENTRY_STATE_COUNT; state++)
             for (const struct entry *at = queue->lists[state].head; at; at = at->next)
                 if (span_equal(message_id(at->block), id)) show(engine, at, each, user);

@@ -69,6 +69,22 @@ struct span record_state_key(char *buffer, struct span address, uint8_t scope, s
     return span_of(buffer, (size_t)(at - buffer) + key.size);
 }
 
+struct span record_due_key(char *buffer, int64_t expires_wall_ms, struct span state_key)
+{
+    buffer[0] = RECORD_DUE;
+    put_u64(buffer + 1, (uint64_t)expires_wall_ms);
+    memcpy(buffer + 9, state_key.bytes, state_key.size);
+    return span_of(buffer, 9 + state_key.size);
+}
+
+struct span record_due_state(struct span key, int64_t *expires_wall_ms)
+{
+    bool good = key.size > 10 && key.size <= RECORD_KEY_MAX && key.bytes[9] == RECORD_STATE;
+    if (!good) return span_of(NULL, 0);
+    *expires_wall_ms = (int64_t)get_u64(key.bytes + 1);
+    return span_of(key.bytes + 9, key.size - 9);
+}
+
 uint64_t record_sequence(struct span key)
 {
     uint64_t sequence = key.size == 9 ? get_u64(key.bytes + 1) : 0;

@@ -10,6 +10,7 @@
  * used 'h' address                   a mailbox that is held: since when, and whether it is drained
  *   'e' store id                  the highest epoch seen of it
  *   'a' address scope key         a record of an agent's state (core/state.h)
+ *   'c' moment key                the record of a state with this key is worthless from then on
  *   'k' sequence                  a key that a dedup policy remembers, with the first result
  *   'i'                           who this node is (store/identity.h)
  *
@@ -36,11 +37,16 @@ enum record_kind {
     RECORD_EPOCH = 'e',
     RECORD_IDENTITY = 'i',
     RECORD_STATE = 'a',
+    RECORD_DUE = 'c',
     RECORD_SEEN = 'k',
 };
 
-/* The longest is that of a state: kind, size and bytes of the address, scope, key. */
-enum { RECORD_KEY_MAX = 3 + ADDRESS_BYTES_MAX + STATE_KEY_BYTES_MAX };
+/* The key of a state: kind, size and bytes of the address, scope, key. The longest is that of its
+ * end. */
+enum {
+    RECORD_STATE_KEY_MAX = 3 + ADDRESS_BYTES_MAX + STATE_KEY_BYTES_MAX,
+    RECORD_KEY_MAX = 1 + 8 + RECORD_STATE_KEY_MAX,
+};
 
 /* Compose a key into `buffer` (RECORD_KEY_MAX bytes). */
 struct span record_key(char *buffer, enum record_kind kind, uint64_t sequence);
@@ -57,6 +63,10 @@ struct span record_result_lane(struct span key, uint64_t *number);
 enum { RESULT_FORGOTTEN = 255 /* instead of an encoding */ };
 
 struct span record_state_key(char *buffer, struct span address, uint8_t scope, struct span key);
+
+/* The end of a record of state, by its key. Reading: empty when it is none. */
+struct span record_due_key(char *buffer, int64_t expires_wall_ms, struct span state_key);
+struct span record_due_state(struct span key, int64_t *expires_wall_ms);
 
 /* The sequence in a key of a message, facts or dead letter; 0: it is none. */
 uint64_t record_sequence(struct span key);

@@ -312,6 +312,7 @@ enum status engine_recover(struct engine *engine, struct span key, struct span v
 void engine_recovered(struct engine *engine)
 {
     suspect_missing(engine);
+    sweep_recovered(engine);
     if (!engine->recovery) return;
     while (engine->recovery->facts.first) drop_first(&engine->recovery->facts);
     while (engine->recovery->dead.first) drop_first(&engine->recovery->dead);

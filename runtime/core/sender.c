@@ -163,7 +163,7 @@ static struct transmission next_transmission(const struct engine *engine, const 
         .after = order_after(entry),
         .base = planted(PLANT_BASE_MOVED_TOO_EARLY)
                     ? entry->number
-                    : queue_durable_base(entry->queue, engine->open->number, engine->committed),
+                    : queue_durable_base(entry->queue, engine_changed(engine), engine->committed),
         .due_ms = left_of(message.due_ms, entry->first_ms, engine->now_ms),
         .remaining_ms = forever ? REMAINING_FOREVER
                                 : left_of(message.remaining_ms, entry->first_ms, engine->now_ms),

@@ -35,6 +35,8 @@ static void do_effects(struct engine *engine, const struct queue *mailbox,
                        const struct outcome *outcome)
 {
     if (outcome->kind != OUTCOME_ACK) return;
+    for (size_t i = 0; i < outcome->cancel_count; i++)
+        cancel_message(engine, outcome->cancels[i], mailbox->name);
     do_sends(engine, outcome);
     state_apply(engine, mailbox->name, outcome);
 }
@@ -350,6 +352,8 @@ void settle_deadline(struct engine *engine, struct entry *entry)
         time_out(engine, entry);
     else if (engine->now_ms >= entry->expires_ms && !planted(PLANT_EXPIRED_DELIVERED))
         settle_expire(engine, entry);
+    else if (away_wants(engine, entry->queue, entry))
+        away_send(engine, entry);
     else {
         queue_move(entry, order_is_first(engine, entry) ? ENTRY_WAITING : ENTRY_PARKED);
         engine_entry_deadline(engine, entry, INT64_MAX);

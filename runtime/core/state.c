@@ -101,6 +101,7 @@ void states_deinit(struct states *states)
     for (size_t i = 0; i < states->foreseen_count; i++)
         block_release(states->foreseen[i]->next.value);
     free(states->foreseen);
+    block_release(states->swept);
     while (states->oldest) forget(states, states->oldest);
     map_deinit(&states->records);
 }
@@ -132,15 +133,19 @@ static struct state_kept *fetch(struct engine *engine, struct span key)
     return record;
 }
 
+static struct state_kept *find_stored(struct engine *engine, struct span key)
+{
+    struct state_kept *record = map_find_again(&engine->states.records, key);
+    if (!record) return fetch(engine, key);
+    use(&engine->states, record);
+    return record;
+}
+
 static struct state_kept *find(struct engine *engine, struct span address, uint8_t scope,
                                struct span key)
 {
     char buffer[RECORD_KEY_MAX];
-    struct span full = record_state_key(buffer, address, scope, key);
-    struct state_kept *record = map_find_again(&engine->states.records, full);
-    if (!record) return fetch(engine, full);
-    use(&engine->states, record);
-    return record;
+    return find_stored(engine, record_state_key(buffer, address, scope, key));
 }
 
 static bool is_there(const struct engine *engine, const struct content *content)
@@ -253,11 +258,24 @@ static void put(struct engine *engine, struct state_kept *record)
 static void apply(struct engine *engine, struct span address, const struct state_write *write)
 {
     struct state_kept *record = find(engine, address, write->scope, write->key);
+    int64_t before_wall_ms = record->now.value ? record->now.expires_wall_ms : 0;
     set_value(&engine->states, record, new_value(engine, &record->now, write));
+    sweep_end_moves(engine, record->key, before_wall_ms,
+                    record->now.value ? write->expires_wall_ms : 0);
     record->now.version = write->version ? write->version : new_version(engine);
     record->now.writer = write->writer;
     record->now.expires_wall_ms = write->expires_wall_ms;
     put(engine, record);
+}
+
+/* Nobody saw it any more, so its version stays. */
+void state_drop_expired(struct engine *engine, struct span key, int64_t expires_wall_ms)
+{
+    struct state_kept *record = find_stored(engine, key);
+    if (!record->now.value || record->now.expires_wall_ms != expires_wall_ms) return;
+    set_value(&engine->states, record, NULL);
+    put(engine, record);
+    make_room(engine);
 }
 
 void state_apply(struct engine *engine, struct span address, const struct outcome *outcome)
@@ -312,6 +330,11 @@ static int order(struct span a, struct span b)
     return bytes != 0 ? bytes : (a.size > b.size) - (a.size < b.size);
 }
 
+static bool begins_with(struct span key, struct span prefix)
+{
+    return key.size >= prefix.size && memcmp(key.bytes, prefix.bytes, prefix.size) == 0;
+}
+
 struct listing {
     struct engine *engine;
     struct span prefix;        /* of store keys */
@@ -326,9 +349,7 @@ struct listing {
 static void gather(struct listing *listing, struct state_kept *record)
 {
     struct span key = record->key;
-    if (key.size < listing->prefix.size ||
-        memcmp(key.bytes, listing->prefix.bytes, listing->prefix.size) != 0)
-        return;
+    if (!begins_with(key, listing->prefix)) return;
     if (listing->last.size > 0 && order(key, listing->last) > 0) return;
     struct span own = span_of(key.bytes + listing->head, key.size - listing->head);
     if (listing->after.size > 0 && order(own, listing->after) <= 0) return;
@@ -403,4 +424,51 @@ size_t engine_state_list(struct engine *engine, struct span address, struct span
     free(listing.records);
     make_room(engine);
     return told;
+}
+
+/* ---- all there are ---- */
+
+struct scan {
+    struct engine *engine;
+    struct span prefix; /* of store keys */
+    bool (*each)(void *user, struct span key, const struct state_value *value);
+    void *user;
+    bool more;
+};
+
+static void show(struct scan *scan, struct span key, const struct content *content)
+{
+    struct state_value value = {content->version, content->writer, content->value};
+    if (!is_there(scan->engine, content)) return;
+    scan->more = scan->each(
+        scan->user, span_of(key.bytes + scan->prefix.size, key.size - scan->prefix.size), &value);
+}
+
+/* What is in memory has been shown. */
+static bool show_stored(void *user, struct span key, struct span stored)
+{
+    struct scan *scan = user;
+    struct record_state state;
+    if (map_find(&scan->engine->states.records, key) ||
+        record_state_read(stored, &state) != STATUS_OK)
+        return true;
+    struct content content = {state.version, state.writer, state.expires_wall_ms,
+                              block_copy(state.value)};
+    show(scan, key, &content);
+    block_release(content.value);
+    return scan->more;
+}
+
+void engine_state_scan(struct engine *engine, struct span address, enum state_scope scope,
+                       bool (*each)(void *user, struct span key, const struct state_value *value),
+                       void *user)
+{
+    char buffer[RECORD_KEY_MAX];
+    struct scan scan = {engine, record_state_key(buffer, address, (uint8_t)scope, span_of(NULL, 0)),
+                        each, user, true};
+    for (struct state_kept *at = engine->states.oldest; at && scan.more; at = at->newer)
+        if (begins_with(at->key, scan.prefix)) show(&scan, at->key, latest(at));
+    if (scan.more && engine->policies.list)
+        engine->policies.list(engine->policies.store_user, scan.prefix, scan.prefix, show_stored,
+                              &scan);
 }

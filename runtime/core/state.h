@@ -15,7 +15,11 @@
 #include "core/heap.h"
 #include "core/map.h"
 
-enum state_scope { STATE_DOCUMENT = 's', STATE_KV = 'k' };
+enum state_scope {
+    STATE_DOCUMENT = 's',
+    STATE_KV = 'k',
+    STATE_VERSIONS = 'v', /* one record, of its key "": which versions wrote the documents */
+};
 
 enum state_change { STATE_SET, STATE_REMOVE, STATE_ADD };
 
@@ -60,6 +64,9 @@ struct states {
     uint64_t writes;              /* of this life: the lower part of versions */
     struct state_kept **foreseen; /* until the next step has ended */
     size_t foreseen_count, foreseen_capacity;
+    struct deadline sweep; /* the next look for records whose time is over (sweep.c) */
+    uint64_t due_batch;    /* that holds the latest of their ends; 0: none in this life */
+    struct block *swept;   /* the last end that was looked at, if there are more now; or NULL */
 };
 
 #endif

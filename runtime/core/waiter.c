@@ -124,3 +124,18 @@ void waiter_deadline(struct engine *engine, struct waiter *waiter)
     struct end end = end_so_far(engine, waiter);
     answer_waiter(engine, waiter, waiter->entry ? waiter->entry->transmissions : 0, 0, &end);
 }
+
+static void wait_for_all(struct engine *engine, struct entry *first,
+                         uint64_t (*token)(void *user, struct span id), void *user)
+{
+    for (struct entry *entry = first; entry; entry = entry->next)
+        if (!entry->waiter) waiter_new(engine, token(user, message_id(entry->block)), entry, 0);
+}
+
+void engine_wait_for_restored(struct engine *engine, uint64_t (*token)(void *user, struct span id),
+                              void *user)
+{
+    for (struct queue *queue = engine->queues; queue; queue = queue->next)
+        for (int state = 0; state < ENTRY_DEAD && queue->kind == QUEUE_OUTBOX; state++)
+            wait_for_all(engine, queue->lists[state].head, token, user);
+}

@@ -433,6 +433,7 @@ void node_free(struct node *node)
     engine_free(node->engine);
     node->store->engine->close(node->store);
     reload_free(node);
+    facts_free(node);
     tail_free(node);
     free(node->agents);
     free(node->name);
@@ -474,6 +475,7 @@ void node_observe(struct node *node, void (*see)(void *user, const struct fact *
 void node_committed(struct node *node, struct batch *batch, const struct store_room *room)
 {
     node->room = *room;
+    facts_committed(node, batch->number);
     node_post(node,
               &(struct event){.kind = EVENT_COMMITTED, .batch = batch, .store_full = room->full});
 }
@@ -513,35 +515,19 @@ static void tell_ready(struct node *node, bool ok, enum code code, struct span r
     node->options.ready(node->options.ready_user, ok, code, reason);
 }
 
-static const struct agent_declaration *agent_at(const struct node *node, struct span address)
+/* Whoever dials once only comes again when it was told to. */
+static bool is_end_of_dialling(const struct node *node, const struct fact *fact)
 {
-    for (size_t i = 0; i < node->agent_count; i++) {
-        const struct agent_declaration *agent =
-            script_agent_declaration(node->host, node->agents[i]);
-        if (span_equal(agent->address, address)) return agent;
-    }
-    return NULL;
-}
-
-static void journal(struct node *node, const struct fact *fact)
-{
-    char text[JOURNAL_TEXT_MAX], fields[JOURNAL_TEXT_MAX];
-    struct log_record record;
-    if (!journal_fact(fact, &record, text, fields)) return;
-    const struct agent_declaration *agent =
-        fact->kind == FACT_ATTACHED ? agent_at(node, fact->subject) : NULL;
-    if (agent) journal_agent(agent, &record, text);
-    host_log(node, &record);
+    return fact->kind == FACT_LINK_FAILED ||
+           (fact->kind == FACT_LINK_DOWN && node->options.one_shot && fact->code != CODE_BUSY);
 }
 
 static void take_fact(struct node *node, const struct fact *fact)
 {
     if (node->see) node->see(node->see_user, fact);
-    if (tail_count(node) > 0) tail_fact(node, fact);
-    if ((node->hook_facts >> fact->kind) & 1) script_fact(node->host, fact);
-    if (node->options.role != ROLE_CLIENT || fact->block) journal(node, fact);
+    fact_take(node, fact);
     if (fact->kind == FACT_LINK_UP) tell_ready(node, true, CODE_NONE, fact->subject);
-    if (fact->kind == FACT_LINK_FAILED || (fact->kind == FACT_LINK_DOWN && node->options.one_shot))
+    if (is_end_of_dialling(node, fact))
         tell_ready(node, false, fact->code ? (enum code)fact->code : CODE_UNREACHABLE,
                    fact->reason);
 }
@@ -699,6 +685,7 @@ enum status node_agent_up(struct node *node, uint32_t agent, struct span *error)
         return script_agent_taken(node->host, agent, node->agents[i], error);
     }
     enum status status = script_agent_start(node->host, agent, "boot", error);
+    if (status == STATUS_OK) status = script_agent_migrate(node->host, agent, false, error);
     if (status != STATUS_OK) return status;
     array_reserve(node->agents, node->agent_count, node->agent_capacity);
     node->agents[node->agent_count++] = agent;

@@ -97,6 +97,9 @@ bool node_recover(struct node *node, struct node_found *found, char *error);
 /* Nothing waits to be committed. */
 bool node_settled(const struct node *node);
 
+/* Hooks, tails or the log are still to hear of something that waits for its commit. */
+bool node_has_untold(const struct node *node);
+
 /* Make the engine by these settings (copied), once, before anything is posted. They are best loaded
  * in the node's own host, so that functions in them can be asked. `name` may be empty. */
 void node_configure(struct node *node, const struct settings *settings, struct span name);

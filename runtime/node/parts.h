@@ -9,6 +9,7 @@
 struct shown;
 struct newcomer;
 struct tail;
+struct held_fact;
 
 struct node {
     struct node_io io;
@@ -37,6 +38,8 @@ struct node {
     size_t newcomer_count, newcomer_capacity;
     struct tail *tails; /* who follows what happens */
     size_t tail_count, tail_capacity;
+    struct held_fact *held, *held_last; /* facts whose commit is not durable yet, by age */
+    uint64_t durable;                   /* the number of the last batch that is */
     bool stopping;
     uint32_t hook_facts, hook_steps;
     void (*see)(void *user, const struct fact *fact);
@@ -60,6 +63,17 @@ void node_path(const struct node *node, struct span path, char *out, size_t size
  * the answer is true. */
 bool node_each_match(const struct node *node, struct span pattern, bool must_match,
                      bool (*each)(void *user, const char *path), void *user);
+
+/* ---- fact.c ---- */
+
+/* A fact (borrowed) happened. Hooks, tails and the log hear of it once its commit is durable, and
+ * of what is about messages in the order in which it happened. */
+void fact_take(struct node *node, const struct fact *fact);
+
+/* The batch of this number is durable: tell of what waited for it, before anything else that may be
+ * said now. */
+void facts_committed(struct node *node, uint64_t batch);
+void facts_free(struct node *node);
 
 /* ---- reload.c ---- */
 

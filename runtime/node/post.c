@@ -78,6 +78,13 @@ static const struct outcome *copy_parts(struct arena *arena, const struct outcom
     return parts;
 }
 
+static const struct span *copy_spans(struct arena *arena, const struct span *from, size_t count)
+{
+    struct span *spans = count > 0 ? copy_struct(arena, from, count * sizeof *from) : NULL;
+    for (size_t i = 0; i < count; i++) spans[i] = arena_copy(arena, spans[i]);
+    return spans;
+}
+
 static const struct outcome *copy_outcome(struct arena *arena, const struct outcome *from)
 {
     struct outcome *outcome = copy_struct(arena, from, sizeof *from);
@@ -85,6 +92,7 @@ static const struct outcome *copy_outcome(struct arena *arena, const struct outc
     copy_texts(arena, outcome);
     outcome->parts = copy_parts(arena, outcome);
     outcome->sends = copy_sends(arena, outcome);
+    outcome->cancels = copy_spans(arena, outcome->cancels, outcome->cancel_count);
     if (outcome->read_count + outcome->write_count > 0) copy_state(arena, outcome);
     return outcome;
 }

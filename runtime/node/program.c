@@ -155,6 +155,29 @@ static struct settings client_settings(const struct program *program,
     return settings;
 }
 
+struct restored {
+    struct script_host *host;
+    uint32_t client;
+};
+
+static uint64_t wait_for(void *user, struct span id)
+{
+    const struct restored *restored = user;
+    return script_sending(restored->host, restored->client, id);
+}
+
+/* What was sent before this start is flushed with the rest. A name that nobody gave is the
+ * store's. */
+static struct node *open_stored(struct program *program, const struct client *client,
+                                const struct client_options *options, struct node_options *node)
+{
+    struct restored restored = {program->host, client->number};
+    node->name = options->name;
+    struct node *opened = program->io.node_open_stored(program->io.user, node, options->store);
+    if (opened) engine_wait_for_restored(node_engine(opened), wait_for, &restored);
+    return opened;
+}
+
 static void client_open(void *user, uint64_t waiter, const struct client_options *options)
 {
     struct program *program = user;
@@ -174,8 +197,9 @@ static void client_open(void *user, uint64_t waiter, const struct client_options
         .ready = client_ready,
         .ready_user = client,
     };
-    client->node = program->io.node_open(program->io.user, &node);
-    node_start(client->node);
+    client->node = options->store.size > 0 ? open_stored(program, client, options, &node)
+                                           : program->io.node_open(program->io.user, &node);
+    if (client->node) node_start(client->node);
 }
 
 static void post_to_client(void *user, uint32_t number, const struct event *event)
@@ -205,6 +229,7 @@ static struct script_host *make_host(struct program *program)
         .client_open = client_open,
         .client_post = post_to_client,
         .client_close = close_client,
+        .client_stores = program->io.node_open_stored != NULL,
         .wait = program_wait,
         .program_done = program_done,
         .getenv = program->io.getenv ? program_getenv : NULL,

@@ -12,6 +12,12 @@ struct program_io {
     /* Make a node that lives in this shell (the shell wires its node_io). Never NULL. */
     struct node *(*node_open)(void *user, const struct node_options *options);
 
+    /* The same with its outbox in the store of this folder (made if it is not there): configured,
+     * and with what an earlier life left in it. NULL: it cannot be, which `ready` of the options is
+     * told later. The field may be NULL: there are no disks here. */
+    struct node *(*node_open_stored)(void *user, const struct node_options *options,
+                                     struct span folder);
+
     /* The node is not needed any more: say bye, close and free it, after the current turn. */
     void (*node_close)(void *user, struct node *node);
 

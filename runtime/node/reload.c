@@ -274,17 +274,28 @@ static void commit(struct reload *reload, struct stage *stage)
     else if (script_agent_starting(node->host, stage->fresh)) {
         stage->state = RELOAD_STARTING;
         wait_for_start(node, stage->fresh);
-    } else {
+    } else if (script_agent_migrate(node->host, stage->fresh, false, &error) != STATUS_OK)
+        refuse_own(reload, stage, error);
+    else {
         stage->state = RELOAD_DONE;
         swap(node, stage->fresh);
     }
+}
+
+static void check(struct reload *reload, struct stage *stage)
+{
+    struct span error;
+    if (script_agent_migrate(reload->node->host, stage->fresh, true, &error) == STATUS_OK)
+        stage->state = RELOAD_CHECKED;
+    else
+        refuse_own(reload, stage, error);
 }
 
 static void end_stage(struct reload *reload, struct stage *stage)
 {
     if (stage->state != RELOAD_DONE) return;
     if (reload->request->dry)
-        stage->state = RELOAD_CHECKED;
+        check(reload, stage);
     else
         commit(reload, stage);
 }
@@ -295,7 +306,7 @@ void reload_started(struct node *node, uint32_t agent, bool ok, struct span reas
     while (place < node->starting_count && node->starting[place] != agent) place++;
     if (place == node->starting_count) return; /* superseded */
     forget_starting(node, place);
-    if (ok) {
+    if (ok && script_agent_migrate(node->host, agent, false, &reason) == STATUS_OK) {
         swap(node, agent);
         return;
     }

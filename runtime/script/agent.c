@@ -84,6 +84,20 @@ static void read_batch(lua_State *L, struct agent_declaration *declaration)
     lua_pop(L, 1);
 }
 
+static void read_versions(lua_State *L, struct agent *agent)
+{
+    agent->version = field_count(L, 1, "version", 1);
+    agent->migrate_ref = function_ref(L, 1, "migrate");
+    lua_getfield(L, 1, "reads");
+    for (int i = 1; lua_istable(L, -1) && i <= (int)lua_objlen(L, -1); i++) {
+        array_reserve(agent->reads, agent->read_count, agent->read_capacity);
+        lua_rawgeti(L, -1, i);
+        agent->reads[agent->read_count++] = (uint32_t)lua_tonumber(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+}
+
 static void read_retry(lua_State *L, struct agent *agent)
 {
     struct script_host *host = agent->host;
@@ -117,6 +131,7 @@ static int agent_read(lua_State *L, void *user)
     declaration->has_dead = field_present(L, 1, "on_dead");
     agent->has_start = field_present(L, 1, "on_start");
     agent->has_stop = field_present(L, 1, "on_stop");
+    read_versions(L, agent);
     read_batch(L, declaration);
     read_dedup(L, agent);
     read_retry(L, agent);
@@ -135,7 +150,8 @@ static struct agent *agent_new(struct script_host *host, struct script *script, 
     agent->script = script;
     agent->generation = 1;
     agent->loaded_ms = host->env.now_ms(host->env.user);
-    agent->ref = agent->key_ref = agent->dedup_ref = agent->cache_ref = LUA_NOREF;
+    agent->ref = agent->key_ref = agent->dedup_ref = agent->cache_ref = agent->migrate_ref =
+        LUA_NOREF;
     agent->origin = strdup(origin);
     ensure(agent->origin != NULL);
     return agent;
@@ -148,10 +164,12 @@ static void agent_destroy(struct agent *agent)
     luaL_unref(L, LUA_REGISTRYINDEX, agent->key_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->dedup_ref);
     luaL_unref(L, LUA_REGISTRYINDEX, agent->cache_ref);
+    luaL_unref(L, LUA_REGISTRYINDEX, agent->migrate_ref);
     if (agent->number) agent->host->agents[agent->number - 1] = NULL;
     if (agent->owns_script) script_free(agent->script);
     tracked_clear(&agent->refused_from);
     free(agent->refusal);
+    free(agent->reads);
     free(agent->origin);
     free(agent->address);
     free(agent);
@@ -308,6 +326,7 @@ enum status script_agent_start(struct script_host *host, uint32_t number, const 
     ensure(agent != NULL);
     agent->start = agent->has_start ? START_RUNNING : START_DONE;
     if (!agent->has_start) return STATUS_OK;
+    if (script_agent_migrate(host, number, true, error) != STATUS_OK) return STATUS_SCRIPT;
     run_event(agent, TASK_START, why);
     if (agent->start != START_FAILED) return STATUS_OK;
     *error = span_text(host->error.block->bytes);

@@ -147,7 +147,8 @@ enum { EFFECTS_BYTES_MAX = 16 << 20 };
 
 void check_effect_room(lua_State *L, struct task *task, size_t bytes)
 {
-    if (task->send_count + task->write_count >= EFFECTS_PER_DELIVERY_MAX)
+    size_t count = task->send_count + task->cancel_count + task->write_count;
+    if (count >= EFFECTS_PER_DELIVERY_MAX)
         error_raise(L, task->script, "TOO_LARGE", "more than %d effects in one delivery",
                     EFFECTS_PER_DELIVERY_MAX);
     if (task->effect_bytes + bytes > EFFECTS_BYTES_MAX)
@@ -177,6 +178,28 @@ static int runtime_ctx_send(lua_State *L)
     task->send_count++;
     push_span(L, submit->message.id);
     return 1;
+}
+
+/* What it has sent itself was not sent. */
+static void take_back(struct task *task, struct span id)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < task->send_count; i++)
+        if (!span_equal(task->sends[i].message.id, id)) task->sends[kept++] = task->sends[i];
+    task->send_count = kept;
+}
+
+/* runtime.ctx_cancel(ctx, id) */
+static int runtime_ctx_cancel(lua_State *L)
+{
+    struct task *task = ctx_check(L, own_script(L), 1);
+    luaL_checkstring(L, 2);
+    struct span id = span_at(L, 2);
+    take_back(task, id);
+    check_effect_room(L, task, id.size);
+    array_reserve(task->cancels, task->cancel_count, task->cancel_capacity);
+    task->cancels[task->cancel_count++] = arena_copy(&task->arena, id);
+    return 0;
 }
 
 /* runtime.ctx_id_for(ctx, label): nil when the delivery has no message. */
@@ -232,6 +255,7 @@ static const luaL_Reg functions[] = {
     {"policies", runtime_policies},
     {"getenv", runtime_getenv},
     {"ctx_send", runtime_ctx_send},
+    {"ctx_cancel", runtime_ctx_cancel},
     {"ctx_field", ctx_field},
     {"ctx_id_for", runtime_ctx_id_for},
     {"ctx_extend", runtime_ctx_extend},

@@ -70,6 +70,13 @@ static int state_key(lua_State *L)
     return 1;
 }
 
+/* runtime.state_agent(ctx): the declaration of the agent whose state it is. */
+static int state_agent(lua_State *L)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, task_at(L)->agent->ref);
+    return 1;
+}
+
 /* ---- reading ---- */
 
 static void note_read(struct task *task, enum state_scope scope, struct span key, uint64_t version)
@@ -92,7 +99,7 @@ static int state_read(lua_State *L)
     if (!found.value) return 0;
     push_span(L, block_span(found.value));
     block_release(found.value);
-    lua_pushnumber(L, found.writer);
+    lua_pushnumber(L, found.writer ? found.writer : 1);
     return 2;
 }
 
@@ -132,8 +139,8 @@ static struct state_write *new_write(lua_State *L, struct task *task, struct sta
     return &task->writes[task->write_count - 1];
 }
 
-/* runtime.state_set(ctx, scope, key, bytes or nil, expires, writer): nil removes the record;
- * `expires` is in epoch seconds, 0: never. */
+/* runtime.state_set(ctx, scope, key, bytes or nil, expires): nil removes the record; `expires` is
+ * in epoch seconds, 0: never. */
 static int state_set(lua_State *L)
 {
     struct task *task = task_at(L);
@@ -141,7 +148,7 @@ static int state_set(lua_State *L)
                                 .change = lua_isnil(L, 4) ? STATE_REMOVE : STATE_SET,
                                 .key = key_at(L, task, 3),
                                 .expires_wall_ms = (int64_t)(luaL_optnumber(L, 5, 0) * 1000),
-                                .writer = (uint32_t)luaL_optnumber(L, 6, 0)};
+                                .writer = task->agent->version};
     if (write.change == STATE_SET) write.value = span_at(L, 4);
     new_write(L, task, write);
     return 0;
@@ -155,15 +162,15 @@ static int state_add(lua_State *L)
               (struct state_write){.scope = STATE_KV,
                                    .change = STATE_ADD,
                                    .key = key_at(L, task, 2),
-                                   .number = luaL_checknumber(L, 3)});
+                                   .number = luaL_checknumber(L, 3),
+                                   .writer = task->agent->version});
     return 0;
 }
 
 static const luaL_Reg functions[] = {
-    {"state_memo", state_memo}, {"state_touched", state_touched},
-    {"state_read", state_read}, {"state_key", state_key},
-    {"state_list", state_list}, {"state_set", state_set},
-    {"state_add", state_add},   {NULL, NULL},
+    {"state_memo", state_memo}, {"state_touched", state_touched}, {"state_read", state_read},
+    {"state_key", state_key},   {"state_list", state_list},       {"state_set", state_set},
+    {"state_add", state_add},   {"state_agent", state_agent},     {NULL, NULL},
 };
 
 void state_register(lua_State *L, struct script *script)

@@ -235,6 +235,8 @@ static void add_effects(const struct task *task, struct outcome *outcome)
     if (outcome->kind != OUTCOME_ACK || !acks_any(outcome)) return;
     outcome->sends = task->sends;
     outcome->send_count = task->send_count;
+    outcome->cancels = task->cancels;
+    outcome->cancel_count = task->cancel_count;
     outcome->reads = task->reads;
     outcome->read_count = task->read_count;
     outcome->writes = task->writes;
@@ -263,6 +265,10 @@ static void commit_effects(const struct task *task, const struct outcome *outcom
         env->post(env->user, &(struct event){.kind = EVENT_STATE,
                                              .address = span_text(task->agent->address),
                                              .outcome = outcome});
+    for (size_t i = 0; i < outcome->cancel_count; i++)
+        env->post(env->user, &(struct event){.kind = EVENT_CANCEL_MESSAGE,
+                                             .address = span_text(task->agent->address),
+                                             .bytes = outcome->cancels[i]});
     for (size_t i = 0; i < outcome->send_count; i++)
         env->post(env->user, &(struct event){.kind = EVENT_SUBMIT, .submit = &outcome->sends[i]});
 }

@@ -137,6 +137,9 @@ struct agent {
     char *origin, *address;
     int ref, key_ref, dedup_ref; /* LUA_NOREF: none */
     int cache_ref;               /* ctx.cache; LUA_NOREF: nobody asked for it yet */
+    int migrate_ref;             /* LUA_NOREF: none */
+    uint32_t version, *reads;    /* versions of state: its own; those it understands (owned) */
+    size_t read_count, read_capacity;
     bool has_start, has_stop;
     enum start_state { START_RUNNING, START_DONE, START_FAILED } start;
     uint32_t generation;
@@ -154,7 +157,7 @@ struct agent {
 /* What a waiter's token leads to. */
 enum waiter_kind { WAITER_TASK, WAITER_SEND };
 
-enum task_kind { TASK_DELIVERY, TASK_START, TASK_STOP, TASK_PROGRAM };
+enum task_kind { TASK_DELIVERY, TASK_START, TASK_STOP, TASK_PROGRAM, TASK_CALLBACK };
 
 struct program_source {
     const char *path, *text;
@@ -189,6 +192,8 @@ struct task {
     struct arena arena;
     struct submit *sends; /* spans in the arena */
     size_t send_count, send_capacity;
+    struct span *cancels; /* ids, in the arena */
+    size_t cancel_count, cancel_capacity;
     size_t effect_bytes;      /* of all that it buffers */
     int memo;                 /* ref of moonpost.state's table for it, 0: it touched no state */
     struct state_read *reads; /* keys in the arena */
@@ -478,6 +483,9 @@ struct task *task_new(struct script_host *host, struct script *script, enum task
 /* Start a task; it may have ended (and be gone) when this returns. */
 void task_start(struct task *task);
 
+/* Start a task with the function and the arguments that `function` leaves. */
+void task_begin(struct task *task, turn_function *function, void *user);
+
 /* Resume a waiting task with the values that `function` leaves, the first of them `true` or
  * `false`. */
 void task_answer(struct task *task, turn_function *function, void *user);
@@ -537,8 +545,9 @@ struct span id_for(struct arena *arena, struct span id, struct span label);
 
 struct sending;
 
-/* A send of a client that nobody waits for is on its way: the token for its end. */
-uint64_t sending_alone(struct script_host *host, uint32_t client, struct span id);
+/* A send of a client that nobody waits for is on its way: the token for its end, which the function
+ * `on_done` of the send table at 4 is told of, if there is one. */
+uint64_t sending_alone(lua_State *L, struct task *task, uint32_t client, struct span id);
 
 /* Send all of the array at 4, as wait_begin; `together`: all or none. It answers an array of
  * receipts, with ids in the place of those that are not awaited. */
@@ -608,6 +617,11 @@ void program_tell(struct program_result *result);
  * may raise. */
 int delivery_prepare(lua_State *co, struct task *task);
 int program_prepare(lua_State *L, struct task *task);
+
+/* ---- migrate.c ---- */
+
+/* Does the agent understand state as this version writes it? */
+bool agent_reads(const struct agent *agent, uint32_t version);
 
 /* ---- agent.c, hook.c, settings.c ---- */
 

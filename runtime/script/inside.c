@@ -394,6 +394,16 @@ static int inside_remove(lua_State *L)
     return 0;
 }
 
+/* inside.cancel(request, id) */
+static int inside_cancel(lua_State *L)
+{
+    luaL_checkstring(L, 2);
+    post(L, &(struct event){.kind = EVENT_CANCEL_MESSAGE,
+                            .waiter = (uint64_t)luaL_checknumber(L, 1),
+                            .bytes = span_at(L, 2)});
+    return 0;
+}
+
 /* inside.hold(request, address, "none" or "paused" or "draining") */
 static int inside_hold(lua_State *L)
 {
@@ -610,6 +620,7 @@ int open_inside(lua_State *L)
         {"letters", inside_letters},
         {"requeue", inside_requeue},
         {"remove", inside_remove},
+        {"cancel", inside_cancel},
         {"hold", inside_hold},
         {"peek", inside_peek},
         {"purge", inside_purge},

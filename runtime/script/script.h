@@ -35,6 +35,7 @@ struct client_options {
     uint8_t level;    /* enum level awaited, LEVEL_NONE: by profile */
     uint32_t window;
     const struct retry_policy *send; /* NULL: default */
+    struct span store;               /* the folder of its outbox; empty: it is in memory */
 };
 
 /* Which agents are to be loaded again. Borrowed during the call. */
@@ -104,6 +105,7 @@ struct script_env {
     void (*client_open)(void *user, uint64_t waiter, const struct client_options *options);
     void (*client_post)(void *user, uint32_t client, const struct event *event);
     void (*client_close)(void *user, uint32_t client);
+    bool client_stores; /* clients may have stores on disk */
 
     /* Another kind of wait than the host knows: the yielded values are on top of `L` from index
      * `first`. Answer false: unknown kind. Else script_wake(waiter) must follow, later. NULL: none.
@@ -206,11 +208,17 @@ const struct agent_declaration *script_agent_declaration(struct script_host *hos
 enum status script_agent_taken(struct script_host *host, uint32_t agent, uint32_t holder,
                                struct span *error);
 
-/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, and the start is
- * refused. One that waits goes on in turns: the answer is then OK, and if it fails later that is
- * logged. */
+/* Run on.start (`why` is "boot" or "reload", a literal). SCRIPT: it raised, or could not migrate
+ * what is there, and the start is refused. One that waits goes on in turns: the answer is then OK,
+ * and if it fails later that is logged. */
 enum status script_agent_start(struct script_host *host, uint32_t agent, const char *why,
                                struct span *error);
+
+/* Bring the state that earlier versions wrote to the agent's own, before messages go to it; with
+ * `dry` only see whether that can be done. SCRIPT: it cannot, and `*error` says why. What is too
+ * much for one commit is brought over as it is read. */
+enum status script_agent_migrate(struct script_host *host, uint32_t agent, bool dry,
+                                 struct span *error);
 
 /* Run on.stop (its errors are logged), then forget the agent once its last handler has ended. */
 void script_agent_free(struct script_host *host, uint32_t agent);
@@ -299,6 +307,10 @@ void script_resume(struct script_host *host, uint64_t waiter);
 
 /* What became of a send or call (EFFECT_RECEIPT). */
 void script_receipt(struct script_host *host, uint64_t waiter, const struct answer *answer);
+
+/* A message of this client that an earlier life of its program had sent is on its way: the waiter
+ * for its end, which flush waits for too. */
+uint64_t script_sending(struct script_host *host, uint32_t client, struct span id);
 
 /* A part of a stream that a program reads (EFFECT_PART). */
 void script_part(struct script_host *host, uint64_t waiter, const struct part_answer *answer);

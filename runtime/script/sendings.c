@@ -18,8 +18,26 @@ struct sending {
     uint64_t waiter;
     struct gathering *gathering; /* NULL: nobody waits for it */
     int index;                   /* of its receipt there, from 1 */
+    struct script *script;       /* whose function is called, or NULL ... */
+    int done;                    /* ... with its receipt; or LUA_NOREF */
     struct span id;              /* owned, behind the struct */
 };
+
+struct arrival {
+    const struct sending *sending;
+    const struct answer *answer;
+};
+
+/* Its `on_done` is in the table at `index`. */
+static void read_done(lua_State *L, int index, struct task *task, struct sending *sending)
+{
+    sending->script = task->script;
+    lua_getfield(L, index, "on_done");
+    if (lua_isfunction(L, -1))
+        sending->done = luaL_ref(L, LUA_REGISTRYINDEX);
+    else
+        lua_pop(L, 1);
+}
 
 static struct sending *sending_new(struct script_host *host, uint32_t client, struct span id)
 {
@@ -27,6 +45,7 @@ static struct sending *sending_new(struct script_host *host, uint32_t client, st
     ensure(sending != NULL);
     sending->kind = WAITER_SEND;
     sending->client = client;
+    sending->done = LUA_NOREF;
     memcpy(sending + 1, id.bytes, id.size);
     sending->id = span_of((const char *)(sending + 1), id.size);
     sending->waiter = slots_add(&host->waiters, sending);
@@ -41,12 +60,39 @@ static void sending_free(struct script_host *host, struct sending *sending)
     *(sending->previous ? &sending->previous->next : &host->sendings) = sending->next;
     *(sending->next ? &sending->next->previous : &host->sendings_last) = sending->previous;
     slots_remove(&host->waiters, sending->waiter);
+    if (sending->script) luaL_unref(sending->script->L, LUA_REGISTRYINDEX, sending->done);
     free(sending);
 }
 
-uint64_t sending_alone(struct script_host *host, uint32_t client, struct span id)
+uint64_t sending_alone(lua_State *L, struct task *task, uint32_t client, struct span id)
+{
+    struct sending *sending = sending_new(task->host, client, id);
+    read_done(L, 4, task, sending);
+    return sending->waiter;
+}
+
+uint64_t script_sending(struct script_host *host, uint32_t client, struct span id)
 {
     return sending_new(host, client, id)->waiter;
+}
+
+/* ---- told ---- */
+
+static int push_done(lua_State *L, void *user)
+{
+    const struct arrival *arrival = user;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, arrival->sending->done);
+    receipt_push(L, arrival->sending->script, arrival->answer);
+    return 2;
+}
+
+/* The function may wait. */
+static void tell(struct script_host *host, const struct sending *sending,
+                 const struct answer *answer)
+{
+    struct arrival arrival = {sending, answer};
+    if (sending->done == LUA_NOREF) return;
+    task_begin(task_new(host, sending->script, TASK_CALLBACK), push_done, &arrival);
 }
 
 /* ---- gathered ---- */
@@ -60,11 +106,6 @@ static int answer_gathered(lua_State *L, void *user)
     free(gathering);
     return 2;
 }
-
-struct arrival {
-    const struct sending *sending;
-    const struct answer *answer;
-};
 
 static int take_receipt(lua_State *L, void *user)
 {
@@ -113,6 +154,9 @@ static void watch(lua_State *L, struct gathering *gathering, uint32_t client, st
     struct sending *sending = sending_new(gathering->task->host, client, send->message.id);
     send->waiter = sending->waiter;
     if (!wants_receipt(L, index)) {
+        lua_rawgeti(L, 4, index);
+        read_done(L, lua_gettop(L), gathering->task, sending);
+        lua_pop(L, 1);
         push_span(L, send->message.id);
         lua_rawseti(L, 5, index);
         return;
@@ -242,7 +286,10 @@ void sending_ends(struct script_host *host, struct sending *sending, const struc
 {
     struct gathering *gathering = sending->gathering;
     uint32_t client = sending->client;
-    if (gathering) gather(sending, answer);
+    if (gathering)
+        gather(sending, answer);
+    else
+        tell(host, sending, answer);
     sending_free(host, sending);
     if (!gathering) {
         tell_flush(host, client);

@@ -79,6 +79,8 @@ static struct task *task_spare(struct script_host *host)
     *task = (struct task){.arena = task->arena,
                           .sends = task->sends,
                           .send_capacity = task->send_capacity,
+                          .cancels = task->cancels,
+                          .cancel_capacity = task->cancel_capacity,
                           .reads = task->reads,
                           .read_capacity = task->read_capacity,
                           .writes = task->writes,
@@ -139,6 +141,18 @@ static void task_end(struct task *task, int status, struct turn *turn)
     task_release(task, status == 0);
 }
 
+/* A program's own function, beside its coroutine: what it answers is nobody's. */
+static void task_end_callback(struct task *task, int status, struct turn *turn)
+{
+    lua_State *co = task->worker->co;
+    if (status != 0) {
+        struct span text = error_text(task->host, co, -1);
+        host_log(task->host, LOG_ERROR, span_of(NULL, 0), "on_done failed: %.*s", SPAN_ARGS(text));
+    }
+    turn_forget(turn);
+    task_release(task, status == 0);
+}
+
 static void task_end_program(struct task *task, int status, struct turn *turn)
 {
     struct program_result result = program_end(task, status);
@@ -151,7 +165,7 @@ static void task_end_program(struct task *task, int status, struct turn *turn)
 
 static enum place task_place(const struct task *task)
 {
-    if (task->kind != TASK_PROGRAM) return PLACE_HANDLER;
+    if (task->agent) return PLACE_HANDLER;
     return task->script->kind == SCRIPT_SPEC ? PLACE_SPEC : PLACE_PROGRAM;
 }
 
@@ -263,6 +277,8 @@ static void task_go(struct task *task, int arguments)
         if (status != LUA_YIELD || turn.over || task->interrupted) {
             if (task->kind == TASK_PROGRAM)
                 task_end_program(task, status, &turn);
+            else if (task->kind == TASK_CALLBACK)
+                task_end_callback(task, status, &turn);
             else
                 task_end(task, status, &turn);
             return;
@@ -275,6 +291,15 @@ static void task_go(struct task *task, int arguments)
 void task_start(struct task *task)
 {
     task_go(task, BEGIN);
+}
+
+void task_begin(struct task *task, turn_function *function, void *user)
+{
+    int count = task_invoke(task, function, user, 0);
+    if (lua_isfunction(task->worker->co, 1))
+        task_go(task, count - 1);
+    else
+        task_drop(task); /* no memory for it */
 }
 
 void task_answer(struct task *task, turn_function *function, void *user)

@@ -102,7 +102,8 @@ static int wait_client_open(lua_State *L, struct task *task)
         .name = field_span(L, 3, "name", arena),
         .profile = profile_from(field_span(L, 3, "profile", arena), PROFILE_DEFAULT),
         .level = level_from(field_span(L, 3, "await", arena)),
-        .window = field_count(L, 3, "window", WINDOW_DEFAULT)};
+        .window = field_count(L, 3, "window", WINDOW_DEFAULT),
+        .store = field_span(L, 3, "store", arena)};
     struct retry_policy *send = NULL;
     if (field_present(L, 3, "send")) {
         send = arena_take(arena, sizeof *send);
@@ -110,6 +111,8 @@ static int wait_client_open(lua_State *L, struct task *task)
         *send = retry_read(L, task->host, -1, retry_default_send());
     }
     options.send = send;
+    if (options.store.size > 0 && !task->host->env.client_stores)
+        error_raise(L, task->script, "UNSUPPORTED", "clients of a world have no stores on disk");
     task->host->env.client_open(task->host->env.user, task_wait_begin(task), &options);
     return 0;
 }
@@ -127,7 +130,7 @@ static int wait_client_send(lua_State *L, struct task *task)
     struct submit *submit = read_submit(L, task, 4);
     send_settle_timeout(submit);
     submit->waiter =
-        waits ? task_wait_begin(task) : sending_alone(task->host, client, submit->message.id);
+        waits ? task_wait_begin(task) : sending_alone(L, task, client, submit->message.id);
     if (waits) task->waiting_client = client;
     struct event event = {.kind = EVENT_SUBMIT, .submit = submit};
     task->host->env.client_post(task->host->env.user, client, &event);
@@ -135,6 +138,17 @@ static int wait_client_send(lua_State *L, struct task *task)
     lua_pushboolean(L, true);
     push_span(L, submit->message.id);
     return 2;
+}
+
+static int wait_client_cancel(lua_State *L, struct task *task)
+{
+    uint32_t client = check_client(L, task);
+    luaL_checkstring(L, 4);
+    struct event event = {.kind = EVENT_CANCEL_MESSAGE, .bytes = span_at(L, 4)};
+    event.waiter = task_wait_begin(task);
+    task->waiting_client = client;
+    task->host->env.client_post(task->host->env.user, client, &event);
+    return 0;
 }
 
 static int wait_client_send_all(lua_State *L, struct task *task)
@@ -178,6 +192,7 @@ static const struct wait_kind kinds[] = {
     {"call", wait_call},
     {"client_open", wait_client_open},
     {"client_send", wait_client_send},
+    {"client_cancel", wait_client_cancel},
     {"client_send_all", wait_client_send_all},
     {"client_transact", wait_client_transact},
     {"client_flush", wait_client_flush},

@@ -2,11 +2,15 @@
 #include "shell/guest.h"
 
 #include <stdlib.h>
+#include <unistd.h>
+#include "core/ensure.h"
 #include "shell/clock.h"
 #include "shell/override.h"
 #include "shell/seat.h"
+#include "store/folder.h"
+#include "store/store_lmdb.h"
 
-enum { ADDRESS_TEXT_MAX = 4096 };
+enum { ADDRESS_TEXT_MAX = 4096, PATH_BYTES_MAX = 4096 };
 
 /* A client that names no node means the one of this folder. */
 static void choose_link(struct settings *settings, char *address, size_t size)
@@ -26,6 +30,79 @@ static struct node *guest_node_open(void *user, const struct node_options *optio
     override_client(&settings);
     own.settings = &settings;
     return seat_open(guest->shell, ".", &own)->node;
+}
+
+static bool take_folder(struct seat *seat, const char *folder, enum code *code, char *error)
+{
+    *code = folder_holder(folder) ? CODE_BUSY : CODE_DENIED;
+    seat->folder = folder_lock(folder, getpid(), error, STORE_ERROR_BYTES);
+    return seat->folder >= 0;
+}
+
+/* The store is the node's from then on, whatever comes of it. */
+static struct store *open_store(struct seat *seat, const char *folder,
+                                const struct node_options *options, enum code *code, char *error)
+{
+    struct store_lmdb_options store_options = {.folder = folder,
+                                               .max_bytes = options->settings->store_max};
+    if (!take_folder(seat, folder, code, error)) return NULL;
+    struct store *store = store_lmdb_open(&store_options, error);
+    bool used = store && node_use_store(seat->node, store, options->name, error);
+    return used ? store : NULL;
+}
+
+static bool take_up(struct seat *seat, struct store *store, const struct node_options *options,
+                    char *error)
+{
+    struct node_found found;
+    char address[ADDRESS_TEXT_MAX];
+    struct settings settings = *options->settings;
+    choose_link(&settings, address, sizeof address);
+    override_client(&settings);
+    node_configure(seat->node, &settings, options->name);
+    if (!node_recover(seat->node, &found, error)) return false;
+    if (found.damaged > 0)
+        log_say(&seat->shell->log, LOG_ERROR, node_name(seat->node),
+                "%zu damaged records of its store are set aside; look with: moonpost store check",
+                found.damaged);
+    seat_start_disk(seat, store);
+    return true;
+}
+
+/* Why a store cannot be used, told when its node is gone. */
+struct refused {
+    struct node_options options;
+    enum code code;
+    char error[STORE_ERROR_BYTES];
+};
+
+static void tell_refused(void *user)
+{
+    struct refused *refused = user;
+    const struct node_options *options = &refused->options;
+    options->ready(options->ready_user, false, refused->code, span_text(refused->error));
+    free(refused);
+}
+
+static struct node *guest_node_open_stored(void *user, const struct node_options *options,
+                                           struct span path)
+{
+    struct guest *guest = user;
+    char folder[PATH_BYTES_MAX];
+    struct node_options bare = *options;
+    bare.settings = NULL; /* there is no engine before its store */
+    snprintf(folder, sizeof folder, "%.*s", SPAN_ARGS(path));
+    struct refused *refused = calloc(1, sizeof *refused);
+    ensure(refused != NULL);
+    refused->options = *options;
+    struct seat *seat = seat_open(guest->shell, ".", &bare);
+    struct store *store = open_store(seat, folder, options, &refused->code, refused->error);
+    if (store && take_up(seat, store, options, refused->error)) {
+        free(refused);
+        return seat->node;
+    }
+    seat_drop(seat, tell_refused, refused);
+    return NULL;
 }
 
 static void guest_node_close(void *user, struct node *node)
@@ -87,6 +164,7 @@ void guest_open(struct guest *guest, struct shell *shell, const struct guest_opt
     guest->io = (struct program_io){
         .user = guest,
         .node_open = guest_node_open,
+        .node_open_stored = guest_node_open_stored,
         .node_close = guest_node_close,
         .now_ms = guest_now_ms,
         .wall_ms = guest_wall_ms,

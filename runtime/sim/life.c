@@ -104,7 +104,9 @@ void life_committed(struct world_node *node, struct batch *batch)
     node->writing = NULL;
     ledger_durable(node->book);
     struct store_room room = node->store->engine->room(node->store);
+    life_step_begin(node); /* a hook may end the process at a fact that is told now */
     node_committed(node->node, batch, &room);
+    life_step_over(node);
 }
 
 void life_loaded(struct world_node *node, struct load *load)
@@ -118,6 +120,11 @@ struct medium *world_medium(struct world_node *node)
     return node->medium;
 }
 
+static void ignore_finding(void *user, struct span key, const char *what)
+{
+    (void)user, (void)key, (void)what;
+}
+
 size_t world_store_check(struct world_node *node,
                          void (*found)(void *user, struct span key, const char *what), void *user)
 {
@@ -127,6 +134,17 @@ size_t world_store_check(struct world_node *node,
     enum status status = store_check(store, &calls, &counts);
     store->engine->close(store);
     return status == STATUS_OK ? counts.findings : 1;
+}
+
+size_t world_records(struct world_node *node)
+{
+    struct check_calls calls = {NULL, NULL};
+    struct check_counts counts;
+    struct store *store = medium_open(node->medium);
+    calls.found = ignore_finding;
+    enum status status = store_check(store, &calls, &counts);
+    store->engine->close(store);
+    return status == STATUS_OK ? counts.records : 0;
 }
 
 char world_flip(struct world_node *node, char kind)

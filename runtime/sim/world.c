@@ -218,8 +218,11 @@ bool world_run(struct world *world, int64_t until_ms)
 size_t world_pending(const struct world *world)
 {
     size_t count = 0;
-    for (const struct world_node *node = world->nodes; node; node = node->next)
-        if (node->node) count += engine_pending(node_engine(node->node), NULL, NULL);
+    for (const struct world_node *node = world->nodes; node; node = node->next) {
+        if (!node->node) continue;
+        count += engine_pending(node_engine(node->node), NULL, NULL);
+        count += node_has_untold(node->node);
+    }
     return count;
 }
 

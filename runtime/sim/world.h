@@ -77,6 +77,9 @@ struct medium *world_medium(struct world_node *node);
 size_t world_store_check(struct world_node *node,
                          void (*found)(void *user, struct span key, const char *what), void *user);
 
+/* How many records its disk holds. */
+size_t world_records(struct world_node *node);
+
 /* The wall clocks of all nodes say something else from now on. */
 void world_set_wall(struct world *world, int64_t wall_ms);
 

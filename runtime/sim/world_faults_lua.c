@@ -138,6 +138,14 @@ static void keep_first(void *user, struct span key, const char *what)
                  what);
 }
 
+/* world.records(w, node) -> how many records its disk holds */
+static int count_records(lua_State *L)
+{
+    struct world_state *state = check_state(L);
+    lua_pushinteger(L, (lua_Integer)world_records(check_node(L, state, 2)));
+    return 1;
+}
+
 /* world.store_check(w, node) -> how many findings, the first of them */
 static int check_store(lua_State *L)
 {
@@ -189,12 +197,24 @@ static int was_handled(lua_State *L)
 void world_faults_register(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"cut", cut_link},      {"heal", heal_link},    {"delay", delay_link},
-        {"rough", roughen},     {"crash", crash_node},  {"restart", restart_node},
-        {"up", is_up},          {"stop", stop_node},    {"go_on", go_on},
-        {"disk", set_disk},     {"flip", flip_bit},     {"store_check", check_store},
-        {"set_time", set_time}, {"check", check_world}, {"handled", was_handled},
-        {"trace", get_trace},   {NULL, NULL},
+        {"cut", cut_link},
+        {"heal", heal_link},
+        {"delay", delay_link},
+        {"rough", roughen},
+        {"crash", crash_node},
+        {"restart", restart_node},
+        {"up", is_up},
+        {"stop", stop_node},
+        {"go_on", go_on},
+        {"disk", set_disk},
+        {"flip", flip_bit},
+        {"store_check", check_store},
+        {"records", count_records},
+        {"set_time", set_time},
+        {"check", check_world},
+        {"handled", was_handled},
+        {"trace", get_trace},
+        {NULL, NULL},
     };
     luaL_register(L, NULL, functions);
 }

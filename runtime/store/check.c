@@ -130,6 +130,12 @@ static void check_state(struct check *check, struct span value)
     expect(check, record_state_read(value, &state) == STATUS_OK, bad_form);
 }
 
+static void check_due(struct check *check)
+{
+    int64_t expires_wall_ms;
+    expect(check, record_due_state(check->key, &expires_wall_ms).size > 0, bad_form);
+}
+
 static void check_seen(struct check *check, struct span value)
 {
     struct record_seen record;
@@ -164,6 +170,7 @@ static void check_value(struct check *check, struct span value)
     case RECORD_SEEN: check_seen(check, value); return;
     case RECORD_RESULT: check_result(check, value); return;
     case RECORD_STATE: check_state(check, value); return;
+    case RECORD_DUE: check_due(check); return;
     default: find(check, "is of no kind that this version knows"); return;
     }
 }

@@ -129,6 +129,60 @@ describe("a client that sends many", function()
     end)
   end)
 
+  describe("with on_done", function()
+    it("is told how each ended that it did not wait for", function()
+      run [[
+        local told = {}
+        local function done(receipt) told[#told + 1] = receipt.ref .. " " .. receipt.type .. " " .. (receipt.code or receipt.level) end
+        assert(client:send("a@x", "x", { id = "m1", await = "none", on_done = done }))
+        assert(client:send_batch { { to = "a@x", body = "y", id = "m2", await = "none", on_done = done } })
+        assert(client:transaction(function(tx) tx:send("a@x", "z", { id = "m3", await = "none", on_done = done }) end))
+        assert(client:send("nobody@x", "x", { id = "m4", await = "none", expires = "3s", on_done = done }))
+        same(0, #told)
+        assert(client:flush())
+        same("m1 ack stored, m2 ack stored, m3 ack stored, m4 nack EXPIRED", table.concat(told, ", "))
+      ]]
+    end)
+
+    it("may send and wait there", function()
+      run [[
+        local results = {}
+        local function next_one(n)
+          if n > 3 then return end
+          client:send("a@x", n, { await = "none", on_done = function(receipt)
+            results[#results + 1] = client:call("a@x", receipt.level .. n)
+            next_one(n + 1)
+          end })
+        end
+        next_one(1)
+        moonpost.sleep "10s"
+        same("stored1 stored2 stored3", table.concat(results, " "))
+      ]]
+    end)
+
+    it("that fails is logged, and the program goes on", function()
+      run [[
+        client:send("a@x", 1, { await = "none", on_done = function() error "no luck" end })
+        assert(client:flush())
+        same("x", client:call("a@x", "x"))
+      ]]
+      local found = 0
+      for _, line in ipairs(world:log()) do
+        if line.text:find("on_done failed: .*no luck") then found = found + 1 end
+      end
+      assert.equal(1, found)
+    end)
+
+    it("is told nothing any more when it is closed", function()
+      run [[
+        client:send("nobody@x", 1, { await = "none", expires = "3s", on_done = function() error "told" end })
+        client:close()
+        moonpost.sleep "10s"
+      ]]
+      for _, line in ipairs(world:log()) do assert.is_nil(line.text:find("on_done", 1, true)) end
+    end)
+  end)
+
   describe("in a transaction", function()
     it("sends all when the function has returned", function()
       run [[

@@ -1,4 +1,5 @@
 local moonpost = require "moonpost"
+local test = require "moonpost.test"
 local delivery = require "spec.support.delivery"
 
 local function noop() end
@@ -174,6 +175,59 @@ describe("a hook's step", function()
 end)
 
 describe("a hook's facts", function()
+  local names = { "stored", "delivered", "handled", "retrying", "deferred", "dead" }
+
+  -- A node with a store on a disk, what its hooks are told, and an agent.
+  local function on_disk(handle)
+    local world = test.world { seed = 1 }
+    world:node("owner", { handle = { attempts = 1 } })
+    local told, hooks = {}, {}
+    for _, name in ipairs(names) do
+      hooks[name] = function(fact) told[#told + 1] = fact.fact .. " " .. fact.id end
+    end
+    world:fault(moonpost.hook(hooks), { node = "owner" })
+    delivery.agent(world, handle)
+    world:advance "1s"
+    return world, told
+  end
+
+  it("come when the commit is durable that they are about", function()
+    local world, told = on_disk(noop)
+    world:disk("owner", "ok", { commit = "100s" })
+    world:send("a@x", 1, { id = "m1", from = "owner" })
+    assert.are.equal(3, #world:facts "m1")
+    assert.are.same({}, told)
+    world:settle()
+    assert.are.same({ "stored m1", "delivered m1", "handled m1" }, told)
+  end)
+
+  for _, case in ipairs {
+    { "handled", noop }, { "deferred", function() return moonpost.defer("later", { delay = "1h" }) end },
+    { "retrying", function() return moonpost.retry("again", { delay = "1h" }) end },
+    { "dead", function() return moonpost.reject "never" end },
+  } do
+    it(("tell nothing of a commit that fails: %s"):format(case[1]), function()
+      local world, told = on_disk(case[2])
+      world:disk("owner", "failing")
+      world:send("a@x", 1, { id = "m1", from = "owner" })
+      world:advance "1s"
+      assert.is_false(world:up("owner"))
+      assert.are.equal(3, #world:facts "m1")
+      assert.are.same({}, told)
+      for _, line in ipairs(world:log()) do assert.is_nil(line.text:find("dead letter", 1, true)) end
+    end)
+  end
+
+  it("do not wait for commits when they are about links", function()
+    local world, told = on_disk(noop)
+    world:fault(moonpost.hook { link_up = function(fact) told[#told + 1] = fact.fact end }, { node = "owner" })
+    world:node("peer", { store = "memory", links = { "owner" } })
+    world:disk("owner", "ok", { commit = "10s" })
+    world:send("a@x", 1, { id = "m1", from = "owner" })
+    world:advance "1s"
+    assert.are.same({ "link_up" }, told)
+  end)
+
   it("tell what happened, in order, at the owner and at the sender", function()
     local world = delivery.chain()
     local told = {}

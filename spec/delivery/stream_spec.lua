@@ -101,6 +101,7 @@ describe("a program's stream", function()
     runs [[
       local stream = open { address = "a@x" }
       for index = 1, 500 do send(index) end
+      moonpost.sleep(1)
       local seen, missed = 0, 0
       repeat
         local fact, left_out = stream()

@@ -109,7 +109,16 @@ describe("an agent", function()
       .. 'did you mean "at%-least%-once"%?$', refusal { profile = "at-lest-once" })
   end)
 
-  local later = "events schedules schema use version reads migrate check group jit"
+  it("has a version of its state, and versions that it understands unchanged", function()
+    local made = agent { version = 3, reads = { 1 } }
+    assert.same({ [1] = true, [3] = true }, made.understands)
+    assert.same({ [1] = true }, agent({}).understands)
+    assert.matches("agent%.version: expected a whole number from 1 to %d+, got 0$", refusal { version = 0 })
+    assert.matches("agent%.reads%[2%]: expected a whole number from 1", refusal { reads = { 1, "2" } })
+    assert.matches("agent%.migrate: expected a function, got true$", refusal { migrate = true })
+  end)
+
+  local later = "events schedules schema use check group jit"
   for name in later:gmatch("%S+") do
     it("does not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: agent.%s: not yet in this version"):format(name), refusal { [name] = {} })

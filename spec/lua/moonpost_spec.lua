@@ -55,8 +55,8 @@ describe("moonpost.json", function()
   end)
 
   it("names what is not plain data", function()
-    assert.matches("^BAD_VALUE: [^:]+:%d+: value%.a is a function$", raised(moonpost.json.encode, { a = print }))
-    assert.matches("^BAD_VALUE: [^:]+:%d+: value is a function$", raised(moonpost.json.encode, print))
+    assert.matches("^BAD_VALUE: %S+:%d+: value%.a is a function$", raised(moonpost.json.encode, { a = print }))
+    assert.matches("^BAD_VALUE: %S+:%d+: value is a function$", raised(moonpost.json.encode, print))
   end)
 
   it("reads texts, or says why not", function()

@@ -160,9 +160,15 @@ describe("the options of a send", function()
   end)
 
   it("of a client's send do not have some things yet", function()
-    for _, name in ipairs { "priority", "notify", "on_done" } do
+    for _, name in ipairs { "priority", "notify" } do
       assert.equal(("UNSUPPORTED: options.%s: not yet in this version"):format(name), refusal { [name] = "x" })
     end
+  end)
+
+  it("of a client's send have on_done only for what it does not wait for", function()
+    assert.matches('options%.on_done: only with await = "none"', refusal { on_done = print })
+    assert.matches("options%.on_done: expected a function", refusal { on_done = 1, await = "none" })
+    assert.matches("options%.on_done: only for clients$", refusal({ on_done = print }, "ctx:send"))
   end)
 
   it("of ctx:send do not have immediate yet", function()

@@ -74,7 +74,8 @@ describe("the types that editors show", function()
   end)
 
   it("have every option of a send", function()
-    assert.same({ "at", "await", "delay", "expires", "headers", "id", "key", "method", "profile", "retry", "timeout" },
+    assert.same({ "at", "await", "delay", "expires", "headers", "id", "key", "method", "on_done", "profile", "retry",
+      "timeout" },
       fields_of "SendOptions")
   end)
 

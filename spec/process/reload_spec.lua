@@ -267,7 +267,8 @@ describe("a node that is busy", function()
 
   local function start_load()
     os.execute(("cd '%s' && { '%s' bench client '%s' > out 2>&1; touch ended; } &"):format(folder, node.executable(),
-      ('{"link":"unix:data/moonpost.sock","count":%d,"window":200,"size":64,"profile":"at-least-once","await":"handled","keys":0}')
+      ('{"link":"unix:data/moonpost.sock","count":%d,"window":200,"size":64,"profile":"at-least-once","await":"handled",'
+        .. '"keys":0}')
         :format(COUNT)))
   end
 

@@ -115,7 +115,19 @@ local function purge(request, given, from, page)
   return { address = taken.address, purged = page.purged, more = page.after ~= nil, ["until"] = page.last }
 end
 
+-- ---- cancel ----
+
+local CANCEL = { id = { read = common.ID.read, required = true } }
+
+--- Whether there was one is known when it is taken back, and then a refusal.
+local function cancel(request, given)
+  local taken = common.read("cancel", CANCEL, given)
+  inside.cancel(request, taken.id)
+  return { cancelled = taken.id }
+end
+
 return {
+  cancel = cancel,
   pause = set_hold("pause", "paused"),
   drain = set_hold("drain", "draining"),
   resume = set_hold("resume", "none"),

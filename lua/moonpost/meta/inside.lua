@@ -74,6 +74,11 @@ function inside.requeue(request, handle, to, body, encoding, delay) end
 ---@param handle string of the letter
 function inside.remove(request, handle) end
 
+--- A message that nobody was handed yet is taken back; when there is none, the request is refused.
+---@param request number
+---@param id string
+function inside.cancel(request, id) end
+
 ---@param request number
 ---@param address string
 ---@param hold "none"|"paused"|"draining"

@@ -29,6 +29,9 @@ local moonpost = {}
 ---@field memory? moonpost.Size what its Lua state may hold; a handler that needs more fails; `"64M"`
 ---@field budget? moonpost.Duration of running without waiting; then it fails with `OVER_BUDGET`; `"200ms"`
 ---@field retry? moonpost.Retry when a failed delivery is tried again; the settings' `handle`
+---@field version? integer of its state: each document carries the version that wrote it; 1
+---@field reads? integer[] versions whose state it understands unchanged, beside its own
+---@field migrate? fun(old: table, from: integer): table what becomes of a document that an earlier version wrote; pure. All up to 10,000 are brought over in one commit before the first delivery, more of them as they are read. When it raises, the start or reload is refused
 ---@field dedup? moonpost.DedupFields|"none"|string|fun(msg: moonpost.Msg): { key?: string, version?: number, ttl?: moonpost.Duration|"done" }|nil which messages are the same; `"none"`
 
 --- Messages that are handled together, in one commit.
@@ -142,6 +145,12 @@ function ctx:id_for(label) end
 ---@param duration moonpost.Duration
 function ctx:extend(duration) end
 
+--- Take back, when the delivery commits, a message of this agent that nobody was handed yet, such as a timer; nothing happens
+--- when there is none. Found are all that are delayed, and what waits at this node but for the part of a mailbox beyond 8,192
+--- messages, or has not left it. What this delivery has sent under the id before is not sent; what it sends afterwards is.
+---@param id string
+function ctx:cancel(id) end
+
 --- A message: a private copy for each delivery.
 ---@class moonpost.Msg
 ---@field id string unique among all senders to this address; a resend and a requeue keep it
@@ -200,6 +209,7 @@ function moonpost.sleep(duration) end
 ---@field retry? moonpost.Retry when it is sent again; the settings' `send`
 ---@field timeout? moonpost.Duration how long a call, or a send with `await`, waits; `"30s"`
 ---@field await? "sent"|"stored"|"handled"|"none" of clients: how far it must get before the receipt; `"none"` answers the id
+---@field on_done? fun(receipt: moonpost.Receipt) of clients, with `await = "none"`: called with the receipt, beside the program; it may wait. Not any more when the client is closed
 
 --- What became of a send, as far as its sender waited. It prints as one line.
 ---@class moonpost.Receipt
@@ -226,12 +236,12 @@ function moonpost.sleep(duration) end
 --- What `moonpost.client` takes.
 ---@class moonpost.ClientFields
 ---@field link? string the node to speak to; `MOONPOST_NODE`, or the socket in `data/`
----@field name? string
+---@field name? string who it is; with a store it must stay the same. One with another store is refused while the first is linked: `NAME_TAKEN`
 ---@field profile? moonpost.Profile of sends that name none
 ---@field await? "sent"|"stored"|"handled" of sends that name none
 ---@field send? moonpost.Retry of sends that name none
 ---@field window? integer messages on their way at once; 64
----@field store? "memory"
+---@field store? "memory"|string the folder of its outbox; what a killed program had sent leaves at its next start, and `client:flush` waits for it, too. One process at a time has it (`BUSY`); `"memory"`
 
 --- A client, for programs (`moonpost exec`) and specs; its verbs wait.
 ---@param fields? moonpost.ClientFields
@@ -302,6 +312,14 @@ function client:send_batch(items) end
 ---@return string|nil code
 ---@return moonpost.Receipt[]|nil refusals
 function client:transaction(body) end
+
+--- Take a message back that nobody was handed yet: one of this client that its owner does not have, or one that is delayed, or
+--- waits, at the node that the client is linked to (which tells only programs of its own user). Its sender is told `CANCELLED`.
+---@param id string
+---@return true|nil done
+---@return string|nil reason
+---@return string|nil code `"GONE"`: no such message waits there
+function client:cancel(id) end
 
 --- Wait until all that was sent with `await = "none"` has come as far as it was to, or to its end.
 ---@param options? { timeout?: moonpost.Duration } for ever
@@ -382,8 +400,8 @@ function policy:schedule() end
 
 -- ---- Hooks and faults ----
 
---- What `moonpost.hook` takes: steps, which may alter or drop an envelope, and facts, whose answer is ignored. Hooks do
---- not wait, and have 10 ms each.
+--- What `moonpost.hook` takes: steps, which may alter or drop an envelope, and facts, whose answer is ignored. Facts about
+--- messages are told when the commit that they are about is durable. Hooks do not wait, and have 10 ms each.
 ---@class moonpost.HookFields
 ---@field priority? number lower ones first; 1000
 ---@field on_error? "pass"|"drop" what becomes of the envelope when the hook fails; `"pass"`
@@ -476,7 +494,7 @@ function moonpost.fault.duplicate(fields) end
 function moonpost.fault.reorder(fields) end
 
 --- Ends the node's process as kill -9 does, at a fact (`"stored"`, `"delivered"`, `"handled"`, `"retrying"`, `"deferred"`, `"dead"`,
---- `"acked"`), before anybody can hear of it; what was not durable yet is gone. The pattern begins anew at each start.
+--- `"acked"`): it is durable then, and nobody has heard of it. The pattern begins anew at each start.
 ---@param fields { at: string, to?: string, pattern?: string, rate?: number, seed?: integer }
 ---@return moonpost.Hook hook
 function moonpost.fault.crash(fields) end

@@ -66,6 +66,10 @@ function runtime.ctx_field(ctx, name) end
 ---@return string|nil
 function runtime.ctx_id_for(ctx, label) end
 
+---@param ctx moonpost.Ctx
+---@param id string of a message that it has sent, taken back when the delivery commits
+function runtime.ctx_cancel(ctx, id) end
+
 --- The delivery may take so long from now. False: nothing bounds it. Raises GONE.
 ---@param ctx moonpost.Ctx
 ---@param seconds number
