@@ -26,7 +26,7 @@ return {
     { name = "client", exec = "client/client.lua", env = { DEMO_LONG = tostring(LONG) } },
   },
   cues = {
-    { process = "worker", says = ("^order %d is charged$"):format(LONG - 1), replace = "worker" },
+    { process = "worker", says = ("^order %d takes long$"):format(LONG), replace = "worker" },
   },
 
   hide = { "^order ", "^link up", "^link down", "^listening", "^agent ", "^attached", "^no ack", "^cannot be sent",

@@ -15,15 +15,22 @@ local ctx = {}
 local ctx_send, ctx_field = runtime.ctx_send, runtime.ctx_field
 local normalise, plain = send_table.normalise, send_table.plain
 
---- Send a message when this delivery commits.
+-- Outside of the commit: it leaves at once, whatever becomes of the delivery.
+local function send_now(self, message)
+  ctx_field(self, "address") -- raises GONE after the delivery
+  return receipt.new(wait.now("send_now", message))
+end
+
+--- Send a message when this delivery commits; or, `immediate`, at once.
 ---@param self moonpost.Ctx
 ---@param to string
 ---@param body any plain data
 ---@param options table|nil
----@return string id
+---@return string|moonpost.Receipt id or, `immediate`, the receipt; then it raises the code of a nack
 function ctx.send(self, to, body, options)
   if options == nil then return ctx_send(self, plain(to, body)) end
-  return ctx_send(self, normalise(to, body, options, "ctx:send"))
+  local message = normalise(to, body, options, "ctx:send")
+  return message.immediate and send_now(self, message) or ctx_send(self, message)
 end
 
 --- Ask and wait for the result. Raises the receipt's code, or TIMEOUT.

@@ -97,8 +97,8 @@ local function links_of(settings)
   return moonpost.array(links)
 end
 
-local PLAIN = { "name", "insecure", "store", "outbox", "mailbox", "body_max", "log", "production", "strict", "grace",
-  "watchdog" }
+local PLAIN = { "name", "insecure", "store", "outbox", "mailbox", "body_max", "state_max", "log", "production",
+  "strict", "grace", "watchdog" }
 
 local function describe_settings(value)
   local plain = { given = add_keys({}, node.given(value), "") }

@@ -141,12 +141,13 @@ local LOG = {
   agents = { not_yet = true },
 }
 
-local BODY_LIMIT = 64 * 1024 ^ 2
-
-local function body_max(value)
-  local bytes, reason = units.size(value)
-  if bytes and (bytes < 1 or bytes > BODY_LIMIT) then return nil, show(value) .. ' is not between 1 and "64M"' end
-  return bytes, reason
+-- A size of at most so much.
+local function at_most(limit, text)
+  return function(value)
+    local bytes, reason = units.size(value)
+    if not bytes or (bytes >= 1 and bytes <= limit) then return bytes, reason end
+    return nil, ("%s is not between 1 and %q"):format(show(value), text)
+  end
 end
 
 local FLAG = { read = shape.boolean, default = false }
@@ -164,14 +165,15 @@ local FIELDS = {
   handle = { read = handle },
   outbox = bounds(100000, 256 * 1024 ^ 2),
   mailbox = bounds(10000000, 4 * 1024 ^ 3),
-  body_max = { read = body_max, default = 1024 ^ 2 },
+  body_max = { read = at_most(64 * 1024 ^ 2, "64M"), default = 1024 ^ 2 },
+  state_max = { read = at_most(1024 ^ 2, "1M"), default = 64 * 1024 },
   grace = { read = units.finite_duration, default = 5 },
   watchdog = { read = units.timeout, default = 10 },
   log = { read = shape.table(LOG), default = shape.read(LOG, {}) },
   production = FLAG,
   strict = FLAG,
 }
-for name in ("profiles route state_max keep topics http"):gmatch("%S+") do FIELDS[name] = { not_yet = true } end
+for name in ("profiles route keep topics http"):gmatch("%S+") do FIELDS[name] = { not_yet = true } end
 
 local function on_loopback(door)
   local host = door:match("^tcp://(.*):%d+$")

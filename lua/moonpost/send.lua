@@ -59,7 +59,7 @@ local OPTIONS = {
   fail_fast = { read = shape.boolean, hidden = true },
   priority = { not_yet = true },
   notify = { not_yet = true },
-  immediate = { not_yet = true },
+  immediate = { read = shape.boolean },
   on_done = { read = shape.func },
 }
 
@@ -84,6 +84,7 @@ local REFUSED = {
     immediate = "only for ctx:send",
   },
   ["client:send"] = { immediate = "only for ctx:send" },
+  ["world:send"] = { immediate = "only for ctx:send" },
   ["client:stream"] = {
     await = "a stream waits for its parts",
     delay = "a stream leaves at once",

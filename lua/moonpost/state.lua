@@ -10,8 +10,6 @@ local state = {}
 
 local memo_of, touched = runtime.state_memo, runtime.state_touched
 
-local DOCUMENT_MAX = 64 * 1024
-
 ---@class moonpost.Document
 ---@field key string
 ---@field text string|nil what it was when it was read; nil: it was not there
@@ -69,9 +67,10 @@ function state.replace(ctx, value)
 end
 
 local function check_size(text)
-  if #text <= DOCUMENT_MAX then return end
-  errors.raise("TOO_LARGE", ("ctx.state has %d bytes, and at most %d are kept; many records belong into ctx.kv")
-    :format(#text, DOCUMENT_MAX))
+  local most = runtime.state_max()
+  if #text <= most then return end
+  local reason = "ctx.state has %d bytes, and at most %d are kept (state_max); many records belong into ctx.kv"
+  errors.raise("TOO_LARGE", reason:format(#text, most))
 end
 
 -- An empty document is as good as none.

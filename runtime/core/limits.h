@@ -15,6 +15,7 @@ enum {
     REASON_BYTES_MAX = 1024,     /* a sentence for people in a receipt or a bye */
     RESULT_BYTES_MAX = 1 << 20,  /* a handler's result */
     BODY_BYTES_MAX = 1 << 20,    /* default of the setting body_max */
+    STATE_BYTES_MAX = 64 << 10,  /* default of the setting state_max */
     BODY_BYTES_LIMIT = 64 << 20, /* highest value of the setting body_max */
     FRAME_OVERHEAD_MAX = 16384,  /* everything in a data frame that is not its body */
     STORE_ID_BYTES = 16,

@@ -318,6 +318,7 @@ void node_configure(struct node *node, const struct settings *settings, struct s
     policies.list = list_records;
     node->engine = engine_new(&made, &policies);
     node->settings = *settings;
+    script_host_state_max(node->host, settings->state_max);
     watch_facts(node);
 }
 

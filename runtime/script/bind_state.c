@@ -57,6 +57,13 @@ static int state_touched(lua_State *L)
     return 1;
 }
 
+/* runtime.state_max(): bytes of a document. */
+static int state_max(lua_State *L)
+{
+    lua_pushnumber(L, (double)script_of(L)->turn->host->state_max);
+    return 1;
+}
+
 /* runtime.state_key(ctx): which of its agent's documents is the delivery's. */
 static int state_key(lua_State *L)
 {
@@ -168,9 +175,11 @@ static int state_add(lua_State *L)
 }
 
 static const luaL_Reg functions[] = {
-    {"state_memo", state_memo}, {"state_touched", state_touched}, {"state_read", state_read},
-    {"state_key", state_key},   {"state_list", state_list},       {"state_set", state_set},
-    {"state_add", state_add},   {"state_agent", state_agent},     {NULL, NULL},
+    {"state_memo", state_memo}, {"state_touched", state_touched},
+    {"state_read", state_read}, {"state_key", state_key},
+    {"state_list", state_list}, {"state_set", state_set},
+    {"state_add", state_add},   {"state_agent", state_agent},
+    {"state_max", state_max},   {NULL, NULL},
 };
 
 void state_register(lua_State *L, struct script *script)

@@ -5,12 +5,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+void script_host_state_max(struct script_host *host, size_t bytes)
+{
+    host->state_max = bytes;
+}
+
 struct script_host *script_host_new(const struct script_env *env)
 {
     struct script_host *host = calloc(1, sizeof *host);
     ensure(host != NULL);
     host->env = *env;
     host->inhand = &host->own_inhand;
+    host->state_max = STATE_BYTES_MAX;
     host->name = strdup("");
     ensure(host->name != NULL);
     return host;

@@ -231,6 +231,7 @@ struct script_host {
     char *name;
     struct guard guard;
     struct pulse pulse;
+    size_t state_max;                  /* bytes of a document: the setting state_max */
     struct inhand *inhand, own_inhand; /* never NULL: the host's own until there is a page */
     struct slots waiters;              /* tokens to tasks and sendings */
     struct sending *sendings, *sendings_last;

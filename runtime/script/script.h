@@ -355,6 +355,9 @@ struct policies script_policies(struct script_host *host);
 /* The name in ctx.node and hop.node, and what hooks learn of where they are. Copied. */
 void script_host_name(struct script_host *host, struct span name);
 
+/* How many bytes of ctx.state its handlers may leave: the setting state_max. */
+void script_host_state_max(struct script_host *host, size_t bytes);
+
 /* ---- programs ---- */
 
 /* Run a Lua file (or text) as a program with arguments: as a coroutine that may wait. Its end is

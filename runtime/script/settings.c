@@ -187,6 +187,7 @@ static void read_all(lua_State *L, struct reading *reading)
     read_bounds(L, "outbox", &settings->outbox_count_max, &settings->outbox_bytes_max);
     read_bounds(L, "mailbox", &settings->mailbox_count_max, &settings->mailbox_bytes_max);
     settings->body_max = size_of(field_number(L, 1, "body_max", BODY_BYTES_MAX));
+    settings->state_max = size_of(field_number(L, 1, "state_max", STATE_BYTES_MAX));
     settings->grace_ms = field_ms(L, 1, "grace", 5000);
     settings->watchdog_ms = field_ms(L, 1, "watchdog", 10000);
     read_store(L, reading);

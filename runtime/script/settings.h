@@ -28,6 +28,7 @@ struct settings {
     uint8_t send_profile; /* enum profile */
     uint8_t send_level;   /* enum level; LEVEL_NONE: by profile */
     size_t outbox_count_max, outbox_bytes_max, mailbox_count_max, mailbox_bytes_max, body_max;
+    size_t state_max;
     bool store_on_disk;     /* false: in memory */
     bool store_relaxed;     /* sync = "relaxed" */
     struct span store_path; /* its folder, relative to root; of a store in memory: "data" */

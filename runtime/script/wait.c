@@ -68,21 +68,38 @@ static void refuse_deadlock(lua_State *L, const struct task *task, const struct 
                 task->agent->address, lua_tostring(L, -1));
 }
 
-static int wait_call(lua_State *L, struct task *task)
+/* It leaves at once; the coroutine waits until it has got so far. */
+static int send_at_once(struct task *task, struct submit *submit, enum level level)
 {
-    if (!task->agent) luaL_error(L, "only an agent's handler can do this");
-    lua_getfield(L, 3, "id");
-    bool named = !lua_isnil(L, -1);
-    struct submit *submit = read_submit(L, task, 3);
-    refuse_deadlock(L, task, &submit->message);
-    if (!named) name_call(task, submit);
     submit->message.from = span_text(task->agent->address);
-    submit->message.level = LEVEL_HANDLED;
+    submit->message.level = (uint8_t)level;
     send_settle_timeout(submit);
     submit->waiter = task_wait_begin(task);
     task->waiting_engine = task->waiting_call = true;
     post(task, &(struct event){.kind = EVENT_SUBMIT, .submit = submit});
     return 0;
+}
+
+static void need_agent(lua_State *L, const struct task *task)
+{
+    if (!task->agent) luaL_error(L, "only an agent's handler can do this");
+}
+
+static int wait_call(lua_State *L, struct task *task)
+{
+    need_agent(L, task);
+    lua_getfield(L, 3, "id");
+    bool named = !lua_isnil(L, -1);
+    struct submit *submit = read_submit(L, task, 3);
+    refuse_deadlock(L, task, &submit->message);
+    if (!named) name_call(task, submit);
+    return send_at_once(task, submit, LEVEL_HANDLED);
+}
+
+static int wait_send_now(lua_State *L, struct task *task)
+{
+    need_agent(L, task);
+    return send_at_once(task, read_submit(L, task, 3), LEVEL_STORED);
 }
 
 static void need_clients(lua_State *L, const struct task *task)
@@ -190,6 +207,7 @@ static int wait_client_close(lua_State *L, struct task *task)
 static const struct wait_kind kinds[] = {
     {"sleep", wait_sleep},
     {"call", wait_call},
+    {"send_now", wait_send_now},
     {"client_open", wait_client_open},
     {"client_send", wait_client_send},
     {"client_cancel", wait_client_cancel},

@@ -45,6 +45,31 @@ describe("a message sent by a handler", function()
     end)
   end
 
+  it("leaves outside of the commit when it is immediate, even if the handler fails, and its receipt says so", function()
+    local receipt
+    delivery.agent(world, function(ctx)
+      receipt = ctx:send("b@x", "now", { immediate = true })
+      ctx:send("c@x", "never")
+      error "boom"
+    end, { retry = { attempts = 2, first = "1s" } })
+    delivery.send(world, "x")
+    world:settle()
+    assert.are.same({ "now", "now" }, delivery.bodies(world, "b@x"))
+    assert.are.same({}, delivery.bodies(world, "c@x"))
+    assert.are.same({ true, "stored" }, { receipt.ok, receipt.level })
+  end)
+
+  it("raises the code when it is immediate and refused", function()
+    local code
+    delivery.agent(world, function(ctx)
+      local ok, fault = pcall(ctx.send, ctx, "b@x", ("x"):rep(2 ^ 20 + 1), { immediate = true })
+      code = not ok and fault.code
+    end)
+    delivery.send(world, "x")
+    world:settle()
+    assert.are.equal("TOO_LARGE", code)
+  end)
+
   it("leaves once when the handler fails first", function()
     delivery.agent(world, function(ctx)
       ctx:send("b@x", ctx.attempt)

@@ -102,6 +102,7 @@ describe("the settings of a node", function()
     { { send = { atempts = 1 } }, 'node.send.atempts: unknown key; did you mean "attempts"?' },
     { { send = { await = "done" } }, 'node.send.await: expected "handled", "sent", "stored", got "done"' },
     { { outbox = { max = 0 } }, "node.outbox.max: expected a whole number from 1 to" },
+    { { state_max = "2M" }, 'node.state_max: "2M" is not between 1 and "1M"' },
     { { body_max = "65M" }, 'node.body_max: "65M" is not between 1 and "64M"' },
     { { log = { level = "warning" } }, 'node.log.level: expected "debug", "error", "info", "warn", got "warning"; did you mean "warn"?' },
     { { strict = "yes" }, 'node.strict: expected a boolean, got "yes"' },
@@ -112,7 +113,7 @@ describe("the settings of a node", function()
     end)
   end
 
-  for name in ("profiles route state_max keep topics http"):gmatch("%S+") do
+  for name in ("profiles route keep topics http"):gmatch("%S+") do
     it("do not have " .. name .. " yet", function()
       assert.equal(("UNSUPPORTED: node.%s: not yet in this version"):format(name), refusal { [name] = {} })
     end)

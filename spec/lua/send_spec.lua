@@ -171,8 +171,10 @@ describe("the options of a send", function()
     assert.matches("options%.on_done: only for clients$", refusal({ on_done = print }, "ctx:send"))
   end)
 
-  it("of ctx:send do not have immediate yet", function()
-    assert.equal("UNSUPPORTED: options.immediate: not yet in this version", refusal({ immediate = true }, "ctx:send"))
+  it("have immediate for ctx:send only", function()
+    assert.is_true(send.normalise("mail@local", "x", { immediate = true }, "ctx:send").immediate)
+    assert.matches("options%.immediate: only for ctx:send$", refusal({ immediate = true }, "client:send"))
+    assert.matches("options%.immediate: a call leaves at once$", refusal({ immediate = true }, "ctx:call"))
   end)
 
   it("of ctx:send have nothing to wait for", function()

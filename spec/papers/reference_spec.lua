@@ -74,7 +74,7 @@ describe("the types that editors show", function()
   end)
 
   it("have every option of a send", function()
-    assert.same({ "at", "await", "delay", "expires", "headers", "id", "key", "method", "on_done", "profile", "retry",
+    assert.same({ "at", "await", "delay", "expires", "headers", "id", "immediate", "key", "method", "on_done", "profile", "retry",
       "timeout" },
       fields_of "SendOptions")
   end)

@@ -122,6 +122,7 @@ local function rows_of(said, values)
     { key = "mailbox.max", value = said.mailbox.max, show = count },
     { key = "mailbox.max_bytes", value = said.mailbox.max_bytes, show = size },
     { key = "body_max", value = said.body_max, show = size },
+    { key = "state_max", value = said.state_max, show = size },
     { key = "grace", value = said.grace, show = duration },
     { key = "watchdog", value = number(said.watchdog), show = duration },
     { key = "log.level", value = values.level, show = plain, override = "LOG" },

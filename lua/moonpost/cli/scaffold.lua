@@ -22,6 +22,7 @@ return moonpost.node {
   -- outbox = { max = 100000, max_bytes = "256M" },
   -- mailbox = { max = 10000000, max_bytes = "4G" },
   -- body_max = "1M",
+  -- state_max = "64K",          -- of ctx.state; at most "1M"
   -- grace = "5s",               -- how long handlers at work may take to end when the node is stopped
   -- watchdog = "10s",           -- a handler that nothing can stop ends the process after so long; math.huge: never
   -- log = { level = "info", format = "text" },

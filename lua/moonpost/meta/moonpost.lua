@@ -208,6 +208,7 @@ function moonpost.sleep(duration) end
 ---@field profile? moonpost.Profile this message's own
 ---@field retry? moonpost.Retry when it is sent again; the settings' `send`
 ---@field timeout? moonpost.Duration how long a call, or a send with `await`, waits; `"30s"`
+---@field immediate? true of `ctx:send`: it leaves at once, outside of the commit, even if the handler fails; waits until it is stored and answers its receipt
 ---@field await? "sent"|"stored"|"handled"|"none" of clients: how far it must get before the receipt; `"none"` answers the id
 ---@field on_done? fun(receipt: moonpost.Receipt) of clients, with `await = "none"`: called with the receipt, beside the program; it may wait. Not any more when the client is closed
 
@@ -526,6 +527,7 @@ function moonpost.fault.parse(text) end
 ---@field outbox? moonpost.Bounds of what waits to be sent; 100,000 and `"256M"`; then `STORE_FULL`
 ---@field mailbox? moonpost.Bounds of what waits for each agent; 10,000,000 and `"4G"`; then `BUSY`
 ---@field body_max? moonpost.Size `"1M"`; larger ones are `TOO_LARGE`
+---@field state_max? moonpost.Size of an agent's `ctx.state`, or of each key's; `"64K"`, at most `"1M"`
 ---@field grace? moonpost.Duration how long handlers at work may take to end when the node is stopped; `"5s"`
 ---@field watchdog? moonpost.Duration then a handler that nothing can stop ends the process; `"10s"`
 ---@field log? { level?: "debug"|"info"|"warn"|"error", format?: "text"|"json" }

@@ -13,7 +13,8 @@ return moonpost.agent {
     message = function(ctx, msg)
       local order, amount = msg.body.order, msg.body.amount
       ctx.state.total = (ctx.state.total or 0) + amount
-      moonpost.sleep(msg.body.long and "300ms" or "2ms")
+      if msg.body.long then moonpost.log.info(("order %d takes long"):format(order)) end
+      moonpost.sleep(msg.body.long and "1s" or "2ms")
       ctx:send("ledger@demo", { run = msg.body.run, order = order, amount = amount }, ONCE)
       ctx:send("audit@demo", { run = msg.body.run, order = order, total = ctx.state.total }, ONCE)
       moonpost.log.info(("order %d is charged"):format(order))
