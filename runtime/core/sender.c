@@ -269,8 +269,15 @@ static bool is_of_this_lane(const struct entry *entry)
     return message_lane_epoch(entry->block) == entry->queue->lane_epoch;
 }
 
-/* The outbox has a new lane, and this message was not sent in the old one: it gets its number
- * there, durably before it is sent. What was sent stays where its owner would recognise it. */
+/* The outbox has a new lane, and this message was not sent in the old one. What was sent stays
+ * where its owner would recognise it, and each copy of it that is still on its way. */
+static bool is_to_join(const struct entry *entry)
+{
+    if (entry->unanswered || is_of_this_lane(entry)) return false;
+    return entry->profile == EXACTLY_ONCE || entry->transmissions == 0;
+}
+
+/* It gets its number there, durably before it is sent. */
 static void join_lane(struct engine *engine, struct entry *entry)
 {
     struct message message = message_of(entry->block);
@@ -492,7 +499,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             commit_first(engine, entry);
             continue;
         }
-        if (!entry->unanswered && !is_of_this_lane(entry)) {
+        if (is_to_join(entry)) {
             join_lane(engine, entry);
             continue;
         }
