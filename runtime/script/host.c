@@ -52,6 +52,7 @@ void script_host_free(struct script_host *host)
 {
     host->ending = true;
     while (host->tasks) task_drop(host->tasks);
+    sendings_close(host, 0); /* before the scripts that are to be told of them */
     agents_deinit(host);
     tracked_clear(&host->failed_files);
     hooks_deinit(host);
@@ -60,7 +61,6 @@ void script_host_free(struct script_host *host)
     while (host->scripts) script_free(host->scripts);
     guard_deinit(&host->guard);
     spare_tasks_free(host);
-    sendings_close(host, 0);
     streams_deinit(host);
     slots_deinit(&host->waiters);
     buffer_deinit(&host->error);
