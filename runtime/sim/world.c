@@ -67,8 +67,9 @@ size_t world_lines(struct world *world, const struct world_line **lines)
 {
     for (size_t i = 0; i < world->lines_given; i++) line_free(&world->lines[i]);
     world->line_count -= world->lines_given;
-    memmove(world->lines, world->lines + world->lines_given,
-            world->line_count * sizeof *world->lines);
+    if (world->line_count > 0)
+        memmove(world->lines, world->lines + world->lines_given,
+                world->line_count * sizeof *world->lines);
     world->lines_given = world->line_count;
     *lines = world->lines;
     return world->line_count;
