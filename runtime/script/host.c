@@ -44,6 +44,7 @@ static void spare_tasks_free(struct script_host *host)
         free(task->sends);
         free(task->reads);
         free(task->writes);
+        free(task->cancels);
         free(task);
     }
 }
