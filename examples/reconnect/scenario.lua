@@ -77,9 +77,9 @@ return {
     },
     {
       file = "agent/agents/steps.lua",
-      line = "concurrency = 1,",
-      why = "steps arrive in order, and each begins when the one before has ended",
-      instead = "concurrency = 8,",
+      line = 'order = "strict",',
+      why = "each begins when the one before has ended, also when it was sent again",
+      instead = 'order = "none",',
       otherwise = "eight are at work side by side, and the quicker ones end first",
     },
   },

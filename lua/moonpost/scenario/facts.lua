@@ -11,9 +11,12 @@ function facts.new()
   return setmetatable({ records = {} }, Facts)
 end
 
+--- They stand in the order in which they were made, whenever their pipes brought them.
 ---@param record table
 function Facts:add(record)
-  self.records[#self.records + 1] = record
+  local index = #self.records
+  while index > 0 and self.records[index].at > record.at do index = index - 1 end
+  table.insert(self.records, index + 1, record)
 end
 
 local function fits(record, what)

@@ -6,7 +6,7 @@ local moonpost = require "moonpost"
 
 return moonpost.agent {
   address = "steps@demo",
-  concurrency = 1, -- in the order of arrival
+  order = "strict", -- one after the other, in the order in which they were sent
   dedup = { ttl = "10m" },
 
   on = {
