@@ -546,6 +546,9 @@ void sender_doubt(struct entry *entry, bool doubtful);
 /* An entry of an earlier life, with its facts, stands in its outbox as waiting. */
 void sender_restore(struct engine *engine, struct entry *entry, bool awaiting);
 
+/* A new message, or an owner that has come, is a reason to look for the way now. */
+void sender_look_for_way(struct engine *engine, struct queue *outbox);
+
 /* Nothing is to be done for the entry before it is given up or expires. */
 void sender_wait(struct engine *engine, struct entry *entry);
 

@@ -394,11 +394,15 @@ static bool is_held(struct engine *engine, struct queue *outbox, struct entry *e
     return true;
 }
 
-/* A new message is a reason to look for the way now, but the oldest is the one that looks. */
-static void look_for_way(struct engine *engine, struct queue *outbox)
+/* The oldest is the one that looks; a look that is not its own turn does not make it wait longer
+ * the next time. */
+void sender_look_for_way(struct engine *engine, struct queue *outbox)
 {
     struct entry *oldest = without_way(outbox);
-    if (oldest && outbox->lists[ENTRY_LEASED].count == 0) make_waiting(engine, oldest);
+    engine_ready(engine, outbox);
+    if (!oldest || outbox->lists[ENTRY_LEASED].count > 0) return;
+    if (oldest->stalls > 0) oldest->stalls--;
+    make_waiting(engine, oldest);
 }
 
 /* One has got through, so the others may follow, in order. */
@@ -548,7 +552,7 @@ void sender_released(struct engine *engine, uint64_t handle)
     if (entry->profile == AT_MOST_ONCE)
         send_at_most_once(engine, entry);
     else {
-        look_for_way(engine, entry->queue);
+        sender_look_for_way(engine, entry->queue);
         make_waiting(engine, entry);
     }
 }

@@ -311,3 +311,42 @@ describe("a log about messages that cannot go", function()
     assert.are.equal(1, complaints())
   end)
 end)
+
+describe("messages whose address nobody serves", function()
+  local world
+
+  before_each(function()
+    world = test.world { seed = 1 }
+    world:node "hub"
+  end)
+  after_each(function() world:close() end)
+
+  local function come()
+    world:node("owner", { links = { "hub" } })
+    world:load(moonpost.agent { address = "late@x", on = { message = function() end } }, { node = "owner" })
+  end
+
+  local function send() return world:send("late@x", "x", { from = "hub", await = "handled" }) end
+
+  it("go to an owner as soon as it is linked", function()
+    local first, second = send(), send()
+    world:advance "20s"
+    come()
+    world:advance "10ms"
+    assert.is_true(world:receipt(first).ok)
+    assert.is_true(world:receipt(second).ok)
+  end)
+
+  -- Was: each new message let the oldest look for a way and wait twice as long, up to a minute within a second.
+  it("wait no longer because others come behind them", function()
+    local id = send()
+    for _ = 1, 100 do
+      world:advance "5ms"
+      send()
+    end
+    world:advance "1500ms"
+    assert.is_true(#world:times(id, "retrying") >= 2)
+    local facts = world:facts(id)
+    assert.is_true(facts[#facts].delay < 5, facts[#facts].delay)
+  end)
+end)
