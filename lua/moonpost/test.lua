@@ -1,7 +1,6 @@
 --- Worlds for specs: nodes, agents and links in virtual time. Real files run in them; no time passes
 --- but by hand, and links cost nothing until a fault says so.
 local closed = require "moonpost.closed"
-local environment = require "moonpost.environment"
 local errors = require "moonpost.errors"
 local fake = require "moonpost.test.fake"
 local faults = require "moonpost.test.faults"
@@ -14,6 +13,7 @@ local node = require "moonpost.node"
 local patience = require "moonpost.test.patience"
 local plan = require "moonpost.test.plan"
 local receipt = require "moonpost.receipt"
+local seed_of_environment = require "moonpost.test.seed"
 local send = require "moonpost.send"
 local shape = require "moonpost.shape"
 local units = require "moonpost.units"
@@ -52,7 +52,7 @@ function test.world(options)
     start = { read = units.moment, default = units.moment "2026-01-01T00:00:00Z" },
     env = { read = function(env) return type(env) == "table" and env, "expected a table" end },
   }, options or {})
-  local seed = options.seed or tonumber(environment "SEED" or 1)
+  local seed = options.seed or seed_of_environment()
   local self = setmetatable({ handle = worlds.new(seed, options.start), seed = seed }, metatable)
   for name, value in pairs(options.env or {}) do worlds.setenv(self.handle, name, value) end
   return self

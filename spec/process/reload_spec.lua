@@ -62,6 +62,16 @@ describe("moonpost reload", function()
     says({ "reload", "--json", "price@local" }, '"before":1,', 0)
   end)
 
+  -- Was: the question was sent again while the node was busy with it, and done again.
+  it("is done once, also when loading takes seconds", function()
+    write(folder, "agents/price.lua", "while true do end")
+    says({ "reload" }, "ran for more than 2000 ms without waiting", 1)
+    write(folder, "agents/price.lua", agent "two")
+    says({ "reload" }, "generation 1 -> 2", 0) -- behind all that was asked before
+    running:wait_for "generation 1 -> 2"
+    assert.equal(1, select(2, table.concat(running.said, "\n"):gsub("REFUSED", "")))
+  end)
+
   it("leaves generations that can be listed", function()
     says({ "generations" }, "AGENT        GENERATION  STATE    HASH", 0)
     says({ "generations", "price@local", "--json" }, '"address":"price@local"', 0)

@@ -39,9 +39,12 @@ function Ask:fail(reason, code)
   self:stop(code)
 end
 
+-- A node that is busy for seconds would do what is sent again a second time: as long as its link is there, it is asked once.
+local ONCE = { first = "1m", factor = 1 }
+
 --- Ask for a result, or nil, reason, code, receipt.
 function Ask:try(method, body)
-  return self.link:call("$node", body or {}, { method = method, fail_fast = true, profile = ANSWERED })
+  return self.link:call("$node", body or {}, { method = method, fail_fast = true, profile = ANSWERED, retry = ONCE })
 end
 
 --- Ask for what is answered by parts, as long as the command goes on.

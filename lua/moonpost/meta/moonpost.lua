@@ -207,7 +207,7 @@ function moonpost.sleep(duration) end
 ---@field expires? moonpost.Duration|moonpost.Moment nobody wants it afterwards; never
 ---@field profile? moonpost.Profile this message's own
 ---@field retry? moonpost.Retry when it is sent again; the settings' `send`
----@field timeout? moonpost.Duration how long a call, or a send with `await`, waits; `"30s"`
+---@field timeout? moonpost.Duration how long a call, or a send with `await = "handled"`, waits; `"30s"`. Until it is stored a send tries for as long as its `deadline` (2 minutes from memory)
 ---@field immediate? true of `ctx:send`: it leaves at once, outside of the commit, even if the handler fails; waits until it is stored and answers its receipt
 ---@field await? "sent"|"stored"|"handled"|"none" of clients: how far it must get before the receipt; `"none"` answers the id
 ---@field on_done? fun(receipt: moonpost.Receipt) of clients, with `await = "none"`: called with the receipt, beside the program; it may wait. Not any more when the client is closed

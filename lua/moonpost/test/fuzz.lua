@@ -1,8 +1,8 @@
 --- Fuzzing: a user's own agents in many worlds, each under another storm of faults. A failure names its seed and the
 --- shortest list of faults found with which it still fails.
 local errors = require "moonpost.errors"
-local runtime = require "moonpost.runtime"
 local shape = require "moonpost.shape"
+local seed_of_environment = require "moonpost.test.seed"
 local show = require "moonpost.show"
 local sorted_pairs = require "moonpost.sorted_pairs"
 local storm = require "moonpost.test.storm"
@@ -94,8 +94,22 @@ end
 ---@return table
 function fuzz.read(given)
   local options = shape.construct("fuzz", FIELDS, given or {})
-  options.seed = options.seed or tonumber(runtime.getenv("MOONPOST_SEED") or 1)
+  options.seed = options.seed or seed_of_environment()
   return options
+end
+
+-- What runs one of its worlds again.
+local function again(options, seed)
+  local parts = { ("seed = %d, runs = 1"):format(seed) }
+  if options.faults ~= storm.KINDS then
+    local names = {}
+    for index, kind in ipairs(options.faults) do names[index] = show(kind) end
+    parts[#parts + 1] = ("faults = { %s }"):format(table.concat(names, ", "))
+  end
+  for _, name in ipairs { "lasts", "most" } do
+    if options[name] ~= FIELDS[name].default then parts[#parts + 1] = ("%s = %g"):format(name, options[name]) end
+  end
+  return ("again: test.fuzz({ %s }, the same function)"):format(table.concat(parts, ", "))
 end
 
 --- Run a function in many worlds.
@@ -107,7 +121,7 @@ function fuzz.fuzz(make, given, body)
   local options = fuzz.read(given)
   for seed = options.seed, options.seed + options.runs - 1 do
     local failure = fuzz.run(make, options, seed, body)
-    if failure then error(("%s\nagain: test.fuzz { seed = %d, runs = 1 }"):format(failure, seed), 0) end
+    if failure then error(failure .. "\n" .. again(options, seed), 0) end
   end
 end
 
