@@ -39,7 +39,8 @@ function Ask:fail(reason, code)
   self:stop(code)
 end
 
--- A node that is busy for seconds would do what is sent again a second time: as long as its link is there, it is asked once.
+-- A node that is busy for seconds would do what is sent again a second time: it is asked once, as long as its link is
+-- there.
 local ONCE = { first = "1m", factor = 1 }
 
 --- Ask for a result, or nil, reason, code, receipt.
