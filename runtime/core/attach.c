@@ -138,7 +138,9 @@ static void attach_new(struct engine *engine, struct link *link, struct span add
     route_attach(engine, address, link);
     attach_tell(engine, address);
     struct queue *outbox = map_find(&engine->outboxes, address);
-    if (outbox) sender_look_for_way(engine, outbox);
+    if (!outbox) return;
+    sender_look_for_way(engine, outbox);
+    engine_ready(engine, outbox);
 }
 
 /* The peer asks for what it has: it hears whether the nodes further up take it by now. */

@@ -5,7 +5,8 @@
  * point at the first. What it costs (an attempt), what it answers, and how it ends is each entry's
  * own. It is handed over when the agent's `batch` of messages waits, or when the first of those
  * that wait has waited `batch_within_ms`. A message with a method, a notice, and one that may have
- * ended the process, stands by itself. */
+ * ended the process, stands by itself; as long as one is left that was in a bundle which did, no
+ * bundle is made at all (suspect.h). */
 #include "core/parts.h"
 
 static bool joins(const struct engine *engine, const struct entry *entry)

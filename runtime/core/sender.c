@@ -399,7 +399,6 @@ static bool is_held(struct engine *engine, struct queue *outbox, struct entry *e
 void sender_look_for_way(struct engine *engine, struct queue *outbox)
 {
     struct entry *oldest = without_way(outbox);
-    engine_ready(engine, outbox);
     if (!oldest || outbox->lists[ENTRY_LEASED].count > 0) return;
     if (oldest->stalls > 0) oldest->stalls--;
     make_waiting(engine, oldest);
@@ -428,6 +427,12 @@ static bool window_is_open(const struct engine *engine, const struct queue *outb
     return leased->count < engine->settings.window;
 }
 
+/* It may go only in a lane that was opened for it. Where an owner may have it already, it stays. */
+static bool needs_open_lane(const struct entry *entry)
+{
+    return entry->profile == EXACTLY_ONCE && !entry->doubtful;
+}
+
 /* Somebody asks for the lane, or will as soon as it is durable. */
 static bool is_opening(const struct engine *engine, const struct queue *outbox)
 {
@@ -440,8 +445,7 @@ static bool is_opening(const struct engine *engine, const struct queue *outbox)
 static bool is_opened_durably(const struct engine *engine, const struct entry *entry)
 {
     const struct queue *outbox = entry->queue;
-    bool waits = entry->profile == EXACTLY_ONCE && outbox->opened && !entry->doubtful;
-    return !waits || engine->committed >= outbox->opened_batch;
+    return !needs_open_lane(entry) || !outbox->opened || engine->committed >= outbox->opened_batch;
 }
 
 /* The first of a lane that is not open asks for it. An owner that was asked before and not heard
@@ -449,7 +453,7 @@ static bool is_opened_durably(const struct engine *engine, const struct entry *e
  * False: the entry waits for it. */
 static bool has_lane(struct engine *engine, struct queue *outbox, struct entry *entry)
 {
-    if (outbox->opened || entry->profile != EXACTLY_ONCE || entry->doubtful) return true;
+    if (outbox->opened || !needs_open_lane(entry)) return true;
     if (is_opening(engine, outbox)) return false;
     if (outbox->asked) leave_lane(engine, outbox);
     outbox->opener = entry->handle;
@@ -507,7 +511,7 @@ void sender_pump(struct engine *engine, struct queue *outbox)
             join_lane(engine, entry);
             continue;
         }
-        if (entry->profile == EXACTLY_ONCE && !outbox->opened && !entry->doubtful)
+        if (needs_open_lane(entry) && !outbox->opened)
             open_lane(engine, entry, link);
         else
             transmit(engine, entry, link);

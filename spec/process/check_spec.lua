@@ -64,7 +64,7 @@ describe("moonpost check", function()
     it("a name that neither moonpost nor ctx nor msg has", function()
       assert.same({ "name", 5, "moonpost.rety: unknown", "write moonpost.retry" }, handler 'return moonpost.rety "x"')
       assert.same({ "name", 5, "ctx:sned: unknown", "write ctx:send" }, handler 'ctx:sned("a@b", 1)')
-      assert.same({ "name", 6, "msg.bdoy: unknown", "write body" }, handler 'local x = "a" ..\n msg.bdoy')
+      assert.same({ "name", 6, "msg.bdoy: unknown", "write msg.body" }, handler 'local x = "a" ..\n msg.bdoy')
     end)
 
     it("a verb that is called with a dot", function()

@@ -16,7 +16,7 @@ describe("the journey of installing by luarocks", function()
   setup(function()
     home = node.folder { ["config.lua"] = "rocks_servers = {}\n" } -- nobody is asked over a network
     variables = { HOME = home, LUAROCKS_CONFIG = home .. "/config.lua" }
-    shell.must("mkdir work elsewhere", home)
+    shell.must("mkdir project elsewhere", home)
     shell.must(("ROCK_ALSO='build/%s build/lua.list' sh scripts/build/rock.sh 0.1.0 %s"):format(build, home), source, variables)
   end)
   teardown(function()
@@ -31,7 +31,7 @@ describe("the journey of installing by luarocks", function()
   -- As typed in a shell whose PATH luarocks has set.
   local function types(command, expected, code)
     local path = ('eval "$(luarocks --lua-version 5.1 --tree %s/tree path --bin)" && '):format(home)
-    local output, got = shell.run(path .. command, home .. "/work", variables)
+    local output, got = shell.run(path .. command, home .. "/project", variables)
     assert.equal(code or 0, got, output)
     assert.truthy(output:find(expected), output)
   end
@@ -53,7 +53,7 @@ describe("the journey of installing by luarocks", function()
 
   it("makes a project whose specs pass and whose agent answers", function()
     types("moonpost new greeter && cd greeter && moonpost test", "\n2 passed, 0 failed\n$")
-    running = node.start({ executable = home .. "/tree/bin/moonpost", "run" }, home .. "/work/greeter", "listening unix:")
+    running = node.start({ executable = home .. "/tree/bin/moonpost", "run" }, home .. "/project/greeter", "listening unix:")
     types([[cd greeter && moonpost send greeter@local '{"name":"Ada"}' --await handled]],
       '^ack ok=true level=handled ref=%w+ attempt=1 result={"text":"hello Ada"}\n$')
     types("cd greeter && moonpost doctor", "^0 problems, ")
@@ -63,7 +63,7 @@ describe("the journey of installing by luarocks", function()
     luarocks("tree", "pack moonpost")
     luarocks("elsewhere", "install moonpost-0.1.0-1.linux-*.rock")
     local output = node.run({ executable = home .. "/elsewhere/bin/moonpost", "send", "greeter@local", "{}", "--node",
-      home .. "/work/greeter" }, "/")
+      home .. "/project/greeter" }, "/")
     assert.truthy(output:find("^ack ok=true level=stored"), output)
   end)
 
@@ -72,6 +72,6 @@ describe("the journey of installing by luarocks", function()
     running = nil
     luarocks("tree", "remove moonpost")
     assert.equal("", shell.must("find tree -type f ! -name 'manifest*' ! -name index.html", home))
-    shell.must("test -s work/greeter/data/data.mdb && test -x elsewhere/bin/moonpost", home)
+    shell.must("test -s project/greeter/data/data.mdb && test -x elsewhere/bin/moonpost", home)
   end)
 end)

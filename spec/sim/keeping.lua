@@ -179,13 +179,21 @@ local function check_handled(run, id, act)
   if times_of(run, id) == 0 then fail("%s was handled, and left no mark", id) end
 end
 
--- None begins for the first time behind one that was sent later. Of one whose first copy expired, a second copy may come:
--- how long it was on its way does not count. One that was purged comes back when the process dies before that is durable.
+-- Of one whose first copy expired, a second copy may come: how long it was on its way does not count. One that was purged
+-- comes back when the process dies before that is durable.
+local function came_back(run, id)
+  for _, fact in ipairs(run.world:facts(id)) do
+    if fact.fact == "expired" or fact.fact == "purged" then return true end
+    if fact.fact == "delivered" then return false end
+  end
+  return false
+end
+
+-- None begins for the first time behind one that was sent later, but for those that came back.
 local function check_line(run, line)
   local last, latest = nil, 0
   for _, id in ipairs(line) do
-    local gone = #run.world:times(id, "expired") + #run.world:times(id, "purged") > 0
-    local begun = not gone and run.keeping.begun[id]
+    local begun = not came_back(run, id) and run.keeping.begun[id]
     if begun and begun < latest then fail("%s begins before %s, which was sent earlier", id, last) end
     if begun then last, latest = id, begun end
   end

@@ -5,11 +5,10 @@
 local closed = require "moonpost.closed"
 local ctx = require "moonpost.ctx"
 local moonpost = require "moonpost"
-local nearest = require "moonpost.nearest"
 
 local names = {}
 
-local MSG = closed.words "id to from key method topic headers body sent_at"
+local MSG = closed.close("msg.", closed.words "id to from key method topic headers body sent_at", {})
 
 local function blank(text)
   return (text:gsub("[^\n]", " "))
@@ -52,11 +51,6 @@ local function each_field(code, owner, visit)
   end
 end
 
-local function misspelt(shown, name, known)
-  local hint = nearest.hint(name, known):match('"(.-)"')
-  return ("%s: unknown"):format(shown), hint and "write " .. hint or "see docs/reference.md"
-end
-
 -- The names of a closed table, and whether one of them may be used. Later versions' names are said by loading.
 local function knows(owner, name)
   local ok, reason = pcall(function() return owner[name] end)
@@ -84,14 +78,6 @@ local function of_ctx(found)
   end
 end
 
-local function of_msg(found)
-  return function(field)
-    if MSG[field.name] then return end
-    local message, fix = misspelt("msg." .. field.name, field.name, MSG)
-    found[#found + 1] = { line = field.line, message = message, fix = fix }
-  end
-end
-
 local function has_parameter(code, pattern)
   return code:find("function[%s%w_.:]*%(" .. pattern) ~= nil
 end
@@ -113,7 +99,7 @@ function names.find(text)
   if code:find("local%s+ctx%f[^%w_]") or code:find("local%s+msg%f[^%w_]") then return found end
   if not has_parameter(code, "%s*ctx%s*[,)]") then return found end
   look("ctx", of_ctx(found))
-  if has_parameter(code, "%s*ctx%s*,%s*msg%s*[,)]") then look("msg", of_msg(found)) end
+  if has_parameter(code, "%s*ctx%s*,%s*msg%s*[,)]") then look("msg", of_closed(found, MSG, "msg")) end
   return found
 end
 

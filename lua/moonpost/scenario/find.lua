@@ -140,7 +140,7 @@ local FIELDS = {
   checks = { read = shape.list(check, 64), required = true },
 }
 
--- Cues speak of processes; only nodes are started again.
+-- Cues speak of processes; only nodes are started again, and a world can replace none.
 local function check_cues(value)
   local names, nodes = {}, {}
   for _, each in ipairs(value.processes) do
@@ -149,6 +149,9 @@ local function check_cues(value)
   for index, each in ipairs(value.cues) do
     local known = names[each.process] and nodes or names
     local name = names[each.process] and (each.kill or each.replace) or each.process
+    if each.replace and not value.only_real then
+      return nil, (".cues[%d].replace: needs only_real, with the reason"):format(index)
+    end
     if not known[name] then
       return nil, (".cues[%d]: %q is no %s here%s"):format(index, name, known == nodes and "node" or "process",
         nearest.hint(name, known))
