@@ -209,6 +209,17 @@ describe("migration", function()
     assert.same({ count = 21 }, ask())
   end)
 
+  -- The next generation takes over while the old one is at work; `runs` is who ran.
+  local function taken_over(runs)
+    assert.is_true(reload(function(ctx)
+      runs[#runs + 1] = "new " .. ctx.attempt
+      return count "count" (ctx)
+    end, { version = 2, migrate = to_count }))
+    world:advance "1m"
+    assert.same({ "old", "old", "new 1" }, runs)
+    assert.same({ count = 11 }, state())
+  end
+
   it("makes handlers of the generation before run again on the new one", function()
     local runs = {}
     load(function(ctx)
@@ -220,13 +231,7 @@ describe("migration", function()
     world:send(ADDRESS, "first")
     world:advance "11s"
     world:send(ADDRESS, "second")
-    assert.is_true(reload(function(ctx)
-      runs[#runs + 1] = "new " .. ctx.attempt
-      return count "count" (ctx)
-    end, { version = 2, migrate = to_count }))
-    world:advance "1m"
-    assert.same({ "old", "old", "new 1" }, runs)
-    assert.same({ count = 11 }, state())
+    taken_over(runs)
   end)
 
   it("is left to the newer generation by a handler that looks too late", function()
@@ -238,13 +243,7 @@ describe("migration", function()
     end)
     world:send(ADDRESS, "first")
     world:send(ADDRESS, "late")
-    assert.is_true(reload(function(ctx)
-      runs[#runs + 1] = "new " .. ctx.attempt
-      return count "count" (ctx)
-    end, { version = 2, migrate = to_count }))
-    world:advance "1m"
-    assert.same({ "old", "old", "new 1" }, runs)
-    assert.same({ count = 11 }, state())
+    taken_over(runs)
   end)
 
   it("takes what handlers of the generation before still wrote", function()
