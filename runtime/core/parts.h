@@ -925,7 +925,7 @@ bool deliver_take(struct engine *engine, struct entry *entry);
 void deliver_lease(struct engine *engine, struct entry *entry, bool waits);
 
 /* What its handler had to wait for is durable. */
-void deliver_committed(struct engine *engine, uint64_t handle);
+void deliver_committed(struct engine *engine, uint64_t delivery);
 
 /* ---- bundle.c ---- */
 
