@@ -78,7 +78,8 @@ uint64_t choose_waiter(struct play *play)
 {
     unsigned place = tape_choice(&play->tape, WAITERS);
     if (play->shell.waiters[place]) return 0;
-    play->shell.waiters[place] = (FIRST_TOKEN + ++play->tokens) * WAITERS + place; /* none is used again */
+    play->shell.waiters[place] =
+        (FIRST_TOKEN + ++play->tokens) * WAITERS + place; /* none is used again */
     return play->shell.waiters[place];
 }
 

@@ -240,9 +240,8 @@ static void finish_one(struct shell *shell, unsigned turn)
                               .delay_ms = -1};
     struct event event = {.kind = EVENT_OUTCOME, .outcome = &outcome};
     if (shell->run_count == 0) return;
-    struct live_run run = shell->runs[--shell->run_count];
-    outcome.delivery = run.delivery;
-    shell->at_work[run.agent]--;
+    outcome.delivery = shell->runs[shell->run_count - 1].delivery;
+    shell_end_run(shell, shell->run_count - 1);
     shell_step(shell, &event);
 }
 

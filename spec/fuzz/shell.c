@@ -140,8 +140,8 @@ void shell_check_kept(struct shell *shell, struct span address, enum state_scope
     struct block *stored = NULL;
     struct record_state record = {0};
     struct state_value value = shell_state(shell, address, scope, key);
-    enum status status = store_peek(
-        shell->store, record_state_key(buffer, address, (uint8_t)scope, key), &stored);
+    enum status status =
+        store_peek(shell->store, record_state_key(buffer, address, (uint8_t)scope, key), &stored);
     if (status == STATUS_OK) ensure(record_state_read(block_span(stored), &record) == STATUS_OK);
     if (value.value) {
         ensure(status == STATUS_OK && record.version == value.version);
@@ -218,8 +218,7 @@ static void hand_over(struct shell *shell, uint64_t delivery, uint64_t sequence,
 static void take_run(struct shell *shell, const struct run *run)
 {
     ensure(run->agent >= 1 && run->agent <= AGENTS && shell->run_count < RUNS);
-    for (size_t i = 0; i < shell->run_count; i++)
-        ensure(shell->runs[i].delivery != run->delivery);
+    for (size_t i = 0; i < shell->run_count; i++) ensure(shell->runs[i].delivery != run->delivery);
     hand_over(shell, run->delivery, run->sequence, run->attempt, run->block);
     for (size_t i = 0; i < run->other_count; i++)
         hand_over(shell, run->delivery, run->others[i].sequence, run->others[i].attempt,

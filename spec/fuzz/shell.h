@@ -5,9 +5,10 @@
  *   - nothing is written behind a close, and each connection is closed once
  *   - a receipt that says `stored` is said of what is in the store
  *   - a waiter is answered once
- *   - no message is with two handlers, and no mailbox has more of them at work than its agent allows
- *   - what is kept for agents is what the store holds as soon as all is committed, one version is of
- *     one value, and listings name the same as reads
+ *   - no message is with two handlers, and no mailbox has more of them at work than its agent
+ * allows
+ *   - what is kept for agents is what the store holds as soon as all is committed, one version is
+ * of one value, and listings name the same as reads
  *   - at one moment the engine comes to rest */
 #ifndef MOONPOST_FUZZ_SHELL_H
 #define MOONPOST_FUZZ_SHELL_H
