@@ -69,7 +69,7 @@ describe("the commands about a node", function()
   it("say that a message is stored in a paused mailbox", function()
     node.run({ "queue", "pause", "mail@local" }, folder)
     says({ "send", "mail@local", "{}" }, "note: mail@local is paused: the message is stored", 0)
-    says({ "send", "mail@local", "{}", "--await", "handled", "--timeout", "10ms" }, "its mailbox is paused", 5)
+    says({ "send", "mail@local", "{}", "--await", "handled", "--timeout", "300ms" }, "its mailbox is paused", 5)
     node.run({ "queue", "resume", "mail@local" }, folder)
   end)
 
