@@ -28,7 +28,7 @@ bool cancel_message(struct engine *engine, struct span id, struct span from)
     for (struct queue *queue = engine->queues; queue; queue = queue->next) {
         struct entry *entry = queue_find(queue, id, from);
         if (!entry || !can_go(entry)) continue;
-        cancel(engine, entry);
+        if (!planted(PLANT_CANCELLED_DELIVERED)) cancel(engine, entry);
         return true;
     }
     return false;

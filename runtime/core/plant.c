@@ -32,6 +32,10 @@ static const char *const names[PLANT_COUNT] = {
     [PLANT_FENCE_OPEN] = "fence-open",
     [PLANT_LANE_NOT_OPENED] = "lane-not-opened",
     [PLANT_PURGE_NOT_KEPT] = "purge-not-kept",
+    [PLANT_CANCELLED_DELIVERED] = "cancelled-delivered",
+    [PLANT_SWEPT_TOO_EARLY] = "swept-too-early",
+    [PLANT_FORESEEN_VERSION_KEPT] = "foreseen-version-kept",
+    [PLANT_WRITER_NOT_KEPT] = "writer-not-kept",
 };
 
 const char *plant_name(enum plant plant)

@@ -262,7 +262,7 @@ static uint64_t version_for(struct engine *engine, const struct content *before,
 {
     double number;
     if (write->version == 0) return new_version(engine);
-    if (write->change != STATE_ADD) return write->version;
+    if (write->change != STATE_ADD || planted(PLANT_FORESEEN_VERSION_KEPT)) return write->version;
     read_number(engine, before, &number);
     return number == write->foreseen ? write->version : new_version(engine);
 }
@@ -276,7 +276,7 @@ static void apply(struct engine *engine, struct span address, const struct state
     sweep_end_moves(engine, record->key, before_wall_ms,
                     record->now.value ? write->expires_wall_ms : 0);
     record->now.version = version;
-    record->now.writer = write->writer;
+    record->now.writer = planted(PLANT_WRITER_NOT_KEPT) ? 1 : write->writer;
     record->now.expires_wall_ms = write->expires_wall_ms;
     put(engine, record);
 }

@@ -71,7 +71,7 @@ static bool gather(void *user, struct span key, struct span value)
     (void)value;
     if (record_due_state(key, &end_wall_ms).size == 0 || span_equal(key, sweep->behind))
         return true;
-    if (end_wall_ms > sweep->now_wall_ms) {
+    if (end_wall_ms > sweep->now_wall_ms && !planted(PLANT_SWEPT_TOO_EARLY)) {
         sweep->next_wall_ms = end_wall_ms;
         return false;
     }

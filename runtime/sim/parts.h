@@ -54,6 +54,7 @@ struct pipe {
     size_t written[2];  /* bytes of this end that have arrived and were not told of */
     int64_t last_ms[2]; /* nothing arrives at this end before what was written earlier */
     bool lost[2];       /* something for this end has vanished: nothing more can come */
+    bool given_up[2];   /* this end's node has closed it, and listens to nothing any more */
     uint32_t closings;  /* CLOSED happenings on their way */
 };
 

@@ -165,6 +165,7 @@ void pipe_close(struct world_node *node, uint32_t connection)
     int end;
     struct pipe *pipe = pipe_of(node, connection, &end);
     if (!pipe) return;
+    pipe->given_up[end] = true;
     if (!is_lost(node->world, pipe, 1 - end))
         close_end(node->world, pipe, 1 - end, pipe_delay(node->world, pipe, 1 - end),
                   "closed by the peer");
@@ -186,7 +187,8 @@ void pipe_take_bytes(const struct happening *happening)
     struct pipe *pipe = happening->pipe;
     struct world_node *node = pipe->ends[happening->end];
     if (!node) return;
-    ledger_arrives(node->book, node->world->now_ms, block_span(happening->block));
+    if (!pipe->given_up[happening->end])
+        ledger_arrives(node->book, node->world->now_ms, block_span(happening->block));
     life_step_begin(node);
     node_bytes(node->node, pipe->numbers[happening->end], block_span(happening->block));
     life_step_over(node);

@@ -3,6 +3,7 @@
 local moonpost = require "moonpost"
 local storm = require "moonpost.test.storm"
 local keeping = require "spec.sim.keeping"
+local timers = require "spec.sim.timers"
 
 local cast = {}
 
@@ -52,8 +53,8 @@ local HANDLERS = {
     table.insert(run.effects[msg.id], sends)
     return "done"
   end,
-  counts = function(run, ctx, msg, actor)
-    keeping.count(run, actor, ctx, msg)
+  counts = function(run, ctx, msg, actor, version)
+    keeping.count(run, actor, ctx, msg, version)
     return "done"
   end,
   audit = function() return "done" end,
@@ -68,6 +69,8 @@ local HANDLERS = {
     run.world:crash(node)
   end,
 }
+
+for does, handler in pairs(timers.HANDLERS) do HANDLERS[does] = handler end
 
 local DOES = {
   "ack", "ack", "ack", "ack", "ack", "slow", "slow", "fail_once", "fail_once", "always_fails", "defer", "reject", "skip",
@@ -94,18 +97,18 @@ local DEDUPS = { "none", "none", { ttl = "24h" }, { ttl = "24h" }, { ttl = "9000
 
 local ORDERS = { "none", "none", "key", "strict" }
 
-local function handle(run, actor, ctx, msg)
+local function handle(run, actor, ctx, msg, version)
   local sent = run.sent[msg.id]
   if sent and sent.body.n ~= msg.body.n then run.problem(msg.id .. " came with another body than it was sent with") end
-  return HANDLERS[msg.body.does](run, ctx, msg, actor)
+  return HANDLERS[msg.body.does](run, ctx, msg, actor, version)
 end
 
-local function handler(run, actor)
+local function handler(run, actor, version)
   return function(ctx, msg)
     run.began(msg, actor)
     keeping.began(run, msg)
     local result = keeping.mark(run, actor, ctx, msg)
-    local answer = handle(run, actor, ctx, msg)
+    local answer = handle(run, actor, ctx, msg, version)
     return answer == "done" and result or answer
   end
 end
@@ -133,9 +136,10 @@ local function on_dead(run)
   return function(_, dead) run.told[dead.id] = true end
 end
 
---- An agent's declaration, the same but for on.start when it is loaded again.
-local function agent_of(run, actor, start)
+--- An agent's declaration, the same but for on.start, and its version, when it is loaded again.
+local function agent_of(run, actor, start, version)
   local fields = actor.fields
+  version = version or actor.version
   return moonpost.agent {
     address = actor.agent,
     concurrency = fields.concurrency,
@@ -146,8 +150,10 @@ local function agent_of(run, actor, start)
     dedup = fields.dedup,
     order = fields.order,
     batch = batch_of(run, actor),
+    version = version,
+    migrate = version and keeping.migrate(run, version) or nil,
     on = {
-      message = not fields.batch and handler(run, actor) or nil,
+      message = not fields.batch and handler(run, actor, version or 1) or nil,
       dead = fields.dead and on_dead(run) or nil,
       start = start,
     },
@@ -285,6 +291,11 @@ function cast.check_greedy(run)
   for _, id in ipairs(run.exhausts) do
     if storm.handled(run.world, id) then error(id .. " was handled with more memory than its agent may have", 0) end
   end
+end
+
+--- What was drawn of timers and versions is planned.
+function cast.enter_timers(run, drawn, faults)
+  timers.enter(run, drawn, faults, agent_of)
 end
 
 --- Everybody is there.

@@ -53,9 +53,27 @@ local function write_count(ctx, msg, count)
   if msg.body.kv then ctx.kv:set("count", count) else ctx.state.count = count end
 end
 
+-- Each version of an agent finds what it reads, and leaves what it writes.
+local function check_version(run, ctx, msg, version)
+  local found = ctx.state.version or version
+  if found ~= version then run.problem(("version %d was handed the state of %d for %s"):format(version, found, msg.id)) end
+  ctx.state.version = version
+end
+
+--- What makes the state of the version before that of this one.
+function keeping.migrate(run, version)
+  return function(old, from)
+    local wrote = old.version or from
+    if wrote ~= from then run.problem(("migrate was asked of version %d for the state of %d"):format(from, wrote)) end
+    old.version = version
+    return old
+  end
+end
+
 --- A counter goes on by one, and an auditor is told.
-function keeping.count(run, actor, ctx, msg)
+function keeping.count(run, actor, ctx, msg, version)
   if actor.fields.batch then return end
+  check_version(run, ctx, msg, version)
   local told = run.keeping.told
   local count, name = read_count(ctx, msg) + 1, label(actor, msg)
   if msg.body.waits then moonpost.sleep(msg.body.waits) end

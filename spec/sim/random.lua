@@ -6,6 +6,7 @@ local storm = require "moonpost.test.storm"
 local test = require "moonpost.test"
 local cast = require "spec.sim.cast"
 local keeping = require "spec.sim.keeping"
+local timers = require "spec.sim.timers"
 
 local random = {}
 
@@ -71,6 +72,7 @@ function random.draw(seed)
   local script = { seed = seed, actors = cast.draw(draw) }
   script.acts, script.lasts = cast.acts(draw, script.actors)
   script.greed = cast.greed(seed, script.actors, script.lasts)
+  script.timers = timers.draw(seed, script.actors, script.lasts)
   script.faults = draw_storm(draw, script.lasts)
   return script
 end
@@ -208,7 +210,7 @@ local function settle(run)
   run.world:advance "3s"
 end
 
-local function check_all(run)
+local function check_all(run, drawn_timers)
   settle(run)
   run.world:check()
   check_effects(run)
@@ -220,6 +222,7 @@ local function check_all(run)
   keeping.check(run)
   check_next_life(run)
   keeping.check(run)
+  timers.check(run, drawn_timers)
   run.world:check()
 end
 
@@ -230,6 +233,7 @@ local function play(script, faults, run)
   run.flipped = has_flip(faults)
   cast.enter(run, script.actors)
   cast.enter_greedy(run, script.greed)
+  cast.enter_timers(run, script.timers, faults)
   storm.over(world, faults)
   for _, act in ipairs(script.acts) do
     world:advance(math.max(0, act.at - run.now()))
@@ -240,7 +244,7 @@ local function play(script, faults, run)
   if run.flipped then
     world:advance "1h"
   else
-    check_all(run)
+    check_all(run, script.timers)
   end
   if run.problems then error(run.problems, 0) end
 end
