@@ -196,4 +196,13 @@ function handler.stop(agent, ctx)
   return finished(ctx, event(xpcall(agent.on_stop, on_error, ctx)))
 end
 
+errors.runs(handler.run, function(agent, _, msg, method)
+  if method == nil then method = msg.method end
+  return agent.handler_of(method)
+end)
+errors.runs(handler.batch, function(agent) return agent.batch.handle end)
+errors.runs(handler.start, function(agent) return agent.on_start end)
+errors.runs(handler.dead, function(agent) return agent.on_dead end)
+errors.runs(handler.stop, function(agent) return agent.on_stop end)
+
 return handler
