@@ -627,6 +627,17 @@ static int get_owner(lua_State *L)
     return 0;
 }
 
+/* world.fact_names: an array of what the facts are called. */
+static void set_fact_names(lua_State *L)
+{
+    lua_createtable(L, FACT_COUNT, 0);
+    for (int kind = 0; kind < FACT_COUNT; kind++) {
+        lua_pushstring(L, fact_name((enum fact_kind)kind));
+        lua_rawseti(L, -2, kind + 1);
+    }
+    lua_setfield(L, -2, "fact_names");
+}
+
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -665,6 +676,7 @@ int luaopen_moonpost_world(lua_State *L)
     lua_pop(L, 1);
     lua_newtable(L);
     luaL_register(L, NULL, functions);
+    set_fact_names(L);
     world_faults_register(L);
     return 1;
 }

@@ -198,6 +198,38 @@ describe("moonpost check", function()
     assert.same({ "lua/m.lua global", "policies/p.lua unknown-field", "spec/a_spec.lua syntax" }, rules)
   end)
 
+  describe("finds in a spec, without running it,", function()
+    local function in_spec(text)
+      project { ["spec/a_spec.lua"] = HEAD .. 'local test = require "moonpost.test"\n' .. text }
+      local list = found { "spec/a_spec.lua" }
+      node.remove(folder)
+      local told = {}
+      for index, fault in ipairs(list) do told[index] = ("%d %s %s"):format(fault.line, fault.message, fault.fix) end
+      return told
+    end
+
+    it("a world's method that is not there, and one that is called with a dot", function()
+      assert.same({ "4 w:laod: unknown write w:load", "5 w.send is called with a dot write w:send(...)" },
+        in_spec 'local w = test.world()\nw:laod "a.lua"\nw.send("a@x")\nlocal id = w:send("a@x")\n')
+    end)
+
+    it("the same of the world that a fuzz is given", function()
+      assert.same({ "3 world:setle: unknown write world:settle" },
+        in_spec "test.fuzz({ runs = 1 }, function(world) world:setle() end)\n")
+    end)
+
+    it("what moonpost.test and moonpost do not have", function()
+      assert.same({ "3 test.wrold: unknown write test.world", "4 moonpost.agnet: unknown write moonpost.agent" },
+        in_spec "local w = test.wrold()\nmoonpost.agnet {}\n")
+    end)
+
+    it("nothing behind a name that is not always a world", function()
+      assert.same({}, in_spec "local w = test.world()\nlocal function f(w) return w:upper() end\n")
+      assert.same({}, in_spec "local w = test.world()\nfor _, w in ipairs {} do w:upper() end\n")
+      assert.same({}, in_spec "local w = test.world()\nw = other()\nw:upper()\n")
+    end)
+  end)
+
   it("stops a file that never ends", function()
     local fault = only { ["agents/a.lua"] = "while true do end\n" }
     assert.same({ "endless", 1 }, { fault.rule, fault.line })

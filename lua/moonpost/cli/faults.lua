@@ -100,10 +100,8 @@ local function read(self, path, kind)
     self:add(path, wrong.line, "syntax", wrong.reason, "mend the line, or the one before it")
     return false
   end
-  if kind ~= "spec" then
-    globals(self, path, kind)
-    names(self, path)
-  end
+  if kind ~= "spec" then globals(self, path, kind) end
+  names(self, path)
   if kind == "hook" or kind == "policy" then waits(self, path) end
   return true
 end
