@@ -178,8 +178,8 @@ describe("a mistake in a tail call, which leaves no frame of the handler,", func
   local function place_of(fields)
     fields.address = "a@b"
     local agent = moonpost.agent(fields)
-    local run = fields.batch and handler.batch or fields.on and fields.on.start and handler.start or handler.run
-    local _, reason = run(agent, {}, fields.batch and { {} } or { method = fields.methods and "later" })
+    local runner = fields.batch and handler.batch or fields.on and fields.on.start and handler.start or handler.run
+    local _, reason = runner(agent, {}, fields.batch and { {} } or { method = fields.methods and "later" })
     return reason
   end
 

@@ -230,6 +230,34 @@ describe("moonpost check", function()
     end)
   end)
 
+  describe("of a program for moonpost exec", function()
+    local PROGRAM = HEAD .. "local client = assert(moonpost.client {})\nprint(arg[1], client:send('a@b', 1))\n"
+
+    it("says that it is one, and that nothing is wrong", function()
+      project { ["order.lua"] = PROGRAM }
+      assert.equal("order.lua: no agent, a program: moonpost exec order.lua; its names were looked at\n"
+        .. "1 file, nothing found\n", node.says(folder, { "check", "order.lua" }, "", 0))
+    end)
+
+    it("finds its globals and names", function()
+      project { ["order.lua"] = PROGRAM .. "prnt(moonpost.slep)\n" }
+      local output = node.says(folder, { "check", "order.lua" }, "fix: write print\n", 1)
+      assert.truthy(output:find("fix: write moonpost.sleep\n", 1, true), output)
+    end)
+
+    it("finds that a node would load it", function()
+      local fault = only { ["agents/good.lua"] = GOOD, ["agents/order.lua"] = PROGRAM }
+      assert.same({ "no-agent", "agents/order.lua", "move it to another folder; run it with moonpost exec order.lua" },
+        { fault.rule, fault.file, fault.fix })
+    end)
+
+    it("takes no agent for one that has a field client", function()
+      project { ["agents/a.lua"] = HEAD .. 'return moonpost.agent { address = "a@local", on = { message = function(_, msg)\n'
+        .. "  return msg.body.client end } }\n" }
+      assert.same({}, (found()))
+    end)
+  end)
+
   it("stops a file that never ends", function()
     local fault = only { ["agents/a.lua"] = "while true do end\n" }
     assert.same({ "endless", 1 }, { fault.rule, fault.line })
