@@ -7,13 +7,14 @@ local class = require "moonpost.test.class"
 local closed = require "moonpost.closed"
 local ctx = require "moonpost.ctx"
 local moonpost = require "moonpost"
+local msg = require "moonpost.msg"
 local sorted_pairs = require "moonpost.sorted_pairs"
 local test = require "moonpost.test"
 
 local names = {}
 
 local WORLD = class.new {}
-local MSG = closed.close("msg.", closed.words "id to from key method topic headers body sent_at", {})
+local MSG = setmetatable({}, { __index = closed.index("msg.", msg.NAMES, {}) })
 
 local function blank(text)
   return (text:gsub("[^\n]", " "))
