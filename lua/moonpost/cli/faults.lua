@@ -44,7 +44,7 @@ local FIXES = {
   ["outside-loopback"] = "set insecure = true, or listen on 127.0.0.1",
   endless = "let the file only declare; work belongs in handlers",
   ["no-module"] = "put the module into lua/, or install its rock",
-  ["no-declaration"] = "end the file with return moonpost.agent { ... } (or node, hook); for a program: moonpost exec",
+  ["no-declaration"] = "end the file with return moonpost.agent { ... } (or node, hook); programs: moonpost exec",
   address = 'write "tcp://127.0.0.1:7071" or "unix:///run/x.sock"',
 }
 
