@@ -132,6 +132,13 @@ static void expire(struct engine *engine, struct entry *entry)
     finish_and_drop(engine, entry, &end, NULL);
 }
 
+/* What stood in the way last. */
+static struct span last_hindrance(struct engine *engine, const struct queue *outbox, enum code code)
+{
+    if (code == CODE_NO_ROUTE && outbox->told) return block_span(outbox->told);
+    return engine_format(engine, "last: %s", code_name(code));
+}
+
 static void give_up(struct engine *engine, struct entry *entry)
 {
     enum code code = entry->last_code ? (enum code)entry->last_code : CODE_UNREACHABLE;
@@ -140,10 +147,10 @@ static void give_up(struct engine *engine, struct entry *entry)
                  engine->now_ms >= entry->expires_ms ? "it has expired"
                                                      : "the deadline for sending has passed");
     else
-        finish_and_bury(
-            engine, entry, code, no_text(),
-            engine_format(engine, "the deadline for sending has passed; last: %s", code_name(code)),
-            NULL);
+        finish_and_bury(engine, entry, code, no_text(),
+                        engine_format(engine, "the deadline for sending has passed; %.*s",
+                                      SPAN_ARGS(last_hindrance(engine, entry->queue, code))),
+                        NULL);
 }
 
 /* ---- transmitting ---- */
@@ -331,6 +338,14 @@ static void stop_trying(struct engine *engine, struct entry *entry, enum code co
         finish_and_bury(engine, entry, code, no_text(), reason, receipt);
 }
 
+/* Why the messages of an outbox cannot go; CODE_NONE: they can. */
+static void tell_outbox(struct queue *outbox, enum code code, struct span reason)
+{
+    outbox->told_code = (uint8_t)code;
+    block_release(outbox->told);
+    outbox->told = code == CODE_NO_ROUTE && reason.size > 0 ? block_copy(reason) : NULL;
+}
+
 /* It cannot go now, at no attempt: try again after a while, or fail at once if so wished. */
 static void stall(struct engine *engine, struct entry *entry, enum code code, struct span reason,
                   const struct receipt *receipt)
@@ -352,7 +367,7 @@ static void stall(struct engine *engine, struct entry *entry, enum code code, st
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
     bool again = entry->queue->told_code == code;
-    entry->queue->told_code = (uint8_t)code;
+    tell_outbox(entry->queue, code, reason);
     if (!fact) return;
     fact->again = again;
     fact->code = (uint8_t)code;
@@ -409,7 +424,7 @@ static void way_found(struct engine *engine, struct queue *outbox)
 {
     struct entry *oldest;
     while ((oldest = without_way(outbox))) make_waiting(engine, oldest);
-    outbox->told_code = CODE_NONE;
+    tell_outbox(outbox, CODE_NONE, no_text());
     engine_ready(engine, outbox);
 }
 
