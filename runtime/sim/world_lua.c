@@ -434,6 +434,7 @@ static void push_fact(lua_State *L, const struct kept_fact *fact)
     set_span(L, "id", fact->id);
     set_number(L, "attempt", fact->attempt);
     set_number(L, "transmission", fact->transmission);
+    if (fact->notice) set_boolean(L, "notice", true);
     if (fact->code) set_span(L, "code", span_text(code_name((enum code)fact->code)));
     if (fact->reason.size > 0) set_span(L, "reason", fact->reason);
     if (fact->link.size > 0) set_span(L, "link", fact->link);
