@@ -191,7 +191,8 @@ end
 
 local function unknown_variables(self)
   for _, text in ipairs(variables.unknown()) do
-    self:add("unknown-variable", text, "what it was to change is as if it were not set", "unset it, or correct its name")
+    self:add("unknown-variable", text, "what it was to change is as if it were not set",
+      "unset it, or correct its name")
   end
 end
 
@@ -374,7 +375,8 @@ local function node(self)
 end
 
 local LOOKS = {
-  presence, old_node, unknown_variables, rescued, settings, no_retries, durability, folder, limits, node, links, queues, tools,
+  presence, old_node, unknown_variables, rescued, settings, no_retries, durability, folder, limits, node, links, queues,
+  tools,
 }
 
 --- Look at all of it.

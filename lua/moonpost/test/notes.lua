@@ -32,8 +32,8 @@ local function of_account(account)
       :format(account.id, times(account.handled))
   end
   if account.begun > account.meant then
-    return ("the handler of %s began %s: what it did before was not committed; outside of the node it may have happened")
-      :format(account.id, times(account.begun))
+    return ("the handler of %s began %s: what it did before was not committed, outside of the node it may have "
+      .. "happened"):format(account.id, times(account.begun))
   end
 end
 
