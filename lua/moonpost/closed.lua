@@ -13,12 +13,7 @@ function closed.words(text)
   return set
 end
 
---- An `__index` that raises: names of later versions are UNSUPPORTED, others are told with the nearest one.
----@param prefix string
----@param known table<string, any> the names are the keys
----@param later table<string, boolean>
----@return fun(self: any, name: any)
-function closed.index(prefix, known, later)
+local function index(prefix, known, later)
   local names = {}
   for name in pairs(known) do names[name] = true end
   for name in pairs(later) do names[name] = true end
@@ -37,7 +32,7 @@ end
 ---@return T
 function closed.close(prefix, self, later)
   return setmetatable(self, {
-    __index = closed.index(prefix, self, later),
+    __index = index(prefix, self, later),
     __newindex = function(_, name)
       errors.misuse(("%s%s: cannot be set"):format(prefix, tostring(name)))
     end,

@@ -3,15 +3,13 @@ local closed = require "moonpost.closed"
 
 local msg = {}
 
---- The names of its fields. A script may set more: a msg is its own copy.
-msg.NAMES = closed.words "id to from key method topic headers body sent_at"
-
-local unknown = closed.index("msg.", msg.NAMES, {})
+--- The names of its fields; reading another raises. A script may set more in a msg: it is its own copy.
+msg.NAMES = closed.close("msg.", closed.words "id to from key method topic headers body sent_at", {})
 
 --- Raise at the line of the script that read a name which is no field and was not set.
 ---@param name string
 function msg.unknown(name)
-  unknown(nil, name)
+  return msg.NAMES[name]
 end
 
 return msg

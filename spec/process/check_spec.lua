@@ -92,6 +92,15 @@ describe("moonpost check", function()
     assert.same({ "unknown-field", 4, "write methods = { paid = ... }" }, { fault.rule, fault.line, fault.fix })
   end)
 
+  it("says of a value of another type what was expected, and has a fix only where there is more to say", function()
+    local fault = agent("concurrency = true," .. MESSAGE)
+    assert.same({ "agent.concurrency: expected a whole number from 1 to 1024, got true", 4 }, { fault.message, fault.line })
+    assert.is_nil(fault.fix)
+    assert.is_nil(node.run({ "check" }, folder):find("fix:", 1, true))
+    node.remove(folder)
+    assert.equal("write 8, without quotes", agent('concurrency = "8",' .. MESSAGE).fix)
+  end)
+
   it("finds globals that a handler would ask for, before a message comes", function()
     local fault = agent("on = { message = function(ctx, msg)\n  local function inner() return prnt(msg) end\n"
       .. "  return inner() end },")

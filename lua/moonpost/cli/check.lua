@@ -50,7 +50,7 @@ return {
   Loads settings, agents, hooks and policies as a node would, and looks at the globals of each function. Without
   FILE: all of this folder; FILE can be the folder of another project. Exit code 0: nothing found, 1: faults.]],
   takes = "file",
-  flags = { { name = "json", help = "an array of { file, line, rule, message, fix }" } },
+  flags = { { name = "json", help = "an array of { file, line, rule, message, fix }, without what is not known" } },
   at_most = 64,
   examples = {
     { "moonpost check", "the project of this folder" },

@@ -130,7 +130,9 @@ local function fix_of(self, rule, reason)
   if methods then return "write " .. methods end
   if rule == "no-policy" then return policy_fix(self) end
   if rule == "unknown-field" then return "leave it out; the fields are in docs/reference.md" end
-  return FIXES[rule] or "see the message"
+  local digits = reason:match('expected a.- number.-, got "(%-?[%d.]+)"$')
+  if digits then return ("write %s, without quotes"):format(digits) end
+  return FIXES[rule] -- nil: the message says what was expected
 end
 
 --- The keys of "agent.retry.atempts", and the value that the reason quotes.

@@ -4,7 +4,6 @@
 --- What is read is the text without comments and strings. A local of another kind with one of these names keeps a file
 --- from being looked at for it.
 local class = require "moonpost.test.class"
-local closed = require "moonpost.closed"
 local ctx = require "moonpost.ctx"
 local moonpost = require "moonpost"
 local msg = require "moonpost.msg"
@@ -14,7 +13,6 @@ local test = require "moonpost.test"
 local names = {}
 
 local WORLD = class.new {}
-local MSG = setmetatable({}, { __index = closed.index("msg.", msg.NAMES, {}) })
 
 local function blank(text)
   return (text:gsub("[^\n]", " "))
@@ -137,7 +135,7 @@ function names.find(text)
   if code:find("local%s+ctx%f[^%w_]") or code:find("local%s+msg%f[^%w_]") then return found end
   if not has_parameter(code, "%s*ctx%s*[,)]") then return found end
   look("ctx", of_methods(found, ctx, ctx, "ctx"))
-  if has_parameter(code, "%s*ctx%s*,%s*msg%s*[,)]") then look("msg", of_closed(found, MSG, "msg")) end
+  if has_parameter(code, "%s*ctx%s*,%s*msg%s*[,)]") then look("msg", of_closed(found, msg.NAMES, "msg")) end
   return found
 end
 
