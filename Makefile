@@ -219,6 +219,7 @@ driver = $(if $(filter fuzz,$(BUILD)),,$(OUT)/fuzz/replay.o)
 link_fuzzer = $(CC) $(MODE_$(BUILD)) $(if $(driver),,-fsanitize=fuzzer) -Wl,-E -o $@ $(filter %.o,$^)
 $(OUT)/fuzz/frame: $(OUT)/fuzz/frame.o $(core) $(store) $(driver)
 	$(link_fuzzer) -lm
+$(OUT)/fuzz/engine: $(addprefix $(OUT)/fuzz/,play.o peers.o agents.o people.o)
 $(OUT)/fuzz/recover $(OUT)/fuzz/engine: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/shell.o $(core) $(store) $(driver)
 	$(link_fuzzer) -lm
 $(OUT)/fuzz/json $(OUT)/fuzz/words: $(OUT)/fuzz/%: $(OUT)/fuzz/%.o $(OUT)/fuzz/state.o $(common) $(driver)

@@ -44,8 +44,9 @@ static struct request *request_new(struct engine *engine, const struct message *
     return request;
 }
 
-static void end_stream(struct engine *engine, const struct request *request)
+static void end_stream(struct engine *engine, struct request *request)
 {
+    request->streams = false;
     engine->stream_count--;
     if (engine->effects) effects_add(engine->effects, EFFECT_STREAM_OVER)->waiter = request->token;
 }
@@ -360,6 +361,7 @@ static void answer_at_work(struct engine *engine, struct request *request,
         stream_opened(engine, request);
         return;
     }
+    if (request->streams) end_stream(engine, request); /* it is not opened after all */
     keep_answer(engine, request, answer);
     if (!request->changed && engine->requests_committing == 0) {
         say(engine, request);

@@ -16,7 +16,7 @@ enum after_kind {
 
 struct after {
     enum after_kind kind;
-    uint64_t handle; /* of the lane, the entry or the link's session; the token of a waiter */
+    uint64_t handle; /* of a lane, an entry, a delivery or a link's session; a waiter's token */
     uint64_t number; /* in the lane */
     uint32_t connection, count;
     uint16_t transmission;

@@ -66,7 +66,7 @@ static void run(struct engine *engine, struct entry *entry)
 static void run_behind_commit(struct engine *engine, struct entry *entry)
 {
     engine_changes(engine, true);
-    batch_after(engine->open, AFTER_RUN)->handle = entry->handle;
+    batch_after(engine->open, AFTER_RUN)->handle = entry->delivery;
 }
 
 /* At most once: whatever happens from here on, it is not handed over again. */
@@ -85,18 +85,6 @@ static void set_timeout(struct engine *engine, struct entry *entry)
              after_ms(engine->now_ms, (uint64_t)entry->queue->agent.timeout_ms));
 }
 
-void deliver_committed(struct engine *engine, uint64_t handle)
-{
-    struct entry *entry = slots_get(&engine->entries, handle);
-    if (!entry || entry->state != ENTRY_LEASED) return;
-    if (bundle_is_late(engine, entry)) { /* while it was being committed */
-        settle_late(engine, entry);
-        return;
-    }
-    set_timeout(engine, entry);
-    run(engine, entry);
-}
-
 bool deliver_take(struct engine *engine, struct entry *entry)
 {
     entry->attempt++;
@@ -107,16 +95,32 @@ bool deliver_take(struct engine *engine, struct entry *entry)
     return suspect_is_wary(engine, entry);
 }
 
+/* The handler's time begins with it: none of it goes by while it waits for the store. */
+static void begin(struct engine *engine, struct entry *entry)
+{
+    set_timeout(engine, entry);
+    run(engine, entry);
+}
+
+void deliver_committed(struct engine *engine, uint64_t delivery)
+{
+    struct entry *entry = slots_get(&engine->leases, delivery);
+    if (!entry) return;
+    if (bundle_is_late(engine, entry)) /* while it was being committed */
+        settle_late(engine, entry);
+    else
+        begin(engine, entry);
+}
+
 void deliver_lease(struct engine *engine, struct entry *entry, bool waits)
 {
     entry->delivery = slots_add(&engine->leases, entry);
     entry->queue->running++;
     engine->in_hand++;
-    set_timeout(engine, entry);
     if (waits)
         run_behind_commit(engine, entry);
     else
-        run(engine, entry);
+        begin(engine, entry);
 }
 
 void deliver_entry(struct engine *engine, struct entry *entry)

@@ -10,7 +10,7 @@
  *   epoch.c    the latest start of each store that was here
  *   route.c    address to queue or link, and the way back to an origin
  *   submit.c   where a message begins: refused, put here, or into an outbox
- *   sender.c   the outbox: transmit, ACK timers, receipts, IN_DOUBT
+ *   sender.h   the outbox: sender.c, sender_lane.c, transmit.c, stall.c, receipt.c and finish.c
  *   owner.c    the mailbox: what comes into it, agents that come and go
  *   receive.c  what comes for a mailbox over a link
  *   results.c  what was answered under exactly-once
@@ -56,6 +56,7 @@
 #include "core/random.h"
 #include "core/record.h"
 #include "core/seen.h"
+#include "core/sender.h"
 #include "core/slots.h"
 #include "core/state.h"
 #include "core/suspect.h"
@@ -538,39 +539,6 @@ int64_t submit_ends_ms(const struct engine *engine, const struct retry_policy *p
  * lost, go by that. */
 void submit_restore(struct queue *outbox, uint64_t lane_epoch, uint64_t number);
 
-/* ---- sender.c ---- */
-
-/* Whether an exactly-once message of an outbox may be at its owner without an answer. */
-void sender_doubt(struct entry *entry, bool doubtful);
-
-/* An entry of an earlier life, with its facts, stands in its outbox as waiting. */
-void sender_restore(struct engine *engine, struct entry *entry, bool awaiting);
-
-/* A new message, or an owner that has come, is a reason to look for the way now. */
-void sender_look_for_way(struct engine *engine, struct queue *outbox);
-
-/* Nothing is to be done for the entry before it is given up or expires. */
-void sender_wait(struct engine *engine, struct entry *entry);
-
-/* This node has the final receipts of all that it sent through the outbox: tell the owner, who may
- * forget its lane. */
-void sender_farewell(struct engine *engine, const struct queue *outbox);
-
-/* The node stops: farewells for all outboxes in which nothing is open. */
-void sender_stop(struct engine *engine);
-void sender_pump(struct engine *engine, struct queue *outbox);
-void sender_receipt(struct engine *engine, struct link *from, const struct receipt *receipt);
-void sender_deadline(struct engine *engine, struct entry *entry);
-void sender_released(struct engine *engine, uint64_t handle);
-
-/* Nobody wants the entry, which is a stream, to go on: it ends with the code, and its owner is
- * told. */
-void sender_cancel(struct engine *engine, struct entry *entry, enum code code, const char *reason);
-
-/* A link came up: ask for what is awaited, look at every outbox. It went down: give back. */
-void sender_link_up(struct engine *engine, const struct link *link);
-void sender_link_down(struct engine *engine, struct link *link);
-
 /* ---- lanes.c ---- */
 
 /* The lane of a message, or NULL; made when it is not there, and advanced to the message's base. */
@@ -957,7 +925,7 @@ bool deliver_take(struct engine *engine, struct entry *entry);
 void deliver_lease(struct engine *engine, struct entry *entry, bool waits);
 
 /* What its handler had to wait for is durable. */
-void deliver_committed(struct engine *engine, uint64_t handle);
+void deliver_committed(struct engine *engine, uint64_t delivery);
 
 /* ---- bundle.c ---- */
 

@@ -255,14 +255,27 @@ static void put(struct engine *engine, struct state_kept *record)
     batch_put(engine->open, record->key, buffer_span(&engine->scratch), record->now.value);
 }
 
+/* The version that was drawn, if it leads to the value that readers saw with it. It does not when
+ * an addition before it came to nothing. */
+static uint64_t version_for(struct engine *engine, const struct content *before,
+                            const struct state_write *write)
+{
+    double number;
+    if (write->version == 0) return new_version(engine);
+    if (write->change != STATE_ADD) return write->version;
+    read_number(engine, before, &number);
+    return number == write->foreseen ? write->version : new_version(engine);
+}
+
 static void apply(struct engine *engine, struct span address, const struct state_write *write)
 {
     struct state_kept *record = find(engine, address, write->scope, write->key);
     int64_t before_wall_ms = record->now.value ? record->now.expires_wall_ms : 0;
+    uint64_t version = version_for(engine, &record->now, write);
     set_value(&engine->states, record, new_value(engine, &record->now, write));
     sweep_end_moves(engine, record->key, before_wall_ms,
                     record->now.value ? write->expires_wall_ms : 0);
-    record->now.version = write->version ? write->version : new_version(engine);
+    record->now.version = version;
     record->now.writer = write->writer;
     record->now.expires_wall_ms = write->expires_wall_ms;
     put(engine, record);
@@ -293,6 +306,7 @@ static void foresee(struct engine *engine, struct span address, struct state_wri
     struct states *states = &engine->states;
     struct state_kept *record = find(engine, address, write->scope, write->key);
     struct block *value = new_value(engine, latest(record), write);
+    read_number(engine, latest(record), &write->foreseen);
     write->version = new_version(engine);
     if (record->foreseen)
         block_release(record->next.value);

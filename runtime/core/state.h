@@ -44,7 +44,8 @@ struct state_write {
     double number;           /* of STATE_ADD: added to a number in JSON; absent: to 0 */
     int64_t expires_wall_ms; /* worthless from then on; 0: never */
     uint32_t writer;         /* version of the script that wrote it */
-    uint64_t version;        /* drawn by engine_state_foresee; 0: when it is applied */
+    uint64_t version;        /* drawn by engine_state_foresee; 0: when it is applied ... */
+    double foreseen;         /* ... and what was added to then */
 };
 
 /* A record as a reader sees it. */

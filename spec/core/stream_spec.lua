@@ -100,6 +100,19 @@ describe("a request that is answered by parts", function()
     assert.is_false(node:part(second, "1"))
   end)
 
+  it("that is refused, and waits for what it changed, is not there to be cancelled", function()
+    peer:say(question { seq = 2, id = "q2" })
+    local second = node.requests[2]
+    node.held = true
+    node:step { kind = "STREAM", waiter = second.token }
+    node:step { kind = "HOLD", waiter = second.token, address = "a@x", hold = CODE.HOLD_PAUSED }
+    node:administered(second, { code = CODE.CODE_REJECTED })
+    peer:frames()
+    peer:say(wire.cancel { lane = 7, seq = 2, origin = ORIGIN, to = "$node" })
+    node:release()
+    assert.equal(tonumber(CODE.CODE_REJECTED), receipt().code)
+  end)
+
   it("leaves out what its asker is too slow for, and tells how much, also when nothing follows", function()
     local large, went = ("x"):rep(1000), 0
     while node:part(request, large) do went = went + 1 end

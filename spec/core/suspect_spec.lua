@@ -161,6 +161,21 @@ describe("a message whose handler ran when the process died", function()
     assert.equal(1, #node.runs)
   end)
 
+  it("makes the node wary, and no handler's time goes by before it begins", function()
+    node = engine.new { name = "owner", suspects = { 7 } }
+    node:agent("a@x", { timeout_ms = 1000 })
+    node.held = true
+    node:send("a@x", "one")
+    node:advance(50000)
+    node:release()
+    assert.same({ { "one", 1 } }, { { node.runs[1].id, node.runs[1].attempt } })
+    assert.equal(1, #node.runs)
+    node:advance(999)
+    assert.same({}, node:facts_of "retrying")
+    node:advance(1)
+    assert.equal(1, #node:facts_of "retrying")
+  end)
+
   it("is nobody when none ran: then nobody is charged", function()
     send("one", "two")
     node = node:restart(0)

@@ -51,6 +51,17 @@ describe("an at-most-once message", function()
     assert.are.equal(1, world:counts("owner").lost)
   end)
 
+  it("is handed over however long the store took, with all of its time", function()
+    world:node "slow"
+    world:disk("slow", nil, { commit = 90 })
+    local handle = function() moonpost.sleep(9) end
+    delivery.agent(world, handle, { node = "slow", timeout = 10, profile = "at-most-once" })
+    for _ = 1, 2 do world:send("a@x", "x", { from = "slow" }) end
+    world:settle()
+    assert.are.equal(2, world:counts("slow").handled)
+    assert.are.equal(0, world:counts("slow").lost)
+  end)
+
   it("that its handler skips is handled", function()
     delivery.agent(world, function() return moonpost.skip "no need" end)
     send()

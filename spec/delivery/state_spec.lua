@@ -267,6 +267,23 @@ describe("state", function()
       assert.same({ 1, 2, 3, 4, 5 }, seen)
     end)
 
+    it("shows nobody an addition of a handler that had to run again, and then failed", function()
+      local steps = {
+        change = function(kv) kv:set("read", "changed") end,
+        fails = function(kv) kv:add("n", 1) end,
+        adds = function(kv) kv:add("n", 1) end,
+        looks = function(kv) kv:set("seen", kv:get "n") end,
+      }
+      agent(function(ctx, msg)
+        if msg.body == "fails" and ctx.kv:get "read" then return moonpost.reject "it had to run again" end
+        moonpost.sleep "1s"
+        steps[msg.body](ctx.kv)
+      end, { concurrency = 10 })
+      for _, body in ipairs { "change", "fails", "adds", "looks" } do world:send(ADDRESS, body) end
+      world:settle()
+      assert.same({ 1, 1 }, { world:kv(ADDRESS, "n"), world:kv(ADDRESS, "seen") })
+    end)
+
     it("lists records by key, page by page, with the handler's own changes", function()
       agent(function(ctx, msg)
         if msg.body == "fill" then

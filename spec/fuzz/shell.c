@@ -81,6 +81,78 @@ static void check_stored(struct shell *shell, const struct receipt *receipt)
     lane_free(lane);
 }
 
+/* ---- what the engine reads there ---- */
+
+static bool fetch(void *user, const struct span *key, struct block **value)
+{
+    return store_peek(user, *key, value) == STATUS_OK;
+}
+
+static void list(void *user, struct span prefix, struct span from,
+                 bool (*each)(void *, struct span, struct span), void *each_user)
+{
+    struct store_page page;
+    char behind[STORE_KEY_MAX + 1];
+    bool more = true;
+    while (more) {
+        ensure(store_peek_page(user, prefix, from, &page) == STATUS_OK);
+        for (size_t i = 0; i < page.count && more; i++)
+            more = each(each_user, page.records[i].key, block_span(page.records[i].value));
+        more = more && page.more;
+        if (page.count > 0) from = store_key_behind(page.records[page.count - 1].key, behind);
+        store_page_release(&page);
+    }
+}
+
+/* ---- what agents keep ---- */
+
+static uint64_t print_of(struct span key, struct span value)
+{
+    uint64_t print = 14695981039346656037U; /* FNV-1a */
+    for (size_t i = 0; i < key.size; i++) print = (print ^ (uint8_t)key.bytes[i]) * 1099511628211U;
+    for (size_t i = 0; i < value.size; i++)
+        print = (print ^ (uint8_t)value.bytes[i]) * 1099511628211U;
+    return print;
+}
+
+/* One version is of one value. */
+static void learn(struct shell *shell, uint64_t version, uint64_t print)
+{
+    struct known_version *known = &shell->versions[version % VERSIONS];
+    ensure(known->version != version || known->print == print);
+    *known = (struct known_version){version, print};
+}
+
+struct state_value shell_state(struct shell *shell, struct span address, enum state_scope scope,
+                               struct span key)
+{
+    char buffer[RECORD_KEY_MAX];
+    struct state_value value = engine_state(shell->engine, address, scope, key);
+    struct span name = record_state_key(buffer, address, (uint8_t)scope, key);
+    if (value.value) learn(shell, value.version, print_of(name, block_span(value.value)));
+    return value;
+}
+
+void shell_check_kept(struct shell *shell, struct span address, enum state_scope scope,
+                      struct span key)
+{
+    char buffer[RECORD_KEY_MAX];
+    struct block *stored = NULL;
+    struct record_state record = {0};
+    struct state_value value = shell_state(shell, address, scope, key);
+    enum status status = store_peek(
+        shell->store, record_state_key(buffer, address, (uint8_t)scope, key), &stored);
+    if (status == STATUS_OK) ensure(record_state_read(block_span(stored), &record) == STATUS_OK);
+    if (value.value) {
+        ensure(status == STATUS_OK && record.version == value.version);
+        ensure(span_equal(record.value, block_span(value.value)));
+    } else
+        ensure(status != STATUS_OK || (record.expires_wall_ms > 0 &&
+                                       record.expires_wall_ms <= shell->now_ms + shell->wall_ms));
+    block_release(stored);
+    block_release(value.value);
+}
+
 /* ---- what peers hear ---- */
 
 static void hear_data(struct shell *shell, struct connection *at, const struct message *message)
@@ -133,24 +205,47 @@ static void take_close(struct shell *shell, const struct effect *effect)
 
 /* ---- the other effects ---- */
 
+static void hand_over(struct shell *shell, uint64_t delivery, uint64_t sequence, uint32_t attempt,
+                      const struct block *block)
+{
+    ensure(block && attempt > 0 && message_of(block).to.size > 0);
+    ensure(shell->handed_count < HANDED);
+    for (size_t i = 0; i < shell->handed_count; i++)
+        ensure(sequence == 0 || shell->handed[i].sequence != sequence);
+    shell->handed[shell->handed_count++] = (struct handed){delivery, sequence};
+}
+
 static void take_run(struct shell *shell, const struct run *run)
 {
-    ensure(run->agent >= 1 && run->agent <= AGENTS && run->block && run->attempt > 0);
-    ensure(message_of(run->block).to.size > 0);
-    ensure(shell->run_count < RUNS);
+    ensure(run->agent >= 1 && run->agent <= AGENTS && shell->run_count < RUNS);
     for (size_t i = 0; i < shell->run_count; i++)
-        ensure(shell->runs[i].delivery != run->delivery &&
-               (run->sequence == 0 || shell->runs[i].sequence != run->sequence));
-    shell->runs[shell->run_count++] = (struct live_run){run->delivery, run->sequence, run->agent};
+        ensure(shell->runs[i].delivery != run->delivery);
+    hand_over(shell, run->delivery, run->sequence, run->attempt, run->block);
+    for (size_t i = 0; i < run->other_count; i++)
+        hand_over(shell, run->delivery, run->others[i].sequence, run->others[i].attempt,
+                  run->others[i].block);
+    shell->runs[shell->run_count++] =
+        (struct live_run){run->delivery, run->sequence, run->agent, 1 + run->other_count};
     ensure(++shell->at_work[run->agent] <= shell->allowed[run->agent]);
+}
+
+void shell_end_run(struct shell *shell, size_t which)
+{
+    struct live_run run = shell->runs[which];
+    size_t kept = 0;
+    for (size_t i = 0; i < shell->handed_count; i++)
+        if (shell->handed[i].delivery != run.delivery) shell->handed[kept++] = shell->handed[i];
+    ensure(shell->handed_count - kept == run.count);
+    shell->handed_count = kept;
+    shell->at_work[run.agent]--;
+    shell->runs[which] = shell->runs[--shell->run_count];
 }
 
 static void take_interrupt(struct shell *shell, uint64_t delivery)
 {
     for (size_t i = 0; i < shell->run_count; i++) {
         if (shell->runs[i].delivery != delivery) continue;
-        shell->at_work[shell->runs[i].agent]--;
-        shell->runs[i] = shell->runs[--shell->run_count];
+        shell_end_run(shell, i);
         return;
     }
 }
@@ -174,6 +269,26 @@ static void take_fact(const struct fact *fact)
     if (fact->block) ensure(message_of(fact->block).id.size > 0);
 }
 
+static void see_page(const struct page *page)
+{
+    uint64_t last = 0;
+    for (size_t i = 0; i < page->count; i++) {
+        ensure(page->items[i].sequence > last && page->items[i].block);
+        last = page->items[i].sequence;
+        ensure(message_of(page->items[i].block).id.size > 0);
+    }
+    ensure(page->after == 0 || page->after >= last);
+}
+
+static void take_admin(struct shell *shell, const struct effect *effect)
+{
+    shell->asked = effect->waiter;
+    if (effect->page)
+        see_page(effect->page);
+    else
+        shell->requests[shell->request_count++ % REQUESTS] = effect->waiter;
+}
+
 static void take_effect(struct shell *shell, const struct effect *effect)
 {
     switch (effect->kind) {
@@ -190,19 +305,19 @@ static void take_effect(struct shell *shell, const struct effect *effect)
     case EFFECT_LOAD: take_load(shell, effect->load); return;
     case EFFECT_RUN: take_run(shell, &effect->run); return;
     case EFFECT_RETIRE:
-    case EFFECT_PART:
     case EFFECT_STREAM_OVER: return;
+    case EFFECT_PART: ensure(shell->waiters[effect->waiter % WAITERS] == effect->waiter); return;
     case EFFECT_INTERRUPT: take_interrupt(shell, effect->run.delivery); return;
     case EFFECT_RESUME:
     case EFFECT_RECEIPT: take_answer(shell, effect->waiter); return;
     case EFFECT_FACT: take_fact(&effect->fact); return;
-    case EFFECT_ADMIN: shell->requests[shell->request_count++ % REQUESTS] = effect->waiter; return;
+    case EFFECT_ADMIN: take_admin(shell, effect); return;
     }
 }
 
-static void step(struct shell *shell, const struct event *event)
+static void step(struct shell *shell, const struct event *events, size_t count)
 {
-    engine_step(shell->engine, event, event ? 1 : 0, shell->now_ms, &shell->effects);
+    engine_step(shell->engine, events, count, shell->now_ms, &shell->effects);
     for (size_t i = 0; i < shell->effects.count; i++) take_effect(shell, &shell->effects.items[i]);
     effects_reset(&shell->effects);
 }
@@ -213,16 +328,21 @@ static void rest(struct shell *shell)
     int steps = 0;
     while (engine_deadline_ms(shell->engine) <= shell->now_ms) {
         int64_t due_ms = engine_deadline_ms(shell->engine);
-        step(shell, NULL);
+        step(shell, NULL, 0);
         if (engine_deadline_ms(shell->engine) == due_ms && !shell->batch) shell->now_ms++;
         ensure(++steps < RESTLESS);
     }
 }
 
+void shell_step_all(struct shell *shell, const struct event *events, size_t count)
+{
+    step(shell, events, count);
+    rest(shell);
+}
+
 void shell_step(struct shell *shell, const struct event *event)
 {
-    step(shell, event);
-    rest(shell);
+    shell_step_all(shell, event, event ? 1 : 0);
 }
 
 void shell_wait(struct shell *shell, int64_t ms)
@@ -310,12 +430,23 @@ static void check_recovered(struct shell *shell)
     ensure(left == kept);
 }
 
+static void tell_suspect(struct shell *shell, const struct live_run *run)
+{
+    if (run->count == 1) {
+        engine_suspect(shell->engine, run->sequence);
+        return;
+    }
+    for (size_t i = 0; i < shell->handed_count; i++)
+        if (shell->handed[i].delivery == run->delivery)
+            engine_suspect_one_of(shell->engine, shell->handed[i].sequence);
+}
+
 static void tell_suspects(struct shell *shell)
 {
     for (size_t i = 0; i < shell->run_count && shell->suspects > 0; i++, shell->suspects--)
-        engine_suspect(shell->engine, shell->runs[i].sequence);
+        tell_suspect(shell, &shell->runs[i]);
     shell->suspects = 0;
-    shell->run_count = 0;
+    shell->run_count = shell->handed_count = 0;
     memset(shell->at_work, 0, sizeof shell->at_work);
     memset(shell->allowed, 0, sizeof shell->allowed);
 }
@@ -325,6 +456,7 @@ unsigned shell_start(struct shell *shell)
     struct recovery_of recovery = {.shell = shell};
     struct event start = {.kind = EVENT_START};
     shell->engine = engine_new(&shell->settings, &shell->policies);
+    shell->settings.epoch++;
     engine_watch(shell->engine, UINT32_MAX, shell->hooked ? UINT32_MAX : 0);
     engine_set_clock(shell->engine, shell->now_ms, shell->now_ms + shell->wall_ms);
     tell_suspects(shell);
@@ -351,6 +483,7 @@ void shell_kill(struct shell *shell, bool done)
     memset(shell->dialing, 0, sizeof shell->dialing);
     memset(shell->waiters, 0, sizeof shell->waiters);
     shell->request_count = 0;
+    shell->asked = 0;
 }
 
 void shell_open(struct shell *shell, const struct engine_settings *settings,
@@ -358,6 +491,9 @@ void shell_open(struct shell *shell, const struct engine_settings *settings,
 {
     *shell = (struct shell){.settings = *settings, .policies = *policies, .now_ms = 1};
     shell->store = store_memory_open();
+    shell->policies.store_user = shell->store;
+    shell->policies.fetch = fetch;
+    shell->policies.list = list;
     shell->wall_ms = 1000000;
 }
 

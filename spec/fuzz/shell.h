@@ -5,7 +5,9 @@
  *   - nothing is written behind a close, and each connection is closed once
  *   - a receipt that says `stored` is said of what is in the store
  *   - a waiter is answered once
- *   - no mailbox has more handlers at work than its agent allows
+ *   - no message is with two handlers, and no mailbox has more of them at work than its agent allows
+ *   - what is kept for agents is what the store holds as soon as all is committed, one version is of
+ *     one value, and listings name the same as reads
  *   - at one moment the engine comes to rest */
 #ifndef MOONPOST_FUZZ_SHELL_H
 #define MOONPOST_FUZZ_SHELL_H
@@ -16,11 +18,13 @@
 enum {
     CONNECTIONS = 6,
     DIALS = 2,
-    RUNS = 64, /* at work side by side */
+    RUNS = 64,    /* at work side by side */
+    HANDED = 512, /* messages that they have */
     WAITERS = 64,
     AGENTS = 3,
     HEARD = 8,
     REQUESTS = 4,
+    VERSIONS = 256,
     TEXT_MAX = 256,
 };
 
@@ -43,6 +47,17 @@ struct connection {
 struct live_run {
     uint64_t delivery, sequence;
     uint32_t agent;
+    size_t count; /* messages */
+};
+
+/* One of them. */
+struct handed {
+    uint64_t delivery, sequence;
+};
+
+/* A version of a record of state, and what it was of. */
+struct known_version {
+    uint64_t version, print;
 };
 
 struct shell {
@@ -59,6 +74,8 @@ struct shell {
     struct load *loads[AGENTS + 1];
     struct live_run runs[RUNS];
     size_t run_count;
+    struct handed handed[HANDED];
+    size_t handed_count;
     uint32_t at_work[AGENTS + 1], allowed[AGENTS + 1]; /* handlers of each agent, by its number */
     uint64_t
         waiters[WAITERS]; /* tokens of who waits, each at its place by `token % WAITERS`; or 0 */
@@ -66,6 +83,8 @@ struct shell {
     unsigned heard_count;
     uint64_t requests[REQUESTS];
     unsigned request_count;
+    uint64_t asked; /* the request that is to be answered; 0: there is none */
+    struct known_version versions[VERSIONS];
     bool farewell; /* a peer has let go of numbers that it uses: their record may be gone */
     bool unknown;  /* the store began with records of anybody */
     bool hooked;   /* hooks drop and change messages and receipts */
@@ -85,6 +104,7 @@ void shell_kill(struct shell *shell, bool done);
 
 /* One event at this moment, or none (NULL), and all that follows at once. */
 void shell_step(struct shell *shell, const struct event *event);
+void shell_step_all(struct shell *shell, const struct event *events, size_t count);
 
 /* The batch that is out is durable; a page has been read, with the last of its records `damaged` or
  * missing. Nothing happens when there is none. */
@@ -93,6 +113,17 @@ void shell_load(struct shell *shell, bool damaged, bool missing);
 
 /* So much time passes; what falls due on the way is done when it is due. */
 void shell_wait(struct shell *shell, int64_t ms);
+
+/* A handler at work ends, one way or another: its place among `runs` is free. */
+void shell_end_run(struct shell *shell, size_t which);
+
+/* A record as a reader sees it (given), held against all that was seen before. */
+struct state_value shell_state(struct shell *shell, struct span address, enum state_scope scope,
+                               struct span key);
+
+/* Nothing waits to be committed: the record is what the store holds. */
+void shell_check_kept(struct shell *shell, struct span address, enum state_scope scope,
+                      struct span key);
 
 /* A number to name a new connection by; CONNECTIONS: all are in use. */
 uint32_t shell_free_connection(const struct shell *shell);
