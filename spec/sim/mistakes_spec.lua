@@ -27,6 +27,14 @@ describe("a mistake in a spec names its line:", function()
       function() world:times(id, "handeld") end)
   end)
 
+  it("a file that is not there, and a node that is not or does not run", function()
+    world:node "owner"
+    raises_in_its_line("cannot open none.lua: No such file or directory", function() world:load "none.lua" end)
+    raises_in_its_line('this world has no node "onwer"', function() world:send("a@x", 1, { from = "onwer" }) end)
+    world:crash "owner"
+    raises_in_its_line('node "owner" is down; start it with world:restart', function() world:send("a@x", 1) end)
+  end)
+
   it("a method of a later version, which is said to be one", function()
     local ok, reason = pcall(function() world:publish("topic", 1) end)
     assert.is_false(ok)

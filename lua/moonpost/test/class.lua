@@ -23,12 +23,25 @@ function metatable.__index(_, name)
   errors.misuse(("world:%s: unknown%s"):format(tostring(name), nearest.hint(name, class.methods)))
 end
 
+-- What C raises has no line, or that of ours which has called it; a spec wants its own.
+local function without_own_line(text)
+  return text:match("^moonpost%.[%w_.]+:%d+: (.*)$") or not text:find("^[^:\n]+:%d+: ") and text or nil
+end
+
+local function answered(ok, ...)
+  if ok then return ... end
+  local fault = ...
+  local text = type(fault) == "string" and without_own_line(fault)
+  if text then errors.misuse(text) end
+  error(fault, 0)
+end
+
 local function of_worlds_only(name, method)
   return function(self, ...)
     if getmetatable(self) ~= metatable then
       errors.misuse(("world.%s is called with a dot; write world:%s(...)"):format(name, name))
     end
-    return method(self, ...)
+    return answered(pcall(method, self, ...))
   end
 end
 
