@@ -14,6 +14,7 @@ local agent = {}
 ---@class moonpost.Agent
 ---@field address string
 ---@field handle fun(ctx: moonpost.Ctx, msg: moonpost.Msg, method: string|false|nil): any, any, any
+---@field handler_of fun(method: string|false|nil): function|nil the script's own function for messages with this method
 ---@field on_start fun(ctx: moonpost.Ctx, why: string)|nil
 ---@field on_stop fun(ctx: moonpost.Ctx)|nil
 ---@field on_dead fun(ctx: moonpost.Ctx, dead: moonpost.DeadLetter)|nil
@@ -169,6 +170,10 @@ function agent.new(given)
   return setmetatable({
     address = taken.address,
     handle = dispatcher(taken.address, taken.on.message, taken.methods),
+    handler_of = function(method)
+      if method then return taken.methods[method] end
+      return taken.on.message
+    end,
     on_start = taken.on.start,
     on_stop = taken.on.stop,
     on_dead = taken.on.dead,

@@ -81,12 +81,38 @@ end
 local source = debug.getinfo(1, "S").source
 local OURS = source:match("^(=.*)%.errors$") or source:match("^(.*/)errors[^/]*$") or source
 
---- The nearest place outside this library, as "file:line: ", or nothing.
+-- By function of this library that runs a script's own: which one, told by what the first was called with.
+local runners = {}
+
+--- Say which function of a script a function of this library runs.
+---@param runner function
+---@param ran fun(...: any): function|nil of the arguments of the runner, up to four
+function errors.runs(runner, ran)
+  runners[runner] = ran
+end
+
+local function arguments(level)
+  local values = {}
+  for index = 1, 4 do
+    local _, value = debug.getlocal(level + 1, index)
+    values[index] = value
+  end
+  return unpack(values, 1, 4)
+end
+
+local function beginning(ran)
+  local where = ran and debug.getinfo(ran, "S")
+  return where and ("%s:%d: in the function that begins here: "):format(where.short_src, where.linedefined) or ""
+end
+
+--- The nearest place outside this library, as "file:line: ", or nothing. `return moonpost.defer(...)` is a tail call,
+--- which leaves no frame of its function: then the place where that one begins.
 ---@return string
 function errors.place()
   for level = 3, 50 do
-    local frame = debug.getinfo(level, "Sl")
+    local frame = debug.getinfo(level, "Slf")
     if not frame then return "" end
+    if runners[frame.func] then return beginning(runners[frame.func](arguments(level))) end
     if frame.what ~= "C" and frame.source:sub(1, #OURS) ~= OURS then
       return ("%s:%d: "):format(frame.short_src, frame.currentline)
     end

@@ -12,6 +12,7 @@ local is_outcome = outcome.is
 local touched = runtime.state_touched
 local json_encode = runtime.json_encode
 
+local MSG = "moonpost.msg" -- what getmetatable says of a msg, which has its fields and no others
 local SHOWN_MAX = 200 -- bytes of a table that was raised
 
 -- What xpcall answers for an error other than an outcome.
@@ -29,7 +30,7 @@ local function text_of(value)
     local ok, text = pcall(tostring, value)
     if ok then return text end
   end
-  if type(value) == "table" and type(value.reason) == "string" then return value.reason end
+  if type(value) == "table" and metatable ~= MSG and type(value.reason) == "string" then return value.reason end
   local ok, text = pcall(json_encode, value)
   return "raised " .. (ok and type(value) == "table" and text:sub(1, SHOWN_MAX) or show(value))
 end
@@ -42,7 +43,7 @@ end
 -- kind, reason, code of an error. A final code without `final` is the script's own fault (BAD_VALUE,
 -- UNSUPPORTED): an ordinary failure, whose text keeps the code.
 local function of_fault(fault)
-  if type(fault) ~= "table" then return "retry", text_of(fault), "HANDLER_ERROR" end
+  if type(fault) ~= "table" or getmetatable(fault) == MSG then return "retry", text_of(fault), "HANDLER_ERROR" end
   local code = type(fault.code) == "string" and fault.code or nil
   local final = fault.final
   if final == nil then final = errors.is_final(code) end
@@ -195,5 +196,14 @@ function handler.stop(agent, ctx)
   if not agent.on_stop then return "ack" end
   return finished(ctx, event(xpcall(agent.on_stop, on_error, ctx)))
 end
+
+errors.runs(handler.run, function(agent, _, msg, method)
+  if method == nil then method = msg.method end
+  return agent.handler_of(method)
+end)
+errors.runs(handler.batch, function(agent) return agent.batch.handle end)
+errors.runs(handler.start, function(agent) return agent.on_start end)
+errors.runs(handler.dead, function(agent) return agent.on_dead end)
+errors.runs(handler.stop, function(agent) return agent.on_stop end)
 
 return handler

@@ -135,15 +135,23 @@ end
 -- The node itself answers programs, not agents.
 local TO_NODE = { ["client:send"] = true, ["client:call"] = true, ["client:stream"] = true, ["world:send"] = true }
 
+-- A dot in place of the colon moves the body to the first place; or all was given in one table.
+local function of_table(to, verb)
+  local address_in = rawget(to, "to")
+  if address_in ~= nil then
+    local first = type(address_in) == "string" and address_in or "name@domain"
+    return ("a table is not an address; the address comes first: %s(%s, body, options)"):format(verb, show(first))
+  end
+  if verb ~= "world:send" then return ("a table is not an address; write %s(to, body), with a colon"):format(verb) end
+end
+
 local function check_address(to, verb)
   if to == "$node" then
     if TO_NODE[verb] then return end
     shape.refuse("to", '"$node" answers programs (moonpost.client), not agents', "DENIED")
   end
   local valid, reason, code = address.read(to)
-  if type(to) == "table" and verb ~= "world:send" then
-    reason = ("a table is not an address; write %s(to, body), with a colon"):format(verb or "ctx:send")
-  end
+  if type(to) == "table" then reason = of_table(to, verb or "ctx:send") or reason end
   if not valid then shape.refuse("to", reason --[[@as string]], code) end
 end
 

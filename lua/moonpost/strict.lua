@@ -65,7 +65,7 @@ end
 ---@return string|nil
 function strict.complaint(kind, name, is_set)
   local environment = strict.environment(kind)
-  if rawget(environment, name) ~= nil then return nil end
+  if rawget(environment, name) ~= nil or (kind == "program" and name == "arg") then return nil end
   if is_set then return ('undeclared global "%s": write local'):format(name) end
   if NOT_HERE[name] then return ('global "%s": not in scripts'):format(name) end
   return ('undeclared global "%s"%s'):format(name, hint(name, environment))

@@ -1,5 +1,6 @@
 --- Worlds for specs: nodes, agents and links in virtual time. Real files run in them; no time passes
 --- but by hand, and links cost nothing until a fault says so.
+local class = require "moonpost.test.class"
 local closed = require "moonpost.closed"
 local errors = require "moonpost.errors"
 local fake = require "moonpost.test.fake"
@@ -8,6 +9,7 @@ local fuzz = require "moonpost.test.fuzz"
 local kept = require "moonpost.test.kept"
 local look = require "moonpost.test.look"
 local made = require "moonpost.test.made"
+local nearest = require "moonpost.nearest"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
 local patience = require "moonpost.test.patience"
@@ -16,26 +18,19 @@ local receipt = require "moonpost.receipt"
 local seed_of_environment = require "moonpost.test.seed"
 local send = require "moonpost.send"
 local shape = require "moonpost.shape"
+local show = require "moonpost.show"
 local units = require "moonpost.units"
 local worlds = require "moonpost.world"
 
 local test = {}
 
 ---@class moonpost.World
-local World = {}
-
-local LATER = closed.words "publish fake_http"
+local World = class.methods
 
 fake.add(World)
 faults.add(World)
 kept.add(World)
 look.add(World)
-
-local metatable = { __name = "moonpost.world" }
-function metatable.__index(_, name)
-  if LATER[name] then errors.not_yet("world:" .. name) end
-  return World[name]
-end
 
 local function duration(value)
   local seconds, reason = units.finite_duration(value)
@@ -53,7 +48,7 @@ function test.world(options)
     env = { read = function(env) return type(env) == "table" and env, "expected a table" end },
   }, options or {})
   local seed = options.seed or seed_of_environment()
-  local self = setmetatable({ handle = worlds.new(seed, options.start), seed = seed }, metatable)
+  local self = class.new { handle = worlds.new(seed, options.start), seed = seed }
   for name, value in pairs(options.env or {}) do worlds.setenv(self.handle, name, value) end
   return self
 end
@@ -206,12 +201,18 @@ function World:receipt(id)
   return fields and receipt.new(fields)
 end
 
+local FACTS = {}
+for _, name in ipairs(worlds.fact_names) do FACTS[name] = true end
+
 --- When a fact of a message happened, in seconds since its send.
 ---@param id string
 ---@param fact string such as "sent", "delivered", "retrying", "handled", "acked"
 ---@param options { round: number|nil }|nil round to so many seconds
 ---@return number[]
 function World:times(id, fact, options)
+  if not FACTS[fact] then
+    errors.misuse(("world:times: no fact is called %s%s"):format(show(fact), nearest.hint(fact, FACTS)))
+  end
   local times = {}
   local facts, began = worlds.facts(self.handle, id)
   local round = options and options.round
@@ -282,6 +283,8 @@ end
 function World:close()
   worlds.close(self.handle)
 end
+
+class.seal()
 
 --- Run a function in many worlds, each with another seed and another storm of faults; afterwards everything must come
 --- to its end, and no promise may be broken (`world:check`); then what the function returned, if it is a function, is

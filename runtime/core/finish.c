@@ -75,6 +75,13 @@ static void expire(struct engine *engine, struct entry *entry)
     finish_and_drop(engine, entry, &end, NULL);
 }
 
+/* What stood in the way last. */
+static struct span last_hindrance(struct engine *engine, const struct queue *outbox, enum code code)
+{
+    if (code == CODE_NO_ROUTE && outbox->told) return block_span(outbox->told);
+    return engine_format(engine, "last: %s", code_name(code));
+}
+
 static void give_up(struct engine *engine, struct entry *entry)
 {
     enum code code = entry->last_code ? (enum code)entry->last_code : CODE_UNREACHABLE;
@@ -84,10 +91,10 @@ static void give_up(struct engine *engine, struct entry *entry)
                             ? "it has expired"
                             : "the deadline for sending has passed");
     else
-        finish_and_bury(
-            engine, entry, code, no_text(),
-            engine_format(engine, "the deadline for sending has passed; last: %s", code_name(code)),
-            NULL);
+        finish_and_bury(engine, entry, code, no_text(),
+                        engine_format(engine, "the deadline for sending has passed; %.*s",
+                                      SPAN_ARGS(last_hindrance(engine, entry->queue, code))),
+                        NULL);
 }
 
 bool finish_if_over(struct engine *engine, struct entry *entry)

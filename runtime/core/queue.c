@@ -38,6 +38,7 @@ void queue_free(struct queue *queue)
     map_deinit(&queue->by_id);
     sequences_deinit(&queue->tail);
     free(queue->numbers);
+    block_release(queue->told);
     free((char *)queue->name.bytes);
     free(queue);
 }

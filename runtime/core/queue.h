@@ -180,8 +180,9 @@ struct queue {
     uint64_t ceiling; /* numbers below it may be used without telling the store */
     struct entry **numbers; /* ring over [base, next_number) */
     size_t numbers_capacity;
-    uint32_t turn;     /* which of several upstream links is tried */
-    uint8_t told_code; /* why a message could not go, when last told; 0: one has gone since */
+    uint32_t turn;      /* which of several upstream links is tried */
+    uint8_t told_code;  /* why a message could not go, when last told; 0: one has gone since ... */
+    struct block *told; /* ... and of NO_ROUTE in words, with the nearest address; or NULL */
 };
 
 const char *entry_state_name(enum entry_state state);

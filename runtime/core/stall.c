@@ -16,6 +16,14 @@ static void stop_trying(struct engine *engine, struct entry *entry, enum code co
         finish_and_bury(engine, entry, code, no_text(), reason, receipt);
 }
 
+/* Why the messages of an outbox cannot go; CODE_NONE: they can. */
+static void tell_outbox(struct queue *outbox, enum code code, struct span reason)
+{
+    outbox->told_code = (uint8_t)code;
+    block_release(outbox->told);
+    outbox->told = code == CODE_NO_ROUTE && reason.size > 0 ? block_copy(reason) : NULL;
+}
+
 void stall_entry(struct engine *engine, struct entry *entry, enum code code, struct span reason,
                  const struct receipt *receipt)
 {
@@ -36,7 +44,7 @@ void stall_entry(struct engine *engine, struct entry *entry, enum code code, str
     engine_ready(engine, entry->queue); /* its place in the window is free */
     struct fact *fact = engine_fact(engine, FACT_RETRYING, entry);
     bool again = entry->queue->told_code == code;
-    entry->queue->told_code = (uint8_t)code;
+    tell_outbox(entry->queue, code, reason);
     if (!fact) return;
     fact->again = again;
     fact->code = (uint8_t)code;
@@ -93,6 +101,6 @@ void stall_over(struct engine *engine, struct queue *outbox)
 {
     struct entry *oldest;
     while ((oldest = without_way(outbox))) sender_make_waiting(engine, oldest);
-    outbox->told_code = CODE_NONE;
+    tell_outbox(outbox, CODE_NONE, no_text());
     engine_ready(engine, outbox);
 }

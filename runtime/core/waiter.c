@@ -78,11 +78,13 @@ static bool has_found_no_way(const struct entry *entry)
            entry->last_code == CODE_NO_ROUTE;
 }
 
-static struct span no_way_text(struct engine *engine, struct span address)
+static struct span no_way_text(struct engine *engine, const struct queue *outbox)
 {
     struct span reason;
-    if (route_missing(engine, address, &reason) != CODE_NO_ROUTE)
-        reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(address));
+    if (outbox->told)
+        reason = block_span(outbox->told);
+    else if (route_missing(engine, outbox->name, &reason) != CODE_NO_ROUTE)
+        reason = engine_format(engine, "no agent at \"%.*s\"", SPAN_ARGS(outbox->name));
     return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
 }
 
@@ -95,7 +97,7 @@ static struct span late_text(struct engine *engine, const struct entry *entry)
         return span_text("no answer in time; it is stored here and goes on");
     if (entry->state == ENTRY_AWAITING)
         return span_text("no answer in time; its owner has stored it, and goes on with it");
-    if (has_found_no_way(entry)) return no_way_text(engine, entry->queue->name);
+    if (has_found_no_way(entry)) return no_way_text(engine, entry->queue);
     return span_text("no answer in time; the message is still on its way");
 }
 

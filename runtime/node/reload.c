@@ -13,6 +13,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "core/array.h"
 #include "script/tracked.h"
 
@@ -124,6 +125,12 @@ static bool too_many(const struct node *node, struct span address)
     return alive.count >= GENERATIONS_MAX;
 }
 
+/* Its place may be between two saves: nothing is taken away while a node runs. */
+static bool is_gone(const struct reload_request *request, const struct generation *old)
+{
+    return !request->L && !request->file && access(old->file.bytes, F_OK) != 0;
+}
+
 /* An address belongs to its agent as long as the node runs. */
 static void check_address(struct reload *reload, struct stage *stage, const struct generation *old)
 {
@@ -150,6 +157,12 @@ static void load_beside(struct reload *reload, struct stage *stage, const struct
     stage->fresh = load(reload->node, reload->request, old, &error);
     if (script_agent_young(reload->node->host, stage->fresh, reload->request->settled_ms))
         stage->state = RELOAD_UNSETTLED;
+    else if (stage->fresh == 0 && is_gone(reload->request, old))
+        refuse_text(
+            reload, stage,
+            "%.*s is gone; to take the agent away, start the node again without that file: its "
+            "messages stay in the store and wait",
+            old->file);
     else if (stage->fresh == 0)
         refuse_own(reload, stage, error);
     else

@@ -91,6 +91,16 @@ static bool message_source(lua_State *L, struct script *script, struct message *
     return block || holder;
 }
 
+/* The name at index 2 is no field, and was not set. */
+static int message_unknown(lua_State *L, const struct script *script)
+{
+    if (lua_type(L, 2) != LUA_TSTRING) return 0;
+    push_ref(L, script, REF_UNKNOWN);
+    lua_pushvalue(L, 2);
+    lua_call(L, 1, 0);
+    return 0;
+}
+
 /* Upvalues: script, table from names to fields. */
 static int message_index(lua_State *L)
 {
@@ -99,7 +109,8 @@ static int message_index(lua_State *L)
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     lua_rawget(L, lua_upvalueindex(2));
-    if (lua_isnil(L, 3) || !lua_istable(L, 1) || !message_source(L, script, &message)) return 0;
+    if (lua_isnil(L, 3)) return message_unknown(L, script);
+    if (!lua_istable(L, 1) || !message_source(L, script, &message)) return 0;
     push_field(L, script, &message, (enum field)lua_tointeger(L, 3));
     if (lua_isnil(L, -1)) return 1;
     lua_pushvalue(L, 2);

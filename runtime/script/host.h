@@ -40,6 +40,7 @@ enum ref {
     REF_BATCH,       /* moonpost.handler */
     REF_HOOK_ANSWER, /* moonpost.hook.answer */
     REF_DURATION,    /* moonpost.units.duration */
+    REF_UNKNOWN,     /* moonpost.msg.unknown */
     REF_CTX,         /* metatable of ctx */
     REF_MESSAGE,     /* metatable of msg */
     REF_BODY,        /* the name of msg.body */

@@ -84,6 +84,7 @@ static int open_library(lua_State *L, void *user)
     script->refs[REF_DEAD] = ref_member(L, "moonpost.handler", "dead");
     script->refs[REF_HOOK_ANSWER] = ref_member(L, "moonpost.hook", "answer");
     script->refs[REF_DURATION] = ref_member(L, "moonpost.units", "duration");
+    script->refs[REF_UNKNOWN] = ref_member(L, "moonpost.msg", "unknown");
     ctx_register(L, script);
     message_register(L, script);
     envelope_register(L, script);

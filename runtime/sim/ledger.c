@@ -281,9 +281,12 @@ static uint32_t times_handled(const struct sheet *sheet)
 
 static void check_once(struct ledger *ledger, const struct sheet *sheet)
 {
-    if (sheet->profile == EXACTLY_ONCE && !sheet->excused && times_handled(sheet) > 1)
-        ledger_break(ledger, 0, "%s, exactly once, was handled %u times", sheet->id,
-                     times_handled(sheet));
+    uint32_t times = times_handled(sheet);
+    if (sheet->profile != EXACTLY_ONCE || sheet->excused || times <= 1) return;
+    if (times == 2)
+        ledger_break(ledger, 0, "%s, exactly once, was handled twice", sheet->id);
+    else
+        ledger_break(ledger, 0, "%s, exactly once, was handled %u times", sheet->id, times);
 }
 
 static bool is_handled_again(const struct account *account)

@@ -434,6 +434,7 @@ static void push_fact(lua_State *L, const struct kept_fact *fact)
     set_span(L, "id", fact->id);
     set_number(L, "attempt", fact->attempt);
     set_number(L, "transmission", fact->transmission);
+    if (fact->notice) set_boolean(L, "notice", true);
     if (fact->code) set_span(L, "code", span_text(code_name((enum code)fact->code)));
     if (fact->reason.size > 0) set_span(L, "reason", fact->reason);
     if (fact->link.size > 0) set_span(L, "link", fact->link);
@@ -627,6 +628,17 @@ static int get_owner(lua_State *L)
     return 0;
 }
 
+/* world.fact_names: an array of what the facts are called. */
+static void set_fact_names(lua_State *L)
+{
+    lua_createtable(L, FACT_COUNT, 0);
+    for (int kind = 0; kind < FACT_COUNT; kind++) {
+        lua_pushstring(L, fact_name((enum fact_kind)kind));
+        lua_rawseti(L, -2, kind + 1);
+    }
+    lua_setfield(L, -2, "fact_names");
+}
+
 int luaopen_moonpost_world(lua_State *L)
 {
     static const luaL_Reg functions[] = {
@@ -665,6 +677,7 @@ int luaopen_moonpost_world(lua_State *L)
     lua_pop(L, 1);
     lua_newtable(L);
     luaL_register(L, NULL, functions);
+    set_fact_names(L);
     world_faults_register(L);
     return 1;
 }

@@ -52,4 +52,34 @@ describe("a call to an address that nobody serves", function()
     local _, reason = world:call("a@x", {}, { timeout = "5s", from = "client" })
     assert.equal('no answer in time: no agent at "a@x"', reason)
   end)
+
+  it("says the nearest address when another node said it", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() end, { address = "greeter@local" })
+    world:advance "1s"
+    local _, reason = world:call("greter@local", {}, { timeout = "5s", from = "client" })
+    assert.equal('no answer in time: no agent at "greter@local"; did you mean greeter@local?', reason)
+  end)
+end)
+
+describe("a send to an address that nobody serves", function()
+  it("says the nearest address at the end of its deadline, too", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() end, { address = "greeter@local" })
+    world:advance "1s"
+    local id = world:send("greter@local", 1, { from = "client" })
+    world:settle()
+    assert.equal('the deadline for sending has passed; no agent at "greter@local"; did you mean greeter@local?',
+      world:receipt(id).reason)
+  end)
+
+  it("says what stood in the way last when that was another thing", function()
+    local world = delivery.chain()
+    delivery.agent(world, function() end)
+    world:advance "1s"
+    world:cut("client", "hub")
+    local id = world:send("a@x", 1, { from = "client" })
+    world:settle()
+    assert.equal("the deadline for sending has passed; last: UNREACHABLE", world:receipt(id).reason)
+  end)
 end)

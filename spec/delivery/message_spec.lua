@@ -28,6 +28,28 @@ describe("the msg of a delivery", function()
       assert.is_nil(kept[2].method)
     end)
 
+    it("raises for a name that it does not have, with the nearest one, when it is " .. size, function()
+      local read
+      delivery.agent(world, function(_, msg) return msg.body and (msg.headers.nothing or read(msg)) end,
+        { retry = { attempts = 1 } })
+      read = function(msg) return msg.bdoy end
+      delivery.send(world, text)
+      world:settle()
+      local reason = world:dead("a@x")[1].reason
+      assert.matches('message_spec%.lua:%d+: msg%.bdoy: unknown; did you mean "body"%?$', reason)
+    end)
+
+    it("has what a handler set in it, and nothing for a field that its sender left out, when it is " .. size, function()
+      local seen
+      delivery.agent(world, function(_, msg)
+        msg.customer = "Ada"
+        seen = { msg.customer, tostring(msg.key), tostring(msg.topic), tostring(msg[1]) }
+      end)
+      delivery.send(world, text)
+      world:settle()
+      assert.are.same({ "Ada", "nil", "nil", "nil" }, seen)
+    end)
+
     it("lists all its fields when it is " .. size, function()
       local names = {}
       delivery.agent(world, function(_, msg)

@@ -173,3 +173,35 @@ describe("on.start and on.stop", function()
     assert.matches("handler_spec%.lua:%d+: late", reason)
   end)
 end)
+
+describe("a mistake in a tail call, which leaves no frame of the handler,", function()
+  local function place_of(fields)
+    fields.address = "a@b"
+    local agent = moonpost.agent(fields)
+    local runner = fields.batch and handler.batch or fields.on and fields.on.start and handler.start or handler.run
+    local _, reason = runner(agent, {}, fields.batch and { {} } or { method = fields.methods and "later" })
+    return reason
+  end
+
+  local function defers() return moonpost.defer("not now", { dealy = 5 }) end
+
+  local function names_its_beginning(reason)
+    local line = debug.getinfo(defers, "S").linedefined
+    assert.equal(("handler_spec.lua:%d: in the function that begins here: moonpost.defer.dealy: unknown key; "
+      .. 'did you mean "delay"?'):format(line), (reason:gsub("^.*/", "")))
+  end
+
+  it("names where on.message begins", function() names_its_beginning(place_of { on = { message = defers } }) end)
+  it("names where the method begins", function() names_its_beginning(place_of { methods = { later = defers } }) end)
+  it("names where batch.handle begins", function() names_its_beginning(place_of { batch = { handle = defers } }) end)
+  it("names where on.start begins", function() names_its_beginning(place_of { on = { start = defers } }) end)
+
+  it("names the line of a function that is still there", function()
+    local function asks()
+      local outcome = defers()
+      return outcome
+    end
+    local reason = place_of { on = { message = asks } }
+    assert.matches(":" .. debug.getinfo(asks, "S").linedefined + 1 .. ": moonpost.defer.dealy", reason, 1, true)
+  end)
+end)

@@ -53,6 +53,8 @@ describe("the address of a send", function()
     for _, to in ipairs { "mail", "@local", "mail@", "a@b@c", "a b@c", "", "a*@b" } do
       assert.matches("to: .* is not an address; write \"name@domain\"$", raised(send.normalise, to, "x", nil, "ctx:send"))
     end
+    assert.matches('to: a table is not an address; the address comes first: ctx:send%("a@b", body, options%)$',
+      raised(send.normalise, { to = "a@b", body = 1 }, nil, nil, "ctx:send"))
     assert.matches("to: a table is not an address; write ctx:send%(to, body%), with a colon$",
       raised(send.normalise, {}, "x", nil, "ctx:send"))
     assert.matches("to: nil is not an address", raised(send.normalise, nil, "x", nil, "ctx:send"))

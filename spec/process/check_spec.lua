@@ -92,6 +92,15 @@ describe("moonpost check", function()
     assert.same({ "unknown-field", 4, "write methods = { paid = ... }" }, { fault.rule, fault.line, fault.fix })
   end)
 
+  it("says of a value of another type what was expected, and has a fix only where there is more to say", function()
+    local fault = agent("concurrency = true," .. MESSAGE)
+    assert.same({ "agent.concurrency: expected a whole number from 1 to 1024, got true", 4 }, { fault.message, fault.line })
+    assert.is_nil(fault.fix)
+    assert.is_nil(node.run({ "check" }, folder):find("fix:", 1, true))
+    node.remove(folder)
+    assert.equal("write 8, without quotes", agent('concurrency = "8",' .. MESSAGE).fix)
+  end)
+
   it("finds globals that a handler would ask for, before a message comes", function()
     local fault = agent("on = { message = function(ctx, msg)\n  local function inner() return prnt(msg) end\n"
       .. "  return inner() end },")
@@ -196,6 +205,66 @@ describe("moonpost check", function()
     local rules = {}
     for index, fault in ipairs(list) do rules[index] = fault.file .. " " .. fault.rule end
     assert.same({ "lua/m.lua global", "policies/p.lua unknown-field", "spec/a_spec.lua syntax" }, rules)
+  end)
+
+  describe("finds in a spec, without running it,", function()
+    local function in_spec(text)
+      project { ["spec/a_spec.lua"] = HEAD .. 'local test = require "moonpost.test"\n' .. text }
+      local list = found { "spec/a_spec.lua" }
+      node.remove(folder)
+      local told = {}
+      for index, fault in ipairs(list) do told[index] = ("%d %s %s"):format(fault.line, fault.message, fault.fix) end
+      return told
+    end
+
+    it("a world's method that is not there, and one that is called with a dot", function()
+      assert.same({ "4 w:laod: unknown write w:load", "5 w.send is called with a dot write w:send(...)" },
+        in_spec 'local w = test.world()\nw:laod "a.lua"\nw.send("a@x")\nlocal id = w:send("a@x")\n')
+    end)
+
+    it("the same of the world that a fuzz is given", function()
+      assert.same({ "3 world:setle: unknown write world:settle" },
+        in_spec "test.fuzz({ runs = 1 }, function(world) world:setle() end)\n")
+    end)
+
+    it("what moonpost.test and moonpost do not have", function()
+      assert.same({ "3 test.wrold: unknown write test.world", "4 moonpost.agnet: unknown write moonpost.agent" },
+        in_spec "local w = test.wrold()\nmoonpost.agnet {}\n")
+    end)
+
+    it("nothing behind a name that is not always a world", function()
+      assert.same({}, in_spec "local w = test.world()\nlocal function f(w) return w:upper() end\n")
+      assert.same({}, in_spec "local w = test.world()\nfor _, w in ipairs {} do w:upper() end\n")
+      assert.same({}, in_spec "local w = test.world()\nw = other()\nw:upper()\n")
+    end)
+  end)
+
+  describe("of a program for moonpost exec", function()
+    local PROGRAM = HEAD .. "local client = assert(moonpost.client {})\nprint(arg[1], client:send('a@b', 1))\n"
+
+    it("says that it is one, and that nothing is wrong", function()
+      project { ["order.lua"] = PROGRAM }
+      assert.equal("order.lua: no agent, a program: moonpost exec order.lua; its names were looked at\n"
+        .. "1 file, nothing found\n", node.says(folder, { "check", "order.lua" }, "", 0))
+    end)
+
+    it("finds its globals and names", function()
+      project { ["order.lua"] = PROGRAM .. "prnt(moonpost.slep)\n" }
+      local output = node.says(folder, { "check", "order.lua" }, "fix: write print\n", 1)
+      assert.truthy(output:find("fix: write moonpost.sleep\n", 1, true), output)
+    end)
+
+    it("finds that a node would load it", function()
+      local fault = only { ["agents/good.lua"] = GOOD, ["agents/order.lua"] = PROGRAM }
+      assert.same({ "no-agent", "agents/order.lua", "move it to another folder; run it with moonpost exec order.lua" },
+        { fault.rule, fault.file, fault.fix })
+    end)
+
+    it("takes no agent for one that has a field client", function()
+      project { ["agents/a.lua"] = HEAD .. 'return moonpost.agent { address = "a@local", on = { message = function(_, msg)\n'
+        .. "  return msg.body.client end } }\n" }
+      assert.same({}, (found()))
+    end)
   end)
 
   it("stops a file that never ends", function()

@@ -258,4 +258,13 @@ describe("the command line", function()
     says({ "dlq", "list" }, '"list" is none of', 2)
     says({ "dlq", "list" }, 'did you mean "ls"?', 2)
   end)
+
+  it("says at the start of a node which variables mean nothing, with the nearest name", function()
+    local variables = { MOONPOST_STROE = "memory", MOONPOST_EXAMPLES = "x", MOONPOST_LOG_FILE = "/dev/null" }
+    local one = node.start({ "run", "greeter.lua" }, other, "listening unix:", variables)
+    local said = one:stop()
+    local line = 'moonpost run: MOONPOST_STROE is set, and means nothing; did you mean "MOONPOST_STORE"?\n'
+    assert.equal(1, (select(2, said:gsub("means nothing", ""))), said)
+    assert.truthy(said:find(line, 1, true), said)
+  end)
 end)

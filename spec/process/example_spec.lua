@@ -30,13 +30,14 @@ local function traces(folder)
 end
 
 describe("moonpost example with real processes", function()
-  local examples, temp, env
+  local examples, temp, env, stop
   before_each(function()
     examples, temp = hasty_examples(), node.folder {}
     env = { MOONPOST_EXAMPLES = examples, TMPDIR = temp }
+    stop = node.at_end({ "example", "stop", "lost-ack" }, ".", env)
   end)
   after_each(function()
-    node.run({ "example", "stop", "lost-ack" }, ".", env)
+    stop()
     node.remove(examples)
     node.remove(temp)
   end)
@@ -104,6 +105,29 @@ describe("moonpost example with real processes", function()
     output, code = example("stop", "lost-ack")
     assert.same({ "lost-ack is stopped\n", 0 }, { output, code })
     assert.same({ processes = 0, files = 0 }, traces(temp))
+  end)
+
+  -- Was: what a spec had started went on for ever when the specs were interrupted.
+  it("is stopped when specs that have started it are killed", function()
+    local inner = node.folder { ["inner_spec.lua"] = ([[
+      local node = require "spec.support.node"
+      it("starts", function()
+        local env = { MOONPOST_EXAMPLES = %q, TMPDIR = %q }
+        node.at_end({ "example", "stop", "lost-ack" }, ".", env)
+        print(node.run({ "example", "start", "lost-ack" }, ".", env))
+        os.execute "kill -9 $PPID"
+      end)]]):format(examples, temp) }
+    local running = node.start({ "test", inner .. "/inner_spec.lua" }, ".", "attached message@demo")
+    running:finish()
+    node.remove(inner)
+    assert.same({ processes = 0, files = 0 }, traces(temp))
+  end)
+
+  it("says how a folder is named that is here", function()
+    local project = node.folder { ["mine/scenario.lua"] = "return 1" }
+    node.says(project, { "example", "run", "mine" },
+      '"mine" is the name of none; did you mean the folder: "./mine"?', 2)
+    node.remove(project)
   end)
 
   it("suggests the name that was meant", function()

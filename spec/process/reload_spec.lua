@@ -56,10 +56,18 @@ describe("moonpost reload", function()
 
   it("checks without a change, and names the nearest agent", function()
     says({ "reload", "--dry" }, "price@local would be reloaded; nothing was changed", 0)
-    says({ "reload", "prize@local" }, 'no agent "prize@local" here; did you mean "price@local"?', 4)
+    says({ "reload", "prize@local" }, 'no agent "prize@local" here; did you mean "price@local"?; an agent whose file is new '
+      .. "is loaded by moonpost reload without an address", 4)
     says({ "reload", "--to", "1" }, "UNSUPPORTED: --to: not yet", 2)
     says({ "reload", "--reschedule" }, "UNSUPPORTED: --reschedule: not yet", 2)
     says({ "reload", "--json", "price@local" }, '"before":1,', 0)
+  end)
+
+  it("keeps an agent whose file is gone, and says how it is taken away", function()
+    os.remove(folder .. "/agents/price.lua")
+    says({ "reload" }, "price@local REFUSED, generation 1 keeps running\n  agents/price.lua is gone; to take the agent away, "
+      .. "start the node again without that file: its messages stay in the store and wait\n", 1)
+    says({ "send", "price@local", "{}", "--await", "handled" }, 'result="one in 1"', 0)
   end)
 
   -- Was: the question was sent again while the node was busy with it, and done again.

@@ -69,6 +69,14 @@ describe("the commands that tell what happens", function()
       assert.is_nil(output:find("link_up", 1, true), output)
     end)
 
+    it("leaves links out, which each program has, unless they are asked for", function()
+      local more = exe .. " send mail@local '{}' --await handled >/dev/null; kill -INT $!"
+      local output = while_tail_runs("tail", more, folder)
+      assert.truthy(output:find("handled ", 1, true), output)
+      assert.is_nil(output:find("link_", 1, true), output)
+      assert.truthy(while_tail_runs("tail --links", more, folder):find("link_up", 1, true))
+    end)
+
     it("has an object a line for programs, and ends when its reader does", function()
       local output = shell.run(("{ { %s tail '*@local' --json; echo code $? >ended; } | head -n 1 >first & "
         .. "until [ -s ended ]; do %s; done; wait; cat first ended; }"):format(exe, SEND), folder)

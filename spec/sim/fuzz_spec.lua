@@ -36,7 +36,7 @@ describe("a fuzz", function()
       for _, fact in ipairs(world:facts()) do assert(fact.fact ~= "timed_out", "a message was sent again") end
     end)
     assert.is_false(ok)
-    assert.truthy(reason:find("seed %d+: .*a message was sent again\n1 of its %d+ faults are needed:\n"))
+    assert.truthy(reason:find("seed %d+: .*a message was sent again\n.*1 of its %d+ faults are needed:\n"))
     local again = 'again: test.fuzz%({ seed = %d+, runs = 1, faults = { "drop", "delay", "clock" } }, the same function%)$'
     assert.truthy(reason:find(again), reason)
   end)
@@ -77,6 +77,47 @@ describe("a fuzz", function()
       for _, line in ipairs(world:log()) do reloaded = reloaded + (line.text:find "^reload greedy@world" and 1 or 0) end
     end)
     assert.is_true(reloaded > 3, reloaded)
+  end)
+
+  describe("that fails", function()
+    local function failure(faults, fields)
+      local handled, sent
+      local ok, reason = pcall(test.fuzz, { runs = 100, faults = faults }, function(world)
+        handled, sent = 0, 0
+        world:node "owner"
+        world:node("sender", { links = { { to = "owner", first = "500ms", cap = "2s" } } })
+        fields.on = { message = function()
+          handled = handled + 1
+          if fields.takes then moonpost.sleep(fields.takes) end
+        end }
+        world:load(moonpost.agent { address = "mail@x", profile = fields.profile, on = fields.on }, { node = "owner" })
+        for n = 1, 10 do
+          if world:up "sender" then
+            world:send("mail@x", n, { from = "sender" })
+            sent = sent + 1
+          end
+          world:advance "1s"
+        end
+        return function() assert(handled <= sent, "each once") end
+      end)
+      assert.is_false(ok)
+      return reason
+    end
+
+    it("says which message was handled twice", function()
+      assert.matches('each once\n  %w+ was handled [%w ]+: a copy that was sent again; see profile = "exactly%-once" and '
+        .. "dedup\n", failure({ "drop" }, {}))
+    end)
+
+    it("says which handler began twice when a crash undid it", function()
+      assert.matches("each once\n  the handler of %w+ began [%w ]+: what it did before was not committed",
+        failure({ "crash" }, { takes = "500ms" }))
+    end)
+
+    it("names the agent whose sender gives less than it asks for", function()
+      assert.matches("\n  mail@x: PROFILE_MISMATCH: a sender's profile is weaker than the agent asks for",
+        failure({ "drop" }, { profile = "exactly-once" }))
+    end)
   end)
 
   it("refuses a kind of fault that is not there", function()

@@ -60,6 +60,15 @@ function node.run(words, folder, variables)
   return output, tonumber(code)
 end
 
+--- Run `moonpost` with these words when the function returned is called, or when this process has ended, by whatever:
+--- then the pipe that holds it up is closed. For what stays up behind the command that started it.
+---@return fun()
+function node.at_end(words, folder, variables)
+  local pipe = assert(io.popen(("trap '' INT TERM HUP; cat >/dev/null; %s >/dev/null 2>&1")
+    :format(command(words, folder, variables)), "w"))
+  return function() pipe:close() end
+end
+
 --- Run `moonpost` with these words to its end: it says this text, and its exit code is this one.
 ---@return string output
 function node.says(folder, words, text, code)

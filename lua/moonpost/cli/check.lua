@@ -9,6 +9,7 @@ local words = require "moonpost.cli.words"
 
 local FOUND, USAGE = 1, 2
 local NOTHING = "there is nothing to check here: no node.lua and no agents/*.lua; name files, or a project's folder"
+local PROGRAM = "%s: no agent, a program: moonpost exec %s; its names were looked at"
 
 -- A folder stands for its node.lua; of several files one at most is settings.
 local function settings_of(named)
@@ -49,7 +50,7 @@ return {
   Loads settings, agents, hooks and policies as a node would, and looks at the globals of each function. Without
   FILE: all of this folder; FILE can be the folder of another project. Exit code 0: nothing found, 1: faults.]],
   takes = "file",
-  flags = { { name = "json", help = "an array of { file, line, rule, message, fix }" } },
+  flags = { { name = "json", help = "an array of { file, line, rule, message, fix }, without what is not known" } },
   at_most = 64,
   examples = {
     { "moonpost check", "the project of this folder" },
@@ -64,10 +65,11 @@ return {
     local project, reason = files.project(settings)
     if not project then return refuse(reason) end
     if folder then project.root = folder end
-    local found, count = faults.find(project, not folder and named or nil)
+    local found, count, programs = faults.find(project, not folder and named or nil)
     if count == 0 and #found == 0 then
       return refuse(NOTHING)
     end
+    for _, path in ipairs(programs) do term.note(PROGRAM:format(path, path)) end
     return answer(found, count, options.json)
   end,
 }

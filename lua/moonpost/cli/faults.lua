@@ -44,7 +44,7 @@ local FIXES = {
   ["outside-loopback"] = "set insecure = true, or listen on 127.0.0.1",
   endless = "let the file only declare; work belongs in handlers",
   ["no-module"] = "put the module into lua/, or install its rock",
-  ["no-declaration"] = "end the file with return moonpost.agent { ... } (or node, hook)",
+  ["no-declaration"] = "end the file with return moonpost.agent { ... } (or node, hook); programs: moonpost exec",
   address = 'write "tcp://127.0.0.1:7071" or "unix:///run/x.sock"',
 }
 
@@ -100,10 +100,8 @@ local function read(self, path, kind)
     self:add(path, wrong.line, "syntax", wrong.reason, "mend the line, or the one before it")
     return false
   end
-  if kind ~= "spec" then
-    globals(self, path, kind)
-    names(self, path)
-  end
+  if kind ~= "spec" then globals(self, path, kind) end
+  names(self, path)
   if kind == "hook" or kind == "policy" then waits(self, path) end
   return true
 end
@@ -132,7 +130,9 @@ local function fix_of(self, rule, reason)
   if methods then return "write " .. methods end
   if rule == "no-policy" then return policy_fix(self) end
   if rule == "unknown-field" then return "leave it out; the fields are in docs/reference.md" end
-  return FIXES[rule] or "see the message"
+  local digits = reason:match('expected a.- number.-, got "(%-?[%d.]+)"$')
+  if digits then return ("write %s, without quotes"):format(digits) end
+  return FIXES[rule] -- nil: the message says what was expected
 end
 
 --- The keys of "agent.retry.atempts", and the value that the reason quotes.
@@ -228,10 +228,29 @@ local function declared(self, path, said)
     "add on = { message = function(ctx, msg) ... end }, or methods = { ... }")
 end
 
+-- Opens a client and declares nothing.
+local function is_program(text)
+  local function reads(name) return #source.fields(text, name) > 0 end
+  return reads "client" and not (reads "agent" or reads "node" or reads "hook")
+end
+
+local function program(self, path)
+  if not self.of_node[path] then
+    self.programs[#self.programs + 1] = path
+    return
+  end
+  self:add(path, nil, "no-agent", "it opens a client: it is a program, and a node would load it as an agent",
+    "move it to another folder; run it with moonpost exec " .. path:match("[^/]+$"))
+end
+
 local function agent(self, path)
-  if not read(self, path, "agent") then return end
+  local text = self:text(path)
+  local maybe = text and not source.syntax(text, path) and is_program(text)
+  if not read(self, path, maybe and "program" or "agent") then return end
   local said, reason = files.load("agent", path)
-  if said then declared(self, path, said) else refused(self, path, reason) end
+  if said then return declared(self, path, said) end
+  if maybe then return program(self, path) end
+  refused(self, path, reason)
 end
 
 local function hook(self, path)
@@ -374,14 +393,16 @@ end
 ---@param named string[]|nil
 ---@return moonpost.cli.Fault[]
 ---@return integer files how many were looked at
+---@return string[] programs those of them that are for `moonpost exec`
 function faults.find(project, named)
   local self = setmetatable({ list = {}, texts = {}, seen = {}, addresses = {}, files = 0, project = project,
-    named = named, policies = {} }, Faults)
+    named = named, policies = {}, programs = {}, of_node = {} }, Faults)
   self.policies = listed(self, project, "policies")
+  for _, path in ipairs(listed(self, project, "agents")) do self.of_node[path] = true end
   look_at_settings(self, named)
   if named then named_files(self, named) else all_files(self) end
   table.sort(self.list, by_place)
-  return self.list, self.files
+  return self.list, self.files, self.programs
 end
 
 return faults

@@ -2,6 +2,7 @@
 local fault = require "moonpost.fault"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
+local variables = require "moonpost.cli.variables"
 
 local node = {}
 
@@ -51,6 +52,7 @@ function node.run(command, request, options)
       return USAGE
     end
   end
+  for _, text in ipairs(variables.unknown()) do term.note(("moonpost %s: %s"):format(command, text)) end
   local answer = shell.run {
     files = request.files,
     sentinel = request.sentinel,

@@ -44,7 +44,7 @@ end
 
 --- The globals that scripts of a kind do not have, where they are used.
 ---@param text string of a file that compiles
----@param kind "agent"|"hook"|"policy"|"settings"
+---@param kind "agent"|"hook"|"policy"|"settings"|"program"
 ---@return { line: integer, name: string, reason: string }[]
 function source.globals(text, kind)
   local found = {}

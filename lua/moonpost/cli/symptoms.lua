@@ -5,6 +5,7 @@ local moonpost = require "moonpost"
 local nearest = require "moonpost.nearest"
 local shell = require "moonpost.shell"
 local store = require "moonpost.store"
+local variables = require "moonpost.cli.variables"
 local words = require "moonpost.cli.words"
 
 local symptoms = {}
@@ -188,16 +189,10 @@ local function settings(self)
   end
 end
 
--- Specs and proofs have variables of their own.
-local function variables(self)
-  local set, known = machine.variables()
-  local names = {}
-  for _, name in ipairs(known) do names[name] = true end
-  for _, name in ipairs(set) do
-    if not names[name] then
-      self:add("unknown-variable", name .. " is set, and means nothing" .. nearest.hint(name, names),
-        "what it was to change is as if it were not set", "unset it, or correct its name")
-    end
+local function unknown_variables(self)
+  for _, text in ipairs(variables.unknown()) do
+    self:add("unknown-variable", text, "what it was to change is as if it were not set",
+      "unset it, or correct its name")
   end
 end
 
@@ -380,7 +375,8 @@ local function node(self)
 end
 
 local LOOKS = {
-  presence, old_node, variables, rescued, settings, no_retries, durability, folder, limits, node, links, queues, tools,
+  presence, old_node, unknown_variables, rescued, settings, no_retries, durability, folder, limits, node, links, queues,
+  tools,
 }
 
 --- Look at all of it.

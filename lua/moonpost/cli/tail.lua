@@ -23,11 +23,13 @@ local function show(fact, as_json)
   return write(as_json and json.encode(fact) or facts.line(fact, true))
 end
 
-local function print_all(stream, as_json)
+local LINKS = { link_up = true, link_down = true, link_failed = true }
+
+local function print_all(stream, flags)
   for fact, left_out in stream do
     local open = true
-    if left_out then open = show_left_out(left_out, as_json) end
-    if open and fact then open = show(fact, as_json) end
+    if left_out then open = show_left_out(left_out, flags.json) end
+    if open and fact and (flags.links or not LINKS[fact.fact]) then open = show(fact, flags.json) end
     if not open then return stream:close() end
   end
 end
@@ -36,7 +38,7 @@ local function follow(self, flags)
   shell.until_signal()
   io.stdout:setvbuf "full"
   local stream = self:stream("tail", { address = flags[1] })
-  local code, reason = self:caught(print_all, stream, flags.json)
+  local code, reason = self:caught(print_all, stream, flags)
   if shell.signalled() then return 0 end
   if code == "STREAM_BROKEN" then self:fail("the node has gone: " .. reason, UNREACHED) end
   if code then self:refused(reason, code) end
@@ -50,7 +52,7 @@ return {
   ADDR chooses by where messages go: * stands for one segment of a name, a last > for all that follow:
   '*@local', 'order.>'. It ends at Ctrl-C, or with the node. What passes faster than it can be shown is
   left out and counted; the node never waits for this.]],
-  flags = { ask.NODE, ask.JSON },
+  flags = { ask.NODE, ask.JSON, { name = "links", help = "also links that come up and go; programs have one each" } },
   at_most = 1,
   examples = {
     { "moonpost tail", "everything" },

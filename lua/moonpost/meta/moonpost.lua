@@ -151,7 +151,8 @@ function ctx:extend(duration) end
 ---@param id string
 function ctx:cancel(id) end
 
---- A message: a private copy for each delivery.
+--- A message: a private copy for each delivery. A script may set more names in it; reading one that is neither a field nor
+--- was set raises, with the nearest name.
 ---@class moonpost.Msg
 ---@field id string unique among all senders to this address; a resend and a requeue keep it
 ---@field to string

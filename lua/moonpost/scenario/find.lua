@@ -42,6 +42,9 @@ local function unknown(name)
   if not names then return nil, reason end
   local known = {}
   for _, each in ipairs(names) do known[each] = true end
+  if shell.kind(name .. "/" .. FILE) == "file" then
+    return nil, ('%q is the name of none; did you mean the folder: "./%s"?'):format(name, name)
+  end
   return nil, ("%q is no scenario%s"):format(name, nearest.hint(name, known))
 end
 

@@ -211,7 +211,7 @@ end
 --- again, a receipt was not true, an attempt was not counted, a store has findings.
 function World:check()
   local broken = worlds.check(self.handle)
-  if broken then error(broken, 2) end
+  if broken then errors.misuse(broken) end
 end
 
 --- Give a world these methods.

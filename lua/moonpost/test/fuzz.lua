@@ -1,6 +1,7 @@
 --- Fuzzing: a user's own agents in many worlds, each under another storm of faults. A failure names its seed and the
 --- shortest list of faults found with which it still fails.
 local errors = require "moonpost.errors"
+local notes = require "moonpost.test.notes"
 local shape = require "moonpost.shape"
 local seed_of_environment = require "moonpost.test.seed"
 local show = require "moonpost.show"
@@ -44,13 +45,14 @@ local function play(world, faults, body)
   if type(at_end) == "function" then at_end(world) end
 end
 
--- Why a world failed, or nil; its trace, and how long it lasted.
+-- Why a world failed, or nil; its trace, how long it lasted, and what explains the failure.
 local function fails(make, seed, faults, body)
   local world = make { seed = seed }
   local ok, reason = pcall(play, world, faults, body)
   local trace, lasted = world:trace_hash(), storm.now(world)
+  local lines = ok and {} or notes.of(world)
   world:close()
-  return not ok and tostring(reason) or nil, trace, lasted
+  return not ok and tostring(reason) or nil, trace, lasted, lines
 end
 
 -- Two failures are the same but for names, ids and times.
@@ -77,7 +79,7 @@ end
 ---@return number seconds
 function fuzz.run(make, options, seed, body)
   local faults = fuzz.storm(options, seed)
-  local reason, trace, lasted = fails(make, seed, faults, body)
+  local reason, trace, lasted, lines = fails(make, seed, faults, body)
   if not reason then return nil, trace, lasted end
   local wanted = essence(reason)
   local shortest = storm.shrink(faults, function(fewer)
@@ -85,6 +87,7 @@ function fuzz.run(make, options, seed, body)
     return other ~= nil and essence(other) == wanted
   end)
   local told = storm.tell(shortest)
+  if #lines > 0 then reason = reason .. "\n  " .. table.concat(lines, "\n  ") end
   local text = ("seed %d: %s\n%d of its %d faults are needed:\n%s"):format(seed, reason, #shortest, #faults, told)
   return text, trace, lasted
 end
