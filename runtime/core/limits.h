@@ -29,6 +29,8 @@ enum {
     LINK_WRITTEN_BYTES = PARTS_UNREAD_BYTES_MAX / 2, /* a shell says so often what has gone */
     LINK_UNREAD_BYTES_MAX = 8 * LINK_OUT_BYTES_MAX,  /* ... and a frame: the link is closed */
     SILENCE_HEARTBEATS = 2, /* nothing was heard for so many: the link is dead */
+    STOOD_STILL_MS = 500,   /* a step so late: what peers have said meanwhile is not read yet ... */
+    CATCH_UP_MS = 100,      /* ... but is within this time */
     ORIGINS_MAX = 65536,    /* ways back to senders; the one used longest ago is forgotten */
     ORIGIN_HOLD_MS = 5000,  /* a way in use is not taken over by another link */
     EPOCHS_MAX = 4096,      /* restarted stores remembered; the one seen longest ago is forgotten */

@@ -20,13 +20,18 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+static int64_t later(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 void sender_wait_until(struct engine *engine, struct entry *entry, int64_t at_ms)
 {
     at_ms = earlier(at_ms, earlier(entry->give_up_ms, entry->expires_ms));
     if (at_ms == INT64_MAX)
         heap_clear(&engine->deadlines, &entry->deadline);
     else
-        heap_set(&engine->deadlines, &entry->deadline, at_ms);
+        heap_set(&engine->deadlines, &entry->deadline, later(at_ms, engine->now_ms));
 }
 
 void sender_wait(struct engine *engine, struct entry *entry)

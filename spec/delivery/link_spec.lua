@@ -250,4 +250,19 @@ describe("a link over which nothing is heard", function()
     assert.are.equal(1, world:counts("client").links_up)
     assert.are.equal(0, #delivery.facts(world, "link_down"))
   end)
+
+  it("is not closed, and nothing sent again, by a node that stood still and has not read yet", function()
+    local world = delivery.chain { client = { links = { delivery.link("hub", { heartbeat = 5 }) } } }
+    delivery.agent(world, function() end)
+    world:advance "4s"
+    world:delay("client", "hub", "100ms")
+    local id = delivery.send(world, "x")
+    world:pause "client"
+    world:advance "9s"
+    world:resume "client"
+    world:advance "1s"
+    assert.are.equal(1, #world:times(id, "sent"))
+    assert.is_true(world:receipt(id).ok)
+    assert.are.equal(0, #delivery.facts(world, "link_down"))
+  end)
 end)
