@@ -15,14 +15,39 @@ static void say_bytes(struct play *play, uint32_t connection, struct span bytes)
         shell_step(&play->shell, &event);
 }
 
+static bool read_data(struct span bytes, struct message *message)
+{
+    struct frame frame;
+    struct span whole;
+    if (frame_split(bytes, SIZE_MAX, &whole) != STATUS_OK || whole.size != bytes.size ||
+        frame_decode(whole, &frame) != STATUS_OK || frame.type != FRAME_DATA)
+        return false;
+    *message = frame.message;
+    return true;
+}
+
+/* One byte is wrong. What is said of numbers then may let go of others that are in use. */
+static void bend(struct play *play, struct block *block)
+{
+    struct tape *tape = &play->tape;
+    struct message before, after;
+    struct block *original = block_copy(block_span(block));
+    block->bytes[tape_choice(tape, (unsigned)block->size)] = (char)tape_byte(tape);
+    if (read_data(block_span(original), &before) && read_data(block_span(block), &after))
+        play->shell.farewell |=
+            before.flags != after.flags || before.seq != after.seq || before.base != after.base ||
+            before.lane_epoch != after.lane_epoch || !span_equal(before.to, after.to) ||
+            !span_equal(before.origin, after.origin);
+    block_release(original);
+}
+
 /* What is in `out`: as it is, with a wrong byte, or in two parts. */
 static void say(struct play *play, uint32_t connection)
 {
     struct tape *tape = &play->tape;
     struct block *bytes = buffer_take(&play->out);
     if (!bytes) return;
-    if (tape_choice(tape, BENT_EVERY) == 1)
-        bytes->bytes[tape_choice(tape, (unsigned)bytes->size)] = (char)tape_byte(tape);
+    if (tape_choice(tape, BENT_EVERY) == 1) bend(play, bytes);
     size_t part = tape_choice(tape, SPLIT_EVERY) == 1 ? tape_byte(tape) % bytes->size : 0;
     say_bytes(play, connection, span_of(bytes->bytes, part));
     say_bytes(play, connection, span_of(bytes->bytes + part, bytes->size - part));
