@@ -11,6 +11,15 @@ size_t engine_in_hand(const struct engine *engine)
     return engine->in_hand;
 }
 
+static size_t count_unstored(const struct queue *queue)
+{
+    size_t count = 0;
+    for (int state = 0; state < ENTRY_STATE_COUNT; state++)
+        for (const struct entry *entry = queue->lists[state].head; entry; entry = entry->next)
+            count += !entry->stored;
+    return count;
+}
+
 static struct left left_in(const struct queue *queue)
 {
     const struct entry_list *lists = queue->lists;
@@ -24,6 +33,7 @@ static struct left left_in(const struct queue *queue)
         .deferred = lists[ENTRY_DEFERRED].count,
         .awaiting = lists[ENTRY_AWAITING].count,
         .dead = lists[ENTRY_DEAD].count,
+        .unstored = count_unstored(queue),
     };
 }
 

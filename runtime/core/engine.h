@@ -105,6 +105,7 @@ struct left {
     struct span address;
     bool outbox;
     size_t waiting, leased, deferred, awaiting, dead;
+    size_t unstored; /* of them: in memory only, being for at most once */
 };
 
 /* Call `each` for the queues that hold something. */

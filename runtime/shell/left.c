@@ -10,6 +10,7 @@ struct report {
     struct log *log;
     const char *word; /* "left", "lost" */
     enum log_level level;
+    bool kept; /* in a store, but for those at most once */
     size_t lines, others, messages;
 };
 
@@ -36,7 +37,9 @@ static void say_queue(void *user, const struct left *left)
     add(text, sizeof text, "deferred", left->deferred);
     add(text, sizeof text, "awaiting", left->awaiting);
     add(text, sizeof text, "dead", left->dead);
-    log_say(report->log, report->level, node_name(report->node), "%s", text);
+    if (report->kept) add(text, sizeof text, "of these at most once, so lost:", left->unstored);
+    log_say(report->log, report->kept && left->unstored > 0 ? LOG_WARN : report->level,
+            node_name(report->node), "%s", text);
 }
 
 void left_say(struct node *node, struct log *log, bool kept)
@@ -44,7 +47,8 @@ void left_say(struct node *node, struct log *log, bool kept)
     struct report report = {.node = node,
                             .log = log,
                             .word = kept ? "left" : "lost with this process:",
-                            .level = kept ? LOG_INFO : LOG_WARN};
+                            .level = kept ? LOG_INFO : LOG_WARN,
+                            .kept = kept};
     if (!node_engine(node)) return;
     engine_left(node_engine(node), say_queue, &report);
     if (report.others > 0)

@@ -63,6 +63,15 @@ describe("a node that is told to stop", function()
     running:wait_for "begun, attempt 1"
   end)
 
+  it("says what is lost with it, since it is at most once", function()
+    start "100ms"
+    node.run({ "send", "slow@local", "60", "--profile", "at-most-once" }, folder)
+    running:wait_for "begun"
+    running:signal "TERM"
+    local said = finish()
+    assert.truthy(said:find("left for slow@local  waiting 1  of these at most once, so lost: 1", 1, true), said)
+  end)
+
   it("says what is lost with it, when its store is memory", function()
     start("100ms", { "run", "--store", "memory" })
     send "60"
