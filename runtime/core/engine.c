@@ -502,11 +502,12 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
     }
 }
 
-/* Whoever stood still judges nobody's silence before it has read. */
+/* Whoever stood still judges nobody's silence before it has read; once, or a node that is always
+ * late would never. */
 static bool waits_for_reading(const struct engine *engine, const struct deadline *deadline)
 {
     const struct entry *entry;
-    if (engine->now_ms - deadline->at_ms <= STOOD_STILL_MS) return false;
+    if (deadline->postponed || engine->now_ms - deadline->at_ms <= STOOD_STILL_MS) return false;
     if (deadline->kind == DEADLINE_LINK) return true;
     entry = (const struct entry *)((const char *)deadline - offsetof(struct entry, deadline));
     return deadline->kind == DEADLINE_ENTRY && entry->queue->kind == QUEUE_OUTBOX;
@@ -518,6 +519,7 @@ static void take_deadlines(struct engine *engine)
     while ((first = heap_first(&engine->deadlines)) && first->at_ms <= engine->now_ms) {
         if (waits_for_reading(engine, first)) {
             heap_set(&engine->deadlines, first, engine->now_ms + CATCH_UP_MS);
+            first->postponed = true;
             continue;
         }
         heap_clear(&engine->deadlines, first);

@@ -46,6 +46,7 @@ static void heap_settle(struct heap *heap, size_t at)
 void heap_set(struct heap *heap, struct deadline *deadline, int64_t at_ms)
 {
     deadline->at_ms = at_ms;
+    deadline->postponed = false;
     deadline->order = ++heap->order;
     if (deadline->position == 0) {
         array_reserve(heap->items, heap->count, heap->capacity);

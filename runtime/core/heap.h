@@ -3,6 +3,7 @@
 #ifndef MOONPOST_HEAP_H
 #define MOONPOST_HEAP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +12,7 @@ struct deadline {
     uint64_t order;
     uint32_t position; /* in the heap, from 1; 0: not set */
     uint8_t kind;      /* the owner's own */
+    bool postponed;    /* the owner's own, until it is set anew */
 };
 
 struct heap {

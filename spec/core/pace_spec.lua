@@ -132,3 +132,17 @@ describe("a receipt that asks for another try", function()
     assert.equal(1, #node:letters "a@x")
   end)
 end)
+
+describe("an engine that is always late", function()
+  it("sends again all the same: it waits once for what was said meanwhile", function()
+    local node = engine.new { name = "node" }
+    local peer = node:guest("peer", ("p"):rep(16), { credit = 100 })
+    peer:say(wire.attach "a@x")
+    submit(node, "a@x")
+    for _ = 1, 4 do
+      node.now = node.now + 5000
+      node:step()
+    end
+    assert.equal(2, #node:facts_of "timed_out")
+  end)
+end)
