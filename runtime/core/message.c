@@ -112,8 +112,7 @@ void message_write(const struct message *message, struct buffer *out)
 static bool numbers_fit(const struct message *m)
 {
     if (m->profile == AT_MOST_ONCE) return m->seq == 0;
-    return m->base > 0 && m->base <= m->seq && m->seq < UINT64_MAX &&
-           m->origin.size > STORE_ID_BYTES;
+    return m->base > 0 && m->base <= m->seq && m->origin.size > STORE_ID_BYTES;
 }
 
 static bool message_fits(const struct message *m)
@@ -122,7 +121,7 @@ static bool message_fits(const struct message *m)
            m->encoding <= ENCODING_JSON && m->id.size > 0 && m->id.size <= ID_BYTES_MAX &&
            m->origin.size <= ORIGIN_BYTES_MAX && m->to.size > 0 &&
            m->method.size <= METHOD_BYTES_MAX && m->headers.size <= HEADERS_WIRE_MAX &&
-           m->transmission > 0 &&
+           m->transmission > 0 && m->seq < UINT64_MAX && /* there is always a next number */
            (m->flags <= MESSAGE_FAREWELL ||
             (m->flags == MESSAGE_OPEN && m->profile == EXACTLY_ONCE));
 }

@@ -310,6 +310,12 @@ describe("a record that no engine wrote", function()
     assert.equal(1, refused(key, value))
   end)
 
+  it("is left alone: a number without a next one, in a mailbox, too", function()
+    local last = with(value, HEAD_BYTES + 1 + SEQ_AT, ("\255"):rep(8))
+    assert.equal(1, refused(key, last))
+    assert.equal(1, refused(key, with(last, 1, string.char(1 - value:byte()))))
+  end)
+
   it("is left alone: a moment that no clock says", function()
     assert.equal(1, refused(key, with(value, FIRST_AT, "\128" .. ("\0"):rep(7))))
   end)

@@ -167,7 +167,9 @@ static void hear_data(struct shell *shell, struct connection *at, const struct m
 static void hear_receipt(struct shell *shell, const struct receipt *receipt)
 {
     bool own = span_equal(receipt->owner, span_of(shell->settings.store_id, STORE_ID_BYTES));
-    bool stored = receipt->level == LEVEL_STORED && !(receipt->flags & RECEIPT_NACK);
+    bool node = receipt->destination.size > 0 && receipt->destination.bytes[0] == '$';
+    bool stored = receipt->level == LEVEL_STORED && !(receipt->flags & RECEIPT_NACK) &&
+                  !node; /* which says so of a stream, and keeps nothing */
     if (own && stored && !shell->unknown) check_stored(shell, receipt);
 }
 
