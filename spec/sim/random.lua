@@ -207,7 +207,7 @@ local function settle(run)
     come_up(run)
     run.world:settle()
   until not revive(run)
-  run.world:advance "3s"
+  run.world:advance(run.commits_within)
 end
 
 local function check_all(run, drawn_timers)

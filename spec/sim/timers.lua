@@ -1,6 +1,6 @@
 --- What some random worlds have besides: an agent that sets timers and cancels them, lends records for a while, gives each
---- that asks the next place in its row, and is replaced by versions that read another state. A generator of its own leaves
---- all else of a seed as it is.
+--- that asks the next place in its row, and is replaced by versions that read another state, on a disk that is slow at times.
+--- A generator of its own leaves all else of a seed as it is.
 local moonpost = require "moonpost"
 local storm = require "moonpost.test.storm"
 
@@ -34,6 +34,7 @@ function timers.draw(seed, actors, lasts)
   if draw(2) == 1 then drawn.actor.fields.concurrency = 8 end
   for _ = 1, 1 + draw(5) do draw_group(draw, drawn.sends, actors, lasts) end
   for n = 1, draw(4) - 1 do drawn.versions[n] = draw(1000) / 1000 * lasts end
+  if draw(4) == 1 then drawn.slow = { at = draw(1000) / 1000 * lasts, commit = 5 + draw(30) } end
   return drawn
 end
 
@@ -125,9 +126,18 @@ local function replace(run, actor, agent_of)
   if run.world:reload(actor.agent, agent_of(run, actor, nil, version), { node = actor[1] }) then actor.version = version end
 end
 
+-- A disk that takes longer than a handler may.
+local function slow_down(run, actor, slow)
+  local node = actor[1]
+  storm.plan(run.world, slow.at, function() run.world:disk(node, nil, { commit = slow.commit }) end)
+  storm.plan(run.world, slow.at + slow.commit, function() run.world:disk(node, nil, { commit = actor.commit }) end)
+end
+
 --- Plan what was drawn.
 function timers.enter(run, drawn, faults, agent_of)
   run.timers, run.steady = {}, not has(faults, "clock")
+  run.commits_within = drawn.slow and drawn.slow.commit + 1 or 3
+  if drawn.slow then slow_down(run, drawn.actor, drawn.slow) end
   for _, act in ipairs(drawn.sends) do
     storm.plan(run.world, act.at, function() send(run, drawn, act) end)
   end
