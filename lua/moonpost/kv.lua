@@ -109,7 +109,13 @@ function Kv:delete(key)
   own_of(self, key).text = false
 end
 
---- Add to a number; a missing record is 0. It never conflicts with others who add.
+local function sum(key, before, number)
+  local after = before + number
+  if math.abs(after) < math.huge then return after end
+  errors.raise("BAD_VALUE", ("ctx.kv: the sum in %q would be beyond all numbers: %g + %g"):format(key, before, number))
+end
+
+--- Add to a number; a missing record is 0. It never conflicts with others who add, and leaves the record its `ttl`.
 ---@param key string
 ---@param number number
 function Kv:add(key, number)
@@ -119,11 +125,11 @@ function Kv:add(key, number)
   end
   local own = own_of(self, key)
   if own.text ~= nil then
-    own.text = record.encode(number_in(key, own.text) + number, "value")
+    own.text = record.encode(sum(key, number_in(key, own.text), number), "value")
     runtime.state_set(self.ctx, "kv", key, own.text)
     return
   end
-  number_in(key, runtime.state_read(self.ctx, "kv", key, true))
+  sum(key, number_in(key, runtime.state_read(self.ctx, "kv", key, true)), own.added + number)
   own.added = own.added + number
   runtime.state_add(self.ctx, key, number)
 end

@@ -109,6 +109,13 @@ bool bundle_is_late(const struct engine *engine, const struct entry *entry)
     return entry != NULL;
 }
 
+bool bundle_fits(const struct entry *first)
+{
+    size_t count = 0;
+    for (const struct entry *entry = first; entry; entry = entry->bundled) count++;
+    return count == 1 || (bundle_is_for(first) && count <= first->queue->agent.batch);
+}
+
 struct entry *bundle_part(struct entry *entry)
 {
     struct entry *next = entry->bundled;

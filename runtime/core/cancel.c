@@ -9,7 +9,8 @@
 /* A sender cannot take back what its owner may have. */
 static bool can_go(const struct entry *entry)
 {
-    if (entry->queue->kind == QUEUE_MAILBOX) return entry->attempt == 0 && !entry->notice;
+    if (entry->queue->kind == QUEUE_MAILBOX)
+        return !entry->handed && entry->attempt == 0 && !entry->notice;
     return !entry->unanswered;
 }
 

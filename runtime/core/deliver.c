@@ -55,12 +55,16 @@ static void run(struct engine *engine, struct entry *entry)
         .key = message_key(entry->block),
         .block = entry->block,
     };
+    ensure(run->batch || !entry->bundled);
     if (run->batch)
         add_others(engine, entry, run); /* which have no one key, and no one end */
     else if (mailbox->agent.asks_key && engine->policies.key && !entry->notice)
         ask_key(engine, mailbox, run);
     engine->ran = true;
-    for (; entry; entry = entry->bundled) engine_fact(engine, FACT_DELIVERED, entry);
+    for (; entry; entry = entry->bundled) {
+        entry->handed = true;
+        engine_fact(engine, FACT_DELIVERED, entry);
+    }
 }
 
 static void run_behind_commit(struct engine *engine, struct entry *entry)
@@ -106,7 +110,7 @@ void deliver_committed(struct engine *engine, uint64_t delivery)
 {
     struct entry *entry = slots_get(&engine->leases, delivery);
     if (!entry) return;
-    if (bundle_is_late(engine, entry)) /* while it was being committed */
+    if (bundle_is_late(engine, entry) || !bundle_fits(entry)) /* while it was being committed */
         settle_late(engine, entry);
     else
         begin(engine, entry);

@@ -502,23 +502,28 @@ static void take_deadline(struct engine *engine, struct deadline *deadline)
     }
 }
 
-/* Whoever stood still judges nobody's silence before it has read; once, or a node that is always
- * late would never. */
-static bool waits_for_reading(const struct engine *engine, const struct deadline *deadline)
+/* How long this may still wait, because the engine stood still: what peers said meanwhile is to be
+ * read first, then handlers go on, and then their time is looked at. Once, or an engine that is
+ * always late would never. 0: not at all. */
+static int64_t catch_up_ms(const struct engine *engine, const struct deadline *deadline)
 {
-    const struct entry *entry;
-    if (deadline->postponed || engine->now_ms - deadline->at_ms <= STOOD_STILL_MS) return false;
-    if (deadline->kind == DEADLINE_LINK) return true;
-    entry = (const struct entry *)((const char *)deadline - offsetof(struct entry, deadline));
-    return deadline->kind == DEADLINE_ENTRY && entry->queue->kind == QUEUE_OUTBOX;
+    if (deadline->postponed || engine->now_ms - deadline->at_ms <= STOOD_STILL_MS) return 0;
+    if (deadline->kind != DEADLINE_ENTRY)
+        return deadline->kind == DEADLINE_LINK || deadline->kind == DEADLINE_WAITER ? CATCH_UP_MS
+                                                                                    : 0;
+    const struct entry *entry =
+        (const struct entry *)((const char *)deadline - offsetof(struct entry, deadline));
+    if (entry->queue->kind == QUEUE_OUTBOX) return CATCH_UP_MS;
+    return entry->state == ENTRY_LEASED ? 2 * CATCH_UP_MS : 0;
 }
 
 static void take_deadlines(struct engine *engine)
 {
     struct deadline *first;
     while ((first = heap_first(&engine->deadlines)) && first->at_ms <= engine->now_ms) {
-        if (waits_for_reading(engine, first)) {
-            heap_set(&engine->deadlines, first, engine->now_ms + CATCH_UP_MS);
+        int64_t wait_ms = catch_up_ms(engine, first);
+        if (wait_ms > 0) {
+            heap_set(&engine->deadlines, first, engine->now_ms + wait_ms);
             first->postponed = true;
             continue;
         }

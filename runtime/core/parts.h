@@ -941,6 +941,9 @@ struct entry *bundle_leader(struct entry *entry);
 /* Is one of them worthless by now? */
 bool bundle_is_late(const struct engine *engine, const struct entry *entry);
 
+/* Would the agent as it is now take them together? It may be another than when they were leased. */
+bool bundle_fits(const struct entry *first);
+
 /* It is on its own again; answers the next of its bundle, or NULL. */
 struct entry *bundle_part(struct entry *entry);
 

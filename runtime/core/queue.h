@@ -83,6 +83,7 @@ struct entry {
     uint16_t transmission;            /* of the frame that brought it */
     bool notice;                      /* of a dead letter of its mailbox (notice.h) */
     bool settled_first;               /* at-most-once: removed before the handler */
+    bool handed;                      /* a handler of this life has begun it */
     uint8_t suspect;                  /* enum suspect_stage */
     uint8_t conflicts;                /* times its state had changed when it was done */
     uint64_t lane;                    /* handle of the lane it came by; 0: from this engine */

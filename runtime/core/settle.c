@@ -329,6 +329,7 @@ void settle_expire(struct engine *engine, struct entry *entry)
     answer_later(engine, entry, &end);
     if (entry->seen && entry->seen->holder == entry)
         dedup_released(engine, entry->queue, entry->seen);
+    engine_ready(engine, entry->queue); /* a bundle may begin with another one now */
     engine_delete(engine, entry);
     engine_drop(engine, entry);
 }

@@ -1,6 +1,7 @@
 /* State: see state.h. */
 #include "core/state.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include "core/parts.h"
@@ -201,8 +202,9 @@ static bool is_same(struct engine *engine, struct span address, const struct sta
 static bool can_add(struct engine *engine, struct span address, const struct state_write *write)
 {
     double number;
-    return write->change != STATE_ADD ||
-           read_number(engine, &find(engine, address, write->scope, write->key)->now, &number);
+    if (write->change != STATE_ADD) return true;
+    return read_number(engine, &find(engine, address, write->scope, write->key)->now, &number) &&
+           isfinite(number + write->number); /* or the handler is told, when it runs again */
 }
 
 bool state_is_current(struct engine *engine, struct span address, const struct outcome *outcome)
@@ -267,17 +269,25 @@ static uint64_t version_for(struct engine *engine, const struct content *before,
     return number == write->foreseen ? write->version : new_version(engine);
 }
 
+/* An addition leaves a record's time as it is. */
+static int64_t end_of(const struct engine *engine, const struct content *before,
+                      const struct state_write *write)
+{
+    bool adds = write->change == STATE_ADD && is_there(engine, before);
+    return adds ? before->expires_wall_ms : write->expires_wall_ms;
+}
+
 static void apply(struct engine *engine, struct span address, const struct state_write *write)
 {
     struct state_kept *record = find(engine, address, write->scope, write->key);
     int64_t before_wall_ms = record->now.value ? record->now.expires_wall_ms : 0;
     uint64_t version = version_for(engine, &record->now, write);
+    int64_t expires_wall_ms = end_of(engine, &record->now, write);
     set_value(&engine->states, record, new_value(engine, &record->now, write));
-    sweep_end_moves(engine, record->key, before_wall_ms,
-                    record->now.value ? write->expires_wall_ms : 0);
+    sweep_end_moves(engine, record->key, before_wall_ms, record->now.value ? expires_wall_ms : 0);
     record->now.version = version;
     record->now.writer = planted(PLANT_WRITER_NOT_KEPT) ? 1 : write->writer;
-    record->now.expires_wall_ms = write->expires_wall_ms;
+    record->now.expires_wall_ms = expires_wall_ms;
     put(engine, record);
 }
 
@@ -306,6 +316,7 @@ static void foresee(struct engine *engine, struct span address, struct state_wri
     struct states *states = &engine->states;
     struct state_kept *record = find(engine, address, write->scope, write->key);
     struct block *value = new_value(engine, latest(record), write);
+    int64_t expires_wall_ms = end_of(engine, latest(record), write);
     read_number(engine, latest(record), &write->foreseen);
     write->version = new_version(engine);
     if (record->foreseen)
@@ -315,7 +326,7 @@ static void foresee(struct engine *engine, struct span address, struct state_wri
         states->foreseen[states->foreseen_count++] = record;
     }
     record->foreseen = true;
-    record->next = (struct content){write->version, write->writer, write->expires_wall_ms, value};
+    record->next = (struct content){write->version, write->writer, expires_wall_ms, value};
 }
 
 void engine_state_foresee(struct engine *engine, struct span address, struct state_write *writes,

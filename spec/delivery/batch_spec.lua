@@ -1,5 +1,6 @@
 local moonpost = require "moonpost"
 local delivery = require "spec.support.delivery"
+local test = require "moonpost.test"
 
 describe("an agent with a batch", function()
   local world, batches
@@ -320,5 +321,53 @@ describe("an agent with a batch", function()
     assert.matches("agent.batch.size: .* 1 to 1000", select(2, pcall(moonpost.agent,
       { address = "a@x", batch = { size = 1001, handle = note } })))
     assert.matches("agent.batch.handle: required", select(2, pcall(moonpost.agent, { address = "a@x", batch = {} })))
+  end)
+end)
+
+describe("messages that were to be handed over together", function()
+  local world, ran
+
+  before_each(function() world, ran = test.world(), {} end)
+  after_each(function() world:close() end)
+
+  local function took(msg) ran[#ran + 1] = msg.body end
+
+  local function agent(batch)
+    return moonpost.agent {
+      address = "a@x",
+      profile = "at-most-once",
+      batch = batch and {
+        size = 3,
+        within = "1s",
+        handle = function(_, msgs)
+          for _, msg in ipairs(msgs) do took(msg) end
+        end,
+      } or nil,
+      on = { message = not batch and function(_, msg) took(msg) end or nil },
+    }
+  end
+
+  -- Was: only the first one was, and all were handled.
+  it("are each, by an agent that takes them one by one since they wait for their commit", function()
+    world:load(agent(true))
+    world:send("a@x", "a")
+    world:send("a@x", "b")
+    world:advance "10ms"
+    world:disk("node", nil, { commit = "5s" })
+    world:send("a@x", "c")
+    world:advance "100ms"
+    world:reload("a@x", agent(false))
+    world:advance "1m"
+    assert.same({ "a", "b", "c" }, ran)
+    assert.equal(3, world:counts("node").handled)
+  end)
+
+  it("wait as long as they may when the first of them has expired", function()
+    world:load(moonpost.agent { address = "a@x", batch = { size = 10, within = "10s", handle = function() end } })
+    world:send("a@x", "a", { expires = "1s" })
+    world:advance "9s"
+    local id = world:send("a@x", "b")
+    world:advance "30s"
+    assert.same({ 10 }, world:times(id, "delivered"))
   end)
 end)

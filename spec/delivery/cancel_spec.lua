@@ -344,3 +344,26 @@ end
     ]]
   end)
 end)
+
+describe("a message that a handler has had", function()
+  it("is not taken back by ctx:cancel, though it was deferred at no attempt", function()
+    local world = test.world()
+    world:load(moonpost.agent {
+      address = "a@x",
+      on = {
+        message = function(ctx, msg)
+          if msg.body == "set" then return ctx:send("a@x", "work", { id = "m1" }) end
+          if msg.body == "cancel" then return ctx:cancel "m1" end
+          return moonpost.defer("later", { delay = "1m" })
+        end,
+      },
+    })
+    for _, body in ipairs { "set", "cancel" } do
+      world:send("a@x", body)
+      world:advance "1s"
+    end
+    assert.same({}, world:times("m1", "purged"))
+    assert.equal(1, #world:times("m1", "deferred"))
+    world:close()
+  end)
+end)

@@ -1,4 +1,6 @@
+local moonpost = require "moonpost"
 local delivery = require "spec.support.delivery"
+local test = require "moonpost.test"
 
 describe("messages leased to a link that dies", function()
   local world
@@ -264,5 +266,43 @@ describe("a link over which nothing is heard", function()
     assert.are.equal(1, #world:times(id, "sent"))
     assert.is_true(world:receipt(id).ok)
     assert.are.equal(0, #delivery.facts(world, "link_down"))
+  end)
+end)
+
+describe("a node that stood still", function()
+  local world
+
+  before_each(function() world = test.world() end)
+  after_each(function() world:close() end)
+
+  it("reads the answer that waits for it before its handler's question ends", function()
+    world:node "bank"
+    world:node("shop", { links = { "bank" } })
+    local function slow()
+      moonpost.sleep "1s"
+      return 7
+    end
+    world:load(moonpost.agent { address = "a@bank", on = { message = slow } }, { node = "bank" })
+    local function ask(ctx) return ctx:call("a@bank", 1, { timeout = "5s" }) end
+    world:load(moonpost.agent { address = "c@shop", retry = { attempts = 1 }, on = { message = ask } }, { node = "shop" })
+    local id = world:send("c@shop", 1, { from = "shop", await = "handled" })
+    world:advance "500ms"
+    world:pause "shop"
+    world:advance "6s"
+    world:resume "shop"
+    world:advance "1s"
+    assert.equal(7, world:receipt(id).result)
+  end)
+
+  it("lets a handler end whose own wait was over long ago", function()
+    local function wait() moonpost.sleep "1s" end
+    world:load(moonpost.agent { address = "a@x", timeout = "5s", on = { message = wait } })
+    local id = world:send("a@x", 1)
+    world:advance "500ms"
+    world:pause "node"
+    world:advance "6s"
+    world:resume "node"
+    world:advance "1s"
+    assert.equal(1, #world:times(id, "handled"))
   end)
 end)

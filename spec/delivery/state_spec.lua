@@ -242,6 +242,16 @@ describe("state", function()
       assert.same({ first = 17, last = 15 }, ask())
     end)
 
+    it("refuses a sum beyond all numbers, and keeps what was there", function()
+      agent(function(ctx) ctx.kv:add("n", 1e308) end, { retry = { attempts = 1 } })
+      for _ = 1, 2 do
+        world:send(ADDRESS, "x")
+        world:settle()
+      end
+      assert.equal(1e308, world:kv(ADDRESS, "n"))
+      assert.matches('the sum in "n" would be beyond all numbers', world:dead(ADDRESS)[1].reason)
+    end)
+
     it("refuses to add to what is no number", function()
       agent(function(ctx)
         ctx.kv:set("n", "text")

@@ -36,7 +36,7 @@ describe("ctx:call", function()
       return true, { type = "ack", ok = true, result = "sum" }
     end))
     assert.equal("call", kind)
-    assert.same({ to = "a@b", body = "x", encoding = "raw", timeout = 5, await = "handled" }, message)
+    assert.same({ to = "a@b", body = "x", encoding = "raw", timeout = 5, expires = 5.001, await = "handled" }, message)
   end)
 
   it("raises the receipt's code", function()
