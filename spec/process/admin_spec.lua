@@ -63,7 +63,6 @@ describe("the commands about a node", function()
     says({ "dlq", "requeue", "--all", "--yes", "--body", "[1" }, "; --text sends it as text", 2)
     says({ "dlq", "show", id }, "body      no", 0)
     says({ "dlq", "requeue", id, "--text", "--body", '{"qty":2' }, "requeued " .. id, 0)
-    says({ "dlq", "rm", id }, "removed " .. id, 0)
   end)
 
   it("pause a mailbox and let it go on", function()
