@@ -95,6 +95,12 @@ describe("the command line", function()
     assert.matches("LMDB %d+%.%d+%.%d+", (node.run({ "version" }, folder)))
   end)
 
+  it("says that the address comes first, and shows JSON as it was written", function()
+    local text = [['{"qty":1}' is not an address; the address comes first: moonpost %s ADDRESS BODY]]
+    says({ "send", '{"qty":1}', "cart@shop" }, text:format "send", 2)
+    says({ "call", '{"qty":1}', "cart@shop" }, text:format "call", 2)
+  end)
+
   it("ends with 2 and the nearest command when there is no such command", function()
     says({ "sned", "greeter@local" }, 'did you mean "send"?', 2)
   end)
@@ -181,6 +187,18 @@ describe("the command line", function()
     local output, code = node.run({ "exec", "program.lua", "Eve" }, folder)
     assert.truthy(output:find("hello Eve\nstored", 1, true), output)
     assert.equal(7, code)
+  end)
+
+  it("says of a file that declares something that it is no program, and what runs it", function()
+    local function exec(name, constructor, text)
+      local file = assert(io.open(folder .. "/" .. name, "w"))
+      file:write(('local moonpost = require "moonpost"\nreturn moonpost.%s'):format(constructor))
+      file:close()
+      says({ "exec", name }, text, 2)
+    end
+    exec("cart.lua", 'agent { address = "cart@shop" }', "this is an agent, which a node runs: moonpost run FILE")
+    exec("settings.lua", "node {}", "these are a node's settings: moonpost run FILE")
+    exec("audit.lua", "hook {}", "this is a hook, which a node's settings name: hooks = { ... }")
   end)
 
   it("fails when no spec is the one that was asked for", function()
