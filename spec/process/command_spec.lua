@@ -10,6 +10,7 @@ return moonpost.agent {
     if msg.body == "stuck" then while true do end end
     if msg.body == "function" then return { callback = print } end
     if msg.body == "boom" then error("boom") end
+    if msg.body == "log" then moonpost.log.info("told", { id = msg.id, agent = "other" }) end
     return { text = "hello " .. tostring(msg.body.name) }
   end },
 }]],
@@ -61,6 +62,12 @@ describe("the command line", function()
   it("ends with 4 when the message died, and names file and line", function()
     local output = says({ "send", "greeter@local", "boom", "--await", "handled" }, "code=DEAD", 4)
     assert.truthy(output:find("greeter.lua:8: boom", 1, true), output)
+  end)
+
+  it("logs a field that has the name of one of ours once, or under a name of its own", function()
+    node.run({ "send", "greeter@local", "log", "--id", "note-1" }, folder)
+    local line = running:wait_for "| told "
+    assert.truthy(line:find "| told  field_agent=other  agent=greeter@local  id=note%-1$", line)
   end)
 
   it("names file and line of a handler that never returns", function()
