@@ -183,6 +183,13 @@ function send.normalise(to, body, options, verb)
   return take(message, options, BY_VERB[verb] or OPTIONS)
 end
 
+-- Nobody waits for it after its timeout: then it is not handed over any more, wherever it is.
+local function end_with_waiter(message)
+  if message.to == "$node" or message.timeout == math.huge then return end
+  local over = message.timeout + 0.001
+  if not message.expires or message.expires > over then message.expires = over end
+end
+
 --- The same for a verb that waits until the message is handled.
 ---@param to any
 ---@param body any
@@ -193,6 +200,7 @@ function send.call(to, body, options, verb)
   local message = send.normalise(to, body, options, verb)
   message.timeout = message.timeout or CALL_TIMEOUT
   message.await = "handled"
+  if verb ~= "client:stream" then end_with_waiter(message) end
   return message
 end
 

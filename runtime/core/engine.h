@@ -120,6 +120,7 @@ struct pending {
     struct span address, id;
     const char *state; /* "waiting", "leased", "deferred", "awaiting", "committing" */
     int64_t due_ms;    /* INT64_MAX: nothing is due */
+    struct span why;   /* of one to be sent: nobody was found who has it; or empty */
 };
 
 /* Call `each` for all that is pending; answers how many there are. `each` may be NULL. */

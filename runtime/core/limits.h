@@ -76,6 +76,12 @@ static inline int64_t after_ms(int64_t now_ms, uint64_t delay_ms)
     return delay_ms < (uint64_t)room_ms ? now_ms + (int64_t)delay_ms : INT64_MAX;
 }
 
+/* The same moment on the wall clock, as records hold it. */
+static inline int64_t wall_moment(int64_t at_ms, int64_t wall_ms)
+{
+    return at_ms < MOMENT_MS_MAX - wall_ms ? at_ms + wall_ms : MOMENT_MS_MAX;
+}
+
 /* A policy's delay before the next try of what may go on without end. */
 static inline int64_t some_ms(int64_t delay_ms)
 {

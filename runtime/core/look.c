@@ -3,6 +3,13 @@
 
 /* ---- what is not finished ---- */
 
+/* What stands in the way of the messages of an outbox. */
+static struct span hindrance(const struct queue *queue, const struct entry *entry)
+{
+    bool told = queue->kind == QUEUE_OUTBOX && entry->last_code == CODE_NO_ROUTE && queue->told;
+    return told ? block_span(queue->told) : span_of(NULL, 0);
+}
+
 static size_t pending_in(const struct queue *queue, enum entry_state state,
                          void (*each)(void *, const struct pending *), void *user)
 {
@@ -15,6 +22,7 @@ static size_t pending_in(const struct queue *queue, enum entry_state state,
             .id = message_id(entry->block),
             .state = entry_state_name(state),
             .due_ms = entry->deadline.position ? entry->deadline.at_ms : INT64_MAX,
+            .why = hindrance(queue, entry),
         };
         each(user, &pending);
     }

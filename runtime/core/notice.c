@@ -13,7 +13,7 @@
 static void put_moment(struct engine *engine, int64_t at_ms, struct buffer *out)
 {
     put_u64(buffer_extend(out, 8),
-            (uint64_t)(at_ms == INT64_MAX ? INT64_MAX : at_ms + engine->wall_ms));
+            (uint64_t)(at_ms == INT64_MAX ? INT64_MAX : wall_moment(at_ms, engine->wall_ms)));
 }
 
 static void put_sized(struct engine *engine, const struct entry *letter,

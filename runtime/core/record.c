@@ -254,7 +254,7 @@ void record_facts(const struct entry *entry, int64_t now_ms, int64_t wall_ms, st
     at[10] = (char)entry->state;
     at[11] = (char)entry->unanswered;
     at[12] = (char)entry->last_code;
-    put_u64(at + 13, (uint64_t)(due ? entry->deadline.at_ms + wall_ms : 0));
+    put_u64(at + 13, (uint64_t)(due ? wall_moment(entry->deadline.at_ms, wall_ms) : 0));
     put_u64(at + 21, (uint64_t)wait_ms);
     put_notes(out, entry->failures, wall_ms);
 }
@@ -396,7 +396,7 @@ void record_seen(const struct seen *seen, struct span mailbox, int64_t wall_ms, 
 {
     uint64_t version;
     memcpy(&version, &seen->version, sizeof version);
-    put_i64(out, seen->forget_ms == INT64_MAX ? INT64_MAX : seen->forget_ms + wall_ms);
+    put_i64(out, seen->forget_ms == INT64_MAX ? INT64_MAX : wall_moment(seen->forget_ms, wall_ms));
     char *at = buffer_extend(out, 10);
     at[0] = (char)((seen->forgot ? SEEN_FORGOT : 0) | (seen->has_version ? SEEN_VERSION : 0));
     at[1] = (char)seen->result_encoding;

@@ -88,11 +88,19 @@ static struct span no_way_text(struct engine *engine, const struct queue *outbox
     return engine_format(engine, "no answer in time: %.*s", SPAN_ARGS(reason));
 }
 
+/* A call lasts as long as somebody waits for it. */
+static bool ends_now(const struct engine *engine, const struct entry *entry)
+{
+    return entry->expires_ms <= after_ms(engine->now_ms, 1);
+}
+
 /* Why there is no answer yet, as far as it is known here. */
 static struct span late_text(struct engine *engine, const struct entry *entry)
 {
     if (entry && is_held_up(entry))
         return span_text("no answer in time; the message is stored, and its mailbox is paused");
+    if (entry && ends_now(engine, entry) && !has_found_no_way(entry))
+        return span_text("no answer in time; it is handed over no more, but may have been");
     if (!entry || entry->queue->kind == QUEUE_MAILBOX)
         return span_text("no answer in time; it is stored here and goes on");
     if (entry->state == ENTRY_AWAITING)

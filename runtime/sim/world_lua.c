@@ -401,6 +401,7 @@ static void push_pending(void *user, const struct pending *pending)
     set_span(L, "address", pending->address);
     set_span(L, "id", pending->id);
     set_span(L, "state", span_text(pending->state));
+    if (pending->why.size > 0) set_span(L, "why", pending->why);
     lua_rawseti(L, -2, ++list->index);
 }
 

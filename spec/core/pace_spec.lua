@@ -146,3 +146,21 @@ describe("an engine that is always late", function()
     assert.equal(2, #node:facts_of "timed_out")
   end)
 end)
+
+describe("a wait of millions of years", function()
+  -- The moment of its end was no number any more, and the next start took the message for one that was never tried.
+  it("is one at the next start, too", function()
+    local policy = at_once()
+    policy.first_ms, policy.cap_ms, policy.deadline_ms = FOREVER - 1000000, FOREVER, FOREVER
+    local node = engine.new { name = "node" }
+    node:agent("a@x", { retry = policy })
+    node:send("a@x", "one")
+    node:finish(node.runs[1], "RETRY")
+    node:advance(100)
+    node = node:restart(0)
+    node:agent "a@x"
+    node:advance(60000)
+    assert.equal(0, #node.runs)
+    assert.same({ { "a@x", false, 1 } }, node:left())
+  end)
+end)

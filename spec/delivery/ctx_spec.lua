@@ -153,3 +153,50 @@ describe("ctx:extend", function()
     assert.matches("ctx:extend: 0 is no time at all", world:dead("a@x")[1].reason)
   end)
 end)
+
+describe("a question that nobody waits for any more", function()
+  local world, charged
+
+  before_each(function() world, charged = test.world(), 0 end)
+  after_each(function() world:close() end)
+
+  local function load_card()
+    world:load(moonpost.agent { address = "card@x", on = { message = function() charged = charged + 1 end } })
+  end
+
+  local function load_shop(options)
+    local function ask(ctx) return ctx:call("card@x", "charge", options) end
+    world:load(moonpost.agent { address = "shop@x", retry = { attempts = 4, jitter = 0 }, on = { message = ask } })
+  end
+
+  it("is handed over to nobody who comes later, however often it was asked", function()
+    load_shop { timeout = "2s" }
+    world:send("shop@x", "order")
+    world:advance "2m"
+    assert.equal("DEAD", world:dead("shop@x")[1].code)
+    load_card()
+    world:settle()
+    assert.equal(0, charged)
+  end)
+
+  it("is so when a program has asked, whose receipt says that its time is over", function()
+    local _, reason, code = world:call("card@x", "charge", { timeout = "2s" })
+    assert.same({ "TIMEOUT", 'no answer in time: no agent at "card@x"' }, { code, reason })
+    load_card()
+    world:settle()
+    assert.equal(0, charged)
+  end)
+
+  it("is over in the mailbox, too", function()
+    local function slow()
+      charged = charged + 1
+      moonpost.sleep "10s"
+    end
+    world:load(moonpost.agent { address = "card@x", concurrency = 1, on = { message = slow } })
+    world:send("card@x", "another")
+    local _, reason = world:call("card@x", "charge", { timeout = "2s" })
+    assert.equal("no answer in time; it is handed over no more, but may have been", reason)
+    world:settle()
+    assert.equal(1, charged)
+  end)
+end)

@@ -111,6 +111,17 @@ describe("a spec that waits for what cannot come", function()
   end)
 end)
 
+describe("a world with a message for an address that nobody serves", function()
+  it("says so, with the address that was meant", function()
+    local world = test.world()
+    world:load(moonpost.agent { address = "mail@shop", on = { message = function() end } })
+    world:send("mial@shop", {})
+    assert.matches('%(no agent at "mial@shop"; did you mean mail@shop; load one, or fake it with world:fake%)',
+      raised(world.settle, world))
+    world:close()
+  end)
+end)
+
 describe("a world at work", function()
   it("is not driven by one of its own handlers, which is told so", function()
     local world = test.world()

@@ -127,8 +127,8 @@ local ctx = {}
 ---@return string id
 function ctx:send(to, body, options) end
 
---- Ask, at once, and wait for the result. Raises the receipt's code, or `TIMEOUT`; and `DEADLOCK` when the answer would wait for
---- the end of this delivery: the same key of its own agent, or a strict agent itself.
+--- Ask, at once, and wait for the result. Raises the receipt's code, or `TIMEOUT`, and then the question is handed over no more;
+--- and `DEADLOCK` when the answer would wait for the end of this delivery: the same key of its own agent, or a strict agent itself.
 ---@param to string
 ---@param body any plain data
 ---@param options? moonpost.SendOptions
@@ -266,7 +266,8 @@ local client = {}
 ---@return moonpost.Receipt|nil refusal
 function client:send(to, body, options) end
 
---- Send, wait until it is handled, and answer the handler's result.
+--- Send, wait until it is handled, and answer the handler's result. With its `timeout` the message is dropped, unless a handler
+--- has begun it.
 ---@param to string
 ---@param body any plain data
 ---@param options? moonpost.SendOptions

@@ -24,9 +24,16 @@ local function asked_by(id)
   return asker and (" (asked by the handler of %s)"):format(asker) or ""
 end
 
+-- Nobody serves its address, as far as its node knows.
+local function why(item)
+  if not item.why then return "" end
+  local missing = item.why:find "^no agent at" and "; load one, or fake it with world:fake" or ""
+  return (" (%s%s)"):format(item.why:gsub("%?$", ""), missing)
+end
+
 local function line(item)
-  return ("  %s at %s on node %s: %s%s; it %s"):format(item.id, item.address, item.node, item.state,
-    asked_by(item.id), WORDS[item.state] or "is not finished")
+  return ("  %s at %s on node %s: %s%s; it %s%s"):format(item.id, item.address, item.node, item.state,
+    asked_by(item.id), WORDS[item.state] or "is not finished", why(item))
 end
 
 local function list(pending)
