@@ -242,7 +242,7 @@ static json_t *json_head(struct span node, const struct log_record *record)
     return object;
 }
 
-/* A script's field never hides one of ours: it is kept as "field_NAME" when it says something else. */
+/* A script's field never hides one of ours: it is kept as "field_NAME" when it differs. */
 static void merge_fields(json_t *object, struct span text)
 {
     json_t *fields = fields_of(text), *value;
