@@ -1,6 +1,6 @@
 --- Values as they appear in error texts.
 
-local NAMED = { ["\n"] = "\\n", ["\\"] = "\\\\", ['"'] = '\\"' }
+local NAMED = { ["\\"] = "\\\\", ['"'] = '\\"' }
 
 local function escaped(letter)
   return NAMED[letter] or ("\\%03d"):format(letter:byte())
