@@ -86,6 +86,17 @@ describe("moonpost check", function()
       loses("reject", 5, "pcall(function() moonpost.reject('no') end)")
     end)
 
+    it("the same in hooks and policies", function()
+      local hook = only { ["agents/good.lua"] = GOOD, ["hooks/a.lua"] = HEAD .. "return moonpost.hook {\n"
+        .. "  receive = function(envelope) if envelope.body then moonpost.drop 'no' end end }" }
+      assert.same({ "lost-outcome", "hooks/a.lua", 3, "return moonpost.drop(...)" },
+        { hook.rule, hook.file, hook.line, hook.fix })
+      node.remove(folder)
+      local policy = only { ["agents/good.lua"] = GOOD, ["policies/a.lua"] = HEAD
+        .. "return function(failure)\n  if failure.attempt > 3 then moonpost.reject 'no' end\n  return 1\nend" }
+      assert.same({ "lost-outcome", "policies/a.lua", 3 }, { policy.rule, policy.file, policy.line })
+    end)
+
     it("no fault in outcomes that are returned, raised, kept or handed on", function()
       project { ["agents/a.lua"] = GOOD:gsub("function%(%)", [[function(ctx, msg)
         -- moonpost.reject("no")
