@@ -135,6 +135,11 @@ local function public(all)
   return names
 end
 
+local function private_method(own, name)
+  local text = ("the method %s of %s answers only the agent itself: its name begins with _"):format(show(name), own)
+  return outcome.reject(text, { code = "NO_METHOD" })
+end
+
 --- The one function that every message goes to. A method whose name starts with "_" answers only the
 --- agent itself.
 local function dispatcher(own, message, by_method)
@@ -147,7 +152,7 @@ local function dispatcher(own, message, by_method)
     end
     local method = by_method[name]
     if method and (shown[name] or msg.from == own) then return method(ctx, msg) end
-    return no_method(own, name, shown)
+    return method and private_method(own, name) or no_method(own, name, shown)
   end
 end
 

@@ -13,6 +13,7 @@ local nearest = require "moonpost.nearest"
 local agent = require "moonpost.agent"
 local node = require "moonpost.node"
 local patience = require "moonpost.test.patience"
+local parameter = require "moonpost.test.parameter"
 local plan = require "moonpost.test.plan"
 local receipt = require "moonpost.receipt"
 local seed_of_environment = require "moonpost.test.seed"
@@ -126,9 +127,20 @@ function World:reload(address, what, options)
   return true
 end
 
+-- `from` is of worlds alone: who reads the other options cannot suggest it.
+local function check_options(method, options)
+  parameter.check("table", method .. ": options", options)
+  for name in pairs(options) do
+    if name ~= "from" and nearest.find(name, { from = true }) then
+      errors.misuse(('%s: options.%s: unknown key; did you mean "from"?'):format(method, name))
+    end
+  end
+end
+
 -- Moments are of the world's clock.
-local function relative(self, options)
-  if not options then return nil, nil end
+local function relative(self, method, options)
+  if options == nil then return nil, nil end
+  check_options(method, options)
   local copy = {}
   for name, value in pairs(options) do copy[name] = value end
   copy.from = nil
@@ -151,7 +163,7 @@ end
 ---@return string id
 function World:send(to, body, options)
   made.first(self)
-  local own, from = relative(self, options)
+  local own, from = relative(self, "world:send", options)
   local id = worlds.send(self.handle, from, send.normalise(to, body, own, "world:send"))
   worlds.run(self.handle, 0)
   return id
@@ -164,7 +176,7 @@ end
 ---@return any result or nil, reason, code
 function World:call(to, body, options)
   made.first(self)
-  local own, from = relative(self, options)
+  local own, from = relative(self, "world:call", options)
   local message = send.call(to, body, own, "client:call")
   local id = worlds.send(self.handle, from, message)
   worlds.run(self.handle, 0)
@@ -197,6 +209,7 @@ end
 ---@param id string
 ---@return moonpost.Receipt|nil
 function World:receipt(id)
+  parameter.check("string", "world:receipt: id", id, "the id that world:send answers")
   local fields = worlds.receipt(self.handle, id)
   return fields and receipt.new(fields)
 end

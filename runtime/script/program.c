@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+enum { EXIT_DECLARATION = 2 };
+
 static const char *environment_of(const struct script *script)
 {
     return script->kind == SCRIPT_SPEC ? "spec" : "program";
@@ -59,6 +61,23 @@ static int exit_code(lua_State *co)
     return number >= 0 && number <= 255 ? (int)lround(number) : 1;
 }
 
+static const struct {
+    const char *type, *text;
+} declarations[] = {
+    {"moonpost.agent", "this is an agent, which a node runs: moonpost run FILE"},
+    {"moonpost.node", "these are a node's settings: moonpost run FILE"},
+    {"moonpost.hook", "this is a hook, which a node's settings name: hooks = { ... }"},
+};
+
+/* What is wrong with a program that only declares something; NULL: it does not. */
+static const char *declaration(lua_State *co)
+{
+    for (size_t i = 0; i < sizeof declarations / sizeof *declarations; i++)
+        if (lua_gettop(co) > 0 && value_is(co, 1, declarations[i].type))
+            return declarations[i].text;
+    return NULL;
+}
+
 /* The error's text and, when it ran already, where it was raised. */
 static struct block *program_error(struct task *task)
 {
@@ -76,7 +95,11 @@ static struct block *program_error(struct task *task)
 struct program_result program_end(struct task *task, int status)
 {
     struct program_result result = {.env = task->host->env, .exit_code = 1};
-    if (status == 0)
+    const char *declared = status == 0 ? declaration(task->worker->co) : NULL;
+    if (declared) {
+        result.exit_code = EXIT_DECLARATION;
+        result.error = block_copy(span_text(declared));
+    } else if (status == 0)
         result.exit_code = exit_code(task->worker->co);
     else
         result.error = program_error(task);

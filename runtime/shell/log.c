@@ -122,11 +122,26 @@ static bool is_said(const json_t *object)
     return json_object_get(object, "fact") || json_object_get(object, "envelope");
 }
 
-static void put_fields(struct buffer *line, struct span fields)
+/* What the line says itself: `own` is the value, which may be empty. */
+static void yield_name(json_t *object, const char *name, struct span own)
 {
-    json_t *object = fields_of(fields), *value;
+    json_t *value = json_object_get(object, name);
+    if (!value || !own.size) return;
+    bool same = json_is_string(value) && span_equal(span_text(json_string_value(value)), own);
+    char other[64];
+    snprintf(other, sizeof other, "field_%s", name);
+    if (!same) json_object_set(object, other, value);
+    json_object_del(object, name);
+}
+
+/* A script's field is shown once, and never in the place of one of ours. */
+static void put_fields(struct buffer *line, const struct log_record *record)
+{
+    json_t *object = fields_of(record->fields), *value;
     const char *name;
     if (is_said(object)) json_object_clear(object);
+    yield_name(object, "agent", record->agent);
+    yield_name(object, "id", record->id);
     json_object_foreach(object, name, value)
     {
         put(line, "  ");
@@ -172,7 +187,7 @@ static void put_text_line(struct log *log, struct buffer *line, struct span node
 {
     put_head(log, line, node, record->level);
     put_plain(line, record->text);
-    put_fields(line, record->fields);
+    put_fields(line, record);
     put_colour(log, line, "\033[2m");
     put_field(line, "agent", record->agent);
     if (record->generation > 1 && record->agent.size > 0)
@@ -227,7 +242,7 @@ static json_t *json_head(struct span node, const struct log_record *record)
     return object;
 }
 
-/* A script's field never hides one of ours: it is kept as "field_NAME". */
+/* A script's field never hides one of ours: it is kept as "field_NAME" when it differs. */
 static void merge_fields(json_t *object, struct span text)
 {
     json_t *fields = fields_of(text), *value;
@@ -235,8 +250,10 @@ static void merge_fields(json_t *object, struct span text)
     json_object_foreach(fields, name, value)
     {
         char other[256];
+        const json_t *ours = json_object_get(object, name);
+        if (ours && json_equal(ours, value)) continue;
         snprintf(other, sizeof other, "field_%s", name);
-        json_object_set(object, json_object_get(object, name) ? other : name, value);
+        json_object_set(object, ours ? other : name, value);
     }
     json_decref(fields);
 }

@@ -168,7 +168,7 @@ describe("an agent's dispatch", function()
     assert.equal("remind", calc.handle({}, { method = "_remind", from = "mail@local" }))
     local outcome = calc.handle({}, { method = "_remind", from = "other@local" })
     assert.equal("NO_METHOD", outcome.code)
-    assert.equal('mail@local has no method "_remind"', outcome.reason)
+    assert.equal('the method "_remind" of mail@local answers only the agent itself: its name begins with _', outcome.reason)
   end)
 
   it("rejects a message without method when there is no on.message", function()

@@ -57,6 +57,14 @@ describe("the commands about a node", function()
     says({ "dlq", "requeue", "--all" }, "no dead letter matches", 0)
   end)
 
+  it("requeue no dead letter with a body that is meant as JSON and is none, unless it is said to be text", function()
+    local id = send "no"
+    says({ "dlq", "requeue", id, "--body", '{"qty":2' }, "moonpost dlq: --body: the body is not JSON: ", 2)
+    says({ "dlq", "requeue", "--all", "--yes", "--body", "[1" }, "; --text sends it as text", 2)
+    says({ "dlq", "show", id }, "body      no", 0)
+    says({ "dlq", "requeue", id, "--text", "--body", '{"qty":2' }, "requeued " .. id, 0)
+  end)
+
   it("pause a mailbox and let it go on", function()
     says({ "queue", "pause", "mail@local" }, "paused mail@local; it stores what comes", 0)
     node.run({ "send", "mail@local", "{}" }, folder)

@@ -71,6 +71,48 @@ describe("moonpost check", function()
       assert.same({ "name", 5, "ctx.send is called with a dot", "write ctx:send(...)" }, handler 'ctx.send("a@b", 1)')
     end)
 
+    it("an outcome that is made and not returned", function()
+      local function loses(name, line, code)
+        local fix = ("return moonpost.%s(...)"):format(name)
+        local message = ("moonpost.%s does nothing unless it is returned"):format(name)
+        assert.same({ "lost-outcome", line, message, fix }, handler(code))
+        node.remove(folder)
+      end
+      loses("reject", 5, 'moonpost.reject("no")')
+      loses("retry", 6, '-- return\nif msg.body then moonpost.retry "later" end')
+      loses("defer", 6, 'local reason = "later"\nmoonpost.defer(reason, { delay = "1s" })')
+      loses("skip", 5, "if msg.body then return end; moonpost.skip [[twice]]")
+      loses("reject", 7, "for _ in pairs({}) do\n  msg.body()\n  moonpost.reject 'no' end")
+      loses("reject", 5, "pcall(function() moonpost.reject('no') end)")
+    end)
+
+    it("the same in hooks and policies", function()
+      local hook = only { ["agents/good.lua"] = GOOD, ["hooks/a.lua"] = HEAD .. "return moonpost.hook {\n"
+        .. "  receive = function(envelope) if envelope.body then moonpost.drop 'no' end end }" }
+      assert.same({ "lost-outcome", "hooks/a.lua", 3, "return moonpost.drop(...)" },
+        { hook.rule, hook.file, hook.line, hook.fix })
+      node.remove(folder)
+      local policy = only { ["agents/good.lua"] = GOOD, ["policies/a.lua"] = HEAD
+        .. "return function(failure)\n  if failure.attempt > 3 then moonpost.reject 'no' end\n  return 1\nend" }
+      assert.same({ "lost-outcome", "policies/a.lua", 3 }, { policy.rule, policy.file, policy.line })
+    end)
+
+    it("no fault in outcomes that are returned, raised, kept or handed on", function()
+      project { ["agents/a.lua"] = GOOD:gsub("function%(%)", [[function(ctx, msg)
+        -- moonpost.reject("no")
+        local kept = moonpost.reject("no") or moonpost.skip("no")
+        local list = { moonpost.retry "a", moonpost.retry "b", key = moonpost.retry "c" }
+        if msg.body == 1 then error(moonpost.reject("no")) end
+        if msg.body == 2 then return
+          moonpost.reject("moonpost.reject('no')") end
+        if msg.body == 3 then return kept and
+          moonpost.retry("later") end
+        local policy = moonpost.retry_policy
+        return list[1] == moonpost.skip("no"), policy
+      ]]) }
+      assert.same({}, (found()))
+    end)
+
     it("no name in strings, comments and fields", function()
       project { ["agents/a.lua"] = GOOD:gsub("function%(%)", [[function(ctx, msg)
         local s = "ctx:nope" .. 'msg.no\'pe' -- moonpost.nope

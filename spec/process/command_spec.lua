@@ -10,6 +10,7 @@ return moonpost.agent {
     if msg.body == "stuck" then while true do end end
     if msg.body == "function" then return { callback = print } end
     if msg.body == "boom" then error("boom") end
+    if msg.body == "log" then moonpost.log.info("told", { id = msg.id, agent = "other" }) end
     return { text = "hello " .. tostring(msg.body.name) }
   end },
 }]],
@@ -63,6 +64,12 @@ describe("the command line", function()
     assert.truthy(output:find("greeter.lua:8: boom", 1, true), output)
   end)
 
+  it("logs a field that has the name of one of ours once, or under a name of its own", function()
+    node.run({ "send", "greeter@local", "log", "--id", "note-1" }, folder)
+    local line = running:wait_for "| told "
+    assert.truthy(line:find "| told  field_agent=other  agent=greeter@local  id=note%-1$", line)
+  end)
+
   it("names file and line of a handler that never returns", function()
     says({ "send", "greeter@local", "stuck", "--await", "handled" }, "greeter.lua:6: ran for more than 200 ms", 4)
   end)
@@ -93,6 +100,12 @@ describe("the command line", function()
 
   it("says which LMDB it has", function()
     assert.matches("LMDB %d+%.%d+%.%d+", (node.run({ "version" }, folder)))
+  end)
+
+  it("says that the address comes first, and shows JSON as it was written", function()
+    local text = [['{"qty":1}' is not an address; the address comes first: moonpost %s ADDRESS BODY]]
+    says({ "send", '{"qty":1}', "cart@shop" }, text:format "send", 2)
+    says({ "call", '{"qty":1}', "cart@shop" }, text:format "call", 2)
   end)
 
   it("ends with 2 and the nearest command when there is no such command", function()
@@ -181,6 +194,18 @@ describe("the command line", function()
     local output, code = node.run({ "exec", "program.lua", "Eve" }, folder)
     assert.truthy(output:find("hello Eve\nstored", 1, true), output)
     assert.equal(7, code)
+  end)
+
+  it("says of a file that declares something that it is no program, and what runs it", function()
+    local function exec(name, constructor, text)
+      local file = assert(io.open(folder .. "/" .. name, "w"))
+      file:write(('local moonpost = require "moonpost"\nreturn moonpost.%s'):format(constructor))
+      file:close()
+      says({ "exec", name }, text, 2)
+    end
+    exec("cart.lua", 'agent { address = "cart@shop" }', "this is an agent, which a node runs: moonpost run FILE")
+    exec("settings.lua", "node {}", "these are a node's settings: moonpost run FILE")
+    exec("audit.lua", "hook {}", "this is a hook, which a node's settings name: hooks = { ... }")
   end)
 
   it("fails when no spec is the one that was asked for", function()

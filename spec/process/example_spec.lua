@@ -130,6 +130,13 @@ describe("moonpost example with real processes", function()
     node.remove(project)
   end)
 
+  it("takes the folder that one is in for a scenario", function()
+    local output = node.says(examples .. "/lost-ack", { "example", "show", "." }, 'address = "message@demo"', 0)
+    assert.truthy(output:find(examples .. "/lost-ack/", 1, true), output)
+    node.says(examples, { "example", "show", "lost-ack/" }, 'address = "message@demo"', 0)
+    node.says(temp, { "example", "run", "." }, "there is no scenario.lua", 2)
+  end)
+
   it("suggests the name that was meant", function()
     local output, code = example("run", "lost-akc")
     assert.equal(2, code)

@@ -37,6 +37,8 @@ describe("moonpost sim", function()
 
   before_each(function()
     folder = node.folder { ["account.lua"] = account "", ["sim.lua"] = SIM, ["empty.lua"] = "return {}", ["broken.lua"] = "retrun 1",
+      ["idle.lua"] = "return function(world) world:advance '1s' end",
+      ["nobody.lua"] = "return function(world) world:send('a@nowhere', 1, { expires = '1s' }) end",
       ["storm.lua"] = 'return { faults = { "earthquake" }, run = function() end }' }
   end)
   after_each(function() node.remove(folder) end)
@@ -73,9 +75,23 @@ describe("moonpost sim", function()
     node.says(folder, { "sim", "sim.lua", "--minutes", "0.001" }, "every promise kept", 0)
   end)
 
+  it("says that nothing was proven where nothing was sent", function()
+    local output = node.says(folder, { "sim", "idle.lua", "--seeds", "3" }, "3 worlds, every promise kept", 0)
+    assert.truthy(output:find("note: nothing was sent in any of them, so nothing was proven\n$"), output)
+    output = node.says(folder, { "sim", "nobody.lua", "--seeds", "3" }, "3 worlds, every promise kept", 0)
+    assert.is_nil(output:find("nothing was sent", 1, true), output)
+  end)
+
+  it("refuses no worlds at all, and no time for them", function()
+    node.says(folder, { "sim", "sim.lua", "--seeds", "0" }, '--seeds: "0" is not a whole number from 1', 2)
+    node.says(folder, { "sim", "sim.lua", "--seeds", "1.5" }, '--seeds: "1.5" is not a whole number from 1', 2)
+    node.says(folder, { "sim", "sim.lua", "--minutes", "0" }, '--minutes: "0" is not a number above 0', 2)
+    node.says(folder, { "sim", "sim.lua", "--from", "-1" }, '--from: "-1" is not a whole number from 0', 2)
+  end)
+
   it("says what is wrong with its file", function()
     node.says(folder, { "sim", "none.lua" }, "none.lua: no such file", 1)
-    node.says(folder, { "sim", "sim.lua", "--seeds", "many" }, '--seeds: "many" is not a number', 2)
+    node.says(folder, { "sim", "sim.lua", "--seeds", "many" }, '--seeds: "many" is not a whole number from 1', 2)
     node.says(folder, { "sim", "empty.lua" }, "moonpost sim: empty.lua: expected it to return a function of a world", 1)
     node.says(folder, { "sim", "storm.lua" }, '"earthquake" is no kind of fault; there are ', 1)
     node.says(folder, { "sim", "broken.lua" }, "moonpost sim: broken.lua:1: ", 1)

@@ -69,6 +69,14 @@ describe("the commands that tell what happens", function()
       assert.is_nil(output:find("link_up", 1, true), output)
     end)
 
+    it("notes an address that nobody here has, and goes on", function()
+      local interrupt = exe .. " send mail@local '{}' --await handled >/dev/null; kill -INT $!"
+      local output = while_tail_runs("tail mial@local", interrupt, folder)
+      assert.truthy(output:find('note: nobody here is called mial@local yet; did you mean "mail@local"?\n', 1, true), output)
+      assert.truthy(output:find("code 0", 1, true), output)
+      assert.is_nil(while_tail_runs("tail '*@local'", interrupt, folder):find("nobody here", 1, true))
+    end)
+
     it("leaves links out, which each program has, unless they are asked for", function()
       local more = exe .. " send mail@local '{}' --await handled >/dev/null; kill -INT $!"
       local output = while_tail_runs("tail", more, folder)

@@ -138,8 +138,8 @@ end
 local function changes_of(self, flags)
   local changes = { to = flags.to, rate = flags.rate }
   if not flags.body then return changes end
-  local body, reason = body_of.read(flags.body, flags.text)
-  if reason then self:fail(reason, USAGE) end
+  local body, reason = body_of.read_strictly(flags.body, flags.text)
+  if reason then self:fail("--body: " .. reason, USAGE) end
   changes.body = body
   return changes
 end

@@ -40,7 +40,7 @@ return {
   },
   later_verbs = { "serve" },
   summary = "scenarios that run as processes and check themselves",
-  details = "  NAME is a name that ls prints, or a scenario's folder with a slash in it.",
+  details = "  NAME is a name that ls prints, or a scenario's folder: a path with a slash in it, or a dot.",
   flags = {
     { name = "verbose", verbs = { "run" }, help = "every line and each envelope, with times and whole ids" },
     { name = "virtual", verbs = { "run" }, help = "in virtual time, in this process" },

@@ -1,6 +1,7 @@
 --- Faults in the files of a project: what `moonpost check` finds.
 local files = require "moonpost.cli.files"
 local inspect = require "moonpost.inspect"
+local lost = require "moonpost.cli.lost"
 local machine = require "moonpost.machine"
 local misnamed = require "moonpost.cli.names"
 local shell = require "moonpost.shell"
@@ -79,6 +80,14 @@ local function names(self, path)
   for _, name in ipairs(misnamed.find(self:text(path))) do self:add(path, name.line, "name", name.message, name.fix) end
 end
 
+local RETURNS_OUTCOMES = { agent = true, hook = true, policy = true }
+
+local function outcomes(self, path)
+  for _, call in ipairs(lost.find(self:text(path))) do
+    self:add(path, call.line, "lost-outcome", call.message, call.fix)
+  end
+end
+
 local function waits(self, path)
   for _, line in ipairs(source.fields(self:text(path), "sleep")) do
     self:add(path, line, "wait", "waits where nothing can wait", FIXES.wait)
@@ -102,6 +111,7 @@ local function read(self, path, kind)
   end
   if kind ~= "spec" then globals(self, path, kind) end
   names(self, path)
+  if RETURNS_OUTCOMES[kind] then outcomes(self, path) end
   if kind == "hook" or kind == "policy" then waits(self, path) end
   return true
 end

@@ -2,6 +2,7 @@
 local connect = require "moonpost.cli.connect"
 local nearest = require "moonpost.nearest"
 local shell = require "moonpost.shell"
+local show = require "moonpost.show"
 local term = require "moonpost.cli.term"
 
 local message = {}
@@ -81,8 +82,15 @@ function message.exit_code(code)
   return UNKNOWN_CODES[code] and UNKNOWN or REFUSED
 end
 
+local function swapped_reason(name, word)
+  if not word:find "^%s*[{%[]" then return nil end
+  return ("%s is not an address; the address comes first: moonpost %s ADDRESS BODY"):format(show(word), name)
+end
+
 local function run(name, flags, act)
   local options, reason = message.options(flags)
+  local swapped = swapped_reason(name, flags[1])
+  if swapped then options, reason = nil, swapped end
   if not options then
     term.complain(name, reason)
     return USAGE

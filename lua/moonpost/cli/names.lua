@@ -8,42 +8,12 @@ local ctx = require "moonpost.ctx"
 local moonpost = require "moonpost"
 local msg = require "moonpost.msg"
 local sorted_pairs = require "moonpost.sorted_pairs"
+local source = require "moonpost.cli.source"
 local test = require "moonpost.test"
 
 local names = {}
 
 local WORLD = class.new {}
-
-local function blank(text)
-  return (text:gsub("[^\n]", " "))
-end
-
--- What begins at a place and is no code: its end, or nil.
-local function end_of(text, at)
-  local equals = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
-  if equals then return select(2, text:find("%]" .. equals .. "%]", at)) or #text end
-  if text:find("^%-%-", at) then return (text:find("\n", at, true) or #text + 1) - 1 end
-  local quote = text:match("^[\"']", at)
-  if not quote then return nil end
-  local from = at + 1
-  while from <= #text and text:sub(from, from) ~= quote do
-    from = from + (text:sub(from, from) == "\\" and 2 or 1)
-  end
-  return from
-end
-
--- The text with what is in comments and strings blanked, so that places stay.
-local function code_of(text)
-  local parts, at = {}, 1
-  while at <= #text do
-    local mark = text:find("[%-%[\"']", at)
-    if not mark then break end
-    local last = end_of(text, mark)
-    parts[#parts + 1] = text:sub(at, mark - 1) .. (last and blank(text:sub(mark, last)) or text:sub(mark, mark))
-    at = (last or mark) + 1
-  end
-  return table.concat(parts) .. text:sub(at)
-end
 
 -- Each place in which a name stands before a dot or colon and another name, and is no field itself.
 local function each_field(code, owner, visit)
@@ -89,10 +59,6 @@ local function has_parameter(code, pattern)
   return code:find("function[%s%w_.:]*%(" .. pattern) ~= nil
 end
 
-local function requires(text, name, module)
-  return text:find("local%s+" .. name .. "%s*=%s*require%s*%(?%s*[\"']" .. module:gsub("%.", "%%.") .. "[\"']")
-end
-
 -- Is a name given another value than a world, or handed to a function that is not told what it is?
 local function is_other_too(code, name)
   local at = "%f[%w_]" .. name .. "%f[^%w_]"
@@ -120,15 +86,15 @@ end
 ---@param text string of a file that compiles
 ---@return { line: integer, message: string, fix: string }[]
 function names.find(text)
-  local found, code = {}, "\n\n" .. code_of(text)
+  local found, code = {}, "\n\n" .. source.code(text)
   local function look(owner, visit)
     each_field(code, owner, function(field)
       field.line = field.line - 2
       visit(field)
     end)
   end
-  if requires(text, "moonpost", "moonpost") then look("moonpost", of_closed(found, moonpost, "moonpost")) end
-  if requires(text, "test", "moonpost.test") then
+  if source.requires(text, "moonpost", "moonpost") then look("moonpost", of_closed(found, moonpost, "moonpost")) end
+  if source.requires(text, "test", "moonpost.test") then
     look("test", of_closed(found, test, "test"))
     for name in sorted_pairs(worlds_of(code)) do look(name, of_methods(found, WORLD, class.methods, name)) end
   end

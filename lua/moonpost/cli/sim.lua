@@ -5,11 +5,19 @@ local term = require "moonpost.cli.term"
 local USAGE, FAILED, BUG = 2, 1, 70
 local SEEDS, ALL = 100, 2 ^ 31
 
+-- What each number has to be, and whether it is.
+local NUMBERS = {
+  seeds = { "a whole number from 1", function(value) return value >= 1 and value % 1 == 0 end },
+  from = { "a whole number from 0", function(value) return value >= 0 and value % 1 == 0 end },
+  minutes = { "a number above 0", function(value) return value > 0 end },
+}
+
 local function number(flags, name, default)
-  local value = flags[name]
-  if value == nil then return default end
-  if tonumber(value) and tonumber(value) >= 0 then return tonumber(value) end
-  term.complain("sim", ("--%s: %q is not a number"):format(name, value))
+  local given = flags[name]
+  if given == nil then return default end
+  local value, wanted = tonumber(given), NUMBERS[name]
+  if value and wanted[2](value) then return value end
+  term.complain("sim", ("--%s: %q is not %s"):format(name, given, wanted[1]))
 end
 
 return {

@@ -76,6 +76,50 @@ function source.fields(text, name)
   return lines
 end
 
+-- What begins at a place and is no code: its end, or nil.
+local function end_of(text, at)
+  local equals = text:match("^%-%-%[(=*)%[", at) or text:match("^%[(=*)%[", at)
+  if equals then return select(2, text:find("%]" .. equals .. "%]", at)) or #text end
+  if text:find("^%-%-", at) then return (text:find("\n", at, true) or #text + 1) - 1 end
+  local quote = text:match("^[\"']", at)
+  if not quote then return nil end
+  local from = at + 1
+  while from <= #text and text:sub(from, from) ~= quote do
+    from = from + (text:sub(from, from) == "\\" and 2 or 1)
+  end
+  return from
+end
+
+local function cover(text, quotes)
+  return (text:gsub("[^\n]", text:sub(1, 2) ~= "--" and quotes or " "))
+end
+
+--- The text with what is in comments and strings blanked, so that places stay.
+---@param text string
+---@param quotes string|nil a letter that stands for each of a string's, instead of a blank
+---@return string
+function source.code(text, quotes)
+  local parts, at = {}, 1
+  while at <= #text do
+    local mark = text:find("[%-%[\"']", at)
+    if not mark then break end
+    local last = end_of(text, mark)
+    parts[#parts + 1] = text:sub(at, mark - 1) .. (last and cover(text:sub(mark, last), quotes) or text:sub(mark, mark))
+    at = (last or mark) + 1
+  end
+  return table.concat(parts) .. text:sub(at)
+end
+
+--- Is a module a local of this name?
+---@param text string
+---@param name string
+---@param module string
+---@return boolean
+function source.requires(text, name, module)
+  local pattern = "local%s+" .. name .. "%s*=%s*require%s*%(?%s*[\"']" .. module:gsub("%.", "%%.") .. "[\"']"
+  return text:find(pattern) ~= nil
+end
+
 local function lines_of(text)
   local lines = {}
   for line in (text .. "\n"):gmatch("(.-)\n") do lines[#lines + 1] = line:gsub("%-%-.*$", "") end

@@ -2,6 +2,7 @@
 local ask = require "moonpost.cli.ask"
 local facts = require "moonpost.cli.facts"
 local json = require "moonpost.json"
+local nearest = require "moonpost.nearest"
 local shell = require "moonpost.shell"
 local term = require "moonpost.cli.term"
 local words = require "moonpost.cli.words"
@@ -34,7 +35,31 @@ local function print_all(stream, flags)
   end
 end
 
+-- The addresses of a node and of those that are linked to it, and how many were left out.
+local function addresses_of(status)
+  local names, left_out = {}, status.attached
+  for _, list in ipairs { status.mailboxes, status.outboxes } do
+    for _, queue in ipairs(list) do names[queue.address] = true end
+  end
+  for _, link in ipairs(status.links) do
+    for _, address in ipairs(link.addresses or {}) do names[address], left_out = true, left_out - 1 end
+  end
+  for _, count in pairs(status.left_out) do left_out = left_out + count end
+  return names, left_out
+end
+
+--- It may come later, so it goes on all the same.
+local function note_unknown(self, address)
+  if not address or address:find "[*>]" then return end
+  local status = self:try "status"
+  if not status then return end
+  local names, left_out = addresses_of(status)
+  if names[address] or left_out > 0 then return end
+  term.note(("note: nobody here is called %s yet%s"):format(address, nearest.hint(address, names)))
+end
+
 local function follow(self, flags)
+  note_unknown(self, flags[1])
   shell.until_signal()
   io.stdout:setvbuf "full"
   local stream = self:stream("tail", { address = flags[1] })

@@ -65,8 +65,8 @@ local function run_seeds(run, options, from, body)
   local last = ""
   for seed = from, from + run.count - 1 do
     if over(run.began, run.minutes) then break end
-    local failure, trace, lasted = fuzz.run(test.world, options, seed, body)
-    run.ran, run.virtual = run.ran + 1, run.virtual + lasted
+    local failure, trace, lasted, sent = fuzz.run(test.world, options, seed, body)
+    run.ran, run.virtual, run.sent = run.ran + 1, run.virtual + lasted, run.sent or sent
     if failure then return failure, seed end
     last = trace
     show(run)
@@ -88,7 +88,7 @@ function worlds.main(file, seeds, from, minutes, terminal)
     return FAILED
   end
   local run = { count = tonumber(seeds), minutes = tonumber(minutes), terminal = terminal == "yes", ran = 0,
-    virtual = 0, began = runtime.clock(), shown = runtime.clock() }
+    virtual = 0, sent = false, began = runtime.clock(), shown = runtime.clock() }
   local failure, last = run_seeds(run, options, tonumber(from), body)
   if failure then
     say(run, failure)
@@ -97,6 +97,7 @@ function worlds.main(file, seeds, from, minutes, terminal)
   end
   say(run, ("%s, every promise kept; last trace %s"):format(words.of(run.ran, "world"), last))
   print(speed(run))
+  if not run.sent then print("note: nothing was sent in any of them, so nothing was proven") end
   return 0
 end
 

@@ -48,20 +48,26 @@ local function unknown(name)
   return nil, ("%q is no scenario%s"):format(name, nearest.hint(name, known))
 end
 
---- The folder of a scenario: a name, or a path with a slash in it.
+-- "." and ".." by their names, which say what it is called and what stands beside it.
+local function whole(path)
+  if path == "." then return shell.cwd() end
+  return path == ".." and parent(shell.cwd(), 1) or path
+end
+
+--- The folder of a scenario: a name, or a path with a slash in it, "." or "..".
 ---@param name string
 ---@return string|nil
 ---@return string|nil reason
 function find.folder(name)
-  local folder = name
-  if not name:find("/", 1, true) then
+  local path = whole((name:gsub("(.)/+$", "%1")))
+  local folder, is_name = path, not (name .. path):find("/", 1, true)
+  if is_name then
     local place, reason = root()
     if not place then return nil, reason end
     folder = place .. "/" .. name
   end
-  folder = folder:gsub("/+$", "")
   if shell.kind(folder .. "/" .. FILE) == "file" then return folder end
-  if folder == name then return nil, ("%s: there is no %s"):format(folder, FILE) end
+  if not is_name then return nil, ("%s: there is no %s"):format(folder, FILE) end
   return unknown(name)
 end
 

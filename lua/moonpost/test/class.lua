@@ -28,11 +28,17 @@ local function without_own_line(text)
   return text:match("^moonpost%.[%w_.]+:%d+: (.*)$") or not text:find("^[^:\n]+:%d+: ") and text or nil
 end
 
-local function answered(ok, ...)
+-- C counts the world's handle as the first argument, and knows no method of ours.
+local function as_of_method(name, text)
+  return (text:gsub("^bad argument #%d+ to '[^']*' %((%l+) expected, got (.*)%)$",
+    ("world:%s: expected a %%1, got %%2"):format(name)))
+end
+
+local function answered(name, ok, ...)
   if ok then return ... end
   local fault = ...
   local text = type(fault) == "string" and without_own_line(fault)
-  if text then errors.misuse(text) end
+  if text then errors.misuse(as_of_method(name, text)) end
   error(fault, 0)
 end
 
@@ -41,7 +47,7 @@ local function of_worlds_only(name, method)
     if getmetatable(self) ~= metatable then
       errors.misuse(("world.%s is called with a dot; write world:%s(...)"):format(name, name))
     end
-    return answered(pcall(method, self, ...))
+    return answered(name, pcall(method, self, ...))
   end
 end
 

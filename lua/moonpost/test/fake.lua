@@ -2,6 +2,7 @@
 local agent = require "moonpost.agent"
 local errors = require "moonpost.errors"
 local made = require "moonpost.test.made"
+local nearest = require "moonpost.nearest"
 local outcome = require "moonpost.outcome"
 local shape = require "moonpost.shape"
 local show = require "moonpost.show"
@@ -14,7 +15,14 @@ local fake = {}
 ---@field address string
 ---@field requests moonpost.Message[] what it was asked, in order
 local Fake = {}
-local metatable = { __name = "moonpost.fake", __index = Fake }
+local metatable = { __name = "moonpost.fake" }
+
+local NAMES = { address = true, requests = true, plays = true }
+
+function metatable.__index(_, name)
+  if Fake[name] then return Fake[name] end
+  errors.misuse(("fake.%s: unknown%s"):format(tostring(name), nearest.hint(name, NAMES)))
+end
 
 local SECONDS = 30 -- for each request: long enough to be a timeout of who asks
 local FORMS = '"ok", "timeout", an HTTP status, { reply = }, { error =, code = } or a function of the request'

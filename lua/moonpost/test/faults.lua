@@ -4,6 +4,7 @@ local fault = require "moonpost.fault"
 local hook = require "moonpost.hook"
 local made = require "moonpost.test.made"
 local nearest = require "moonpost.nearest"
+local parameter = require "moonpost.test.parameter"
 local plan = require "moonpost.test.plan"
 local runtime = require "moonpost.runtime"
 local shape = require "moonpost.shape"
@@ -40,15 +41,17 @@ local CUT = {
 ---@param options { silent: boolean|nil, one_way: boolean|nil }|nil
 function World:cut(a, b, options)
   options = shape.construct("cut", CUT, options or {})
+  parameter.pair("world:cut", a, b)
   local how = options.one_way and "one_way" or options.silent and "silent" or "both"
-  if not worlds.cut(self.handle, a, b, how) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
+  if not worlds.cut(self.handle, a, b, how) then parameter.no_pair(self, a, b) end
   come_to_rest(self)
 end
 
 ---@param a string
 ---@param b string
 function World:heal(a, b)
-  if not worlds.heal(self.handle, a, b) then errors.misuse(("no nodes %q and %q here"):format(a, b)) end
+  parameter.pair("world:heal", a, b)
+  if not worlds.heal(self.handle, a, b) then parameter.no_pair(self, a, b) end
   come_to_rest(self)
 end
 
@@ -57,9 +60,8 @@ end
 ---@param b string
 ---@param time string|number duration
 function World:delay(a, b, time)
-  if not worlds.delay(self.handle, a, b, duration(time)) then
-    errors.misuse(("no nodes %q and %q here"):format(a, b))
-  end
+  parameter.pair("world:delay", a, b)
+  if not worlds.delay(self.handle, a, b, duration(time)) then parameter.no_pair(self, a, b) end
 end
 
 local RATE = { read = shape.number(0, 1), default = 0 }
@@ -72,8 +74,9 @@ local ROUGH = { lose = RATE, duplicate = RATE, reorder = RATE }
 ---@param rates { lose: number|nil, duplicate: number|nil, reorder: number|nil }|nil
 function World:rough(a, b, rates)
   rates = shape.construct("rough", ROUGH, rates or {})
+  parameter.pair("world:rough", a, b)
   if not worlds.rough(self.handle, a, b, rates.lose, rates.duplicate, rates.reorder) then
-    errors.misuse(("no nodes %q and %q here"):format(a, b))
+    parameter.no_pair(self, a, b)
   end
 end
 
@@ -124,6 +127,8 @@ function World:resume(name)
   come_to_rest(self)
 end
 
+local disk_state = shape.choice { ok = true, full = true, failing = true, lying = true }
+
 local DISK = {
   commit = { read = units.finite_duration },
   fails_in = { read = shape.whole(1, 2 ^ 31 - 1) },
@@ -138,6 +143,8 @@ local DISK = {
 function World:disk(name, state, options)
   made.of(self, name)
   options = shape.construct("disk", DISK, options or {})
+  local _, wrong = disk_state(state == nil and "ok" or state)
+  if wrong then errors.misuse("world:disk: state: " .. wrong) end
   worlds.disk(self.handle, name, state, options.commit, options.fails_in)
 end
 

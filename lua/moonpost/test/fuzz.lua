@@ -1,5 +1,6 @@
 --- Fuzzing: a user's own agents in many worlds, each under another storm of faults. A failure names its seed and the
 --- shortest list of faults found with which it still fails.
+local closed = require "moonpost.closed"
 local errors = require "moonpost.errors"
 local notes = require "moonpost.test.notes"
 local shape = require "moonpost.shape"
@@ -45,14 +46,25 @@ local function play(world, faults, body)
   if type(at_end) == "function" then at_end(world) end
 end
 
--- Why a world failed, or nil; its trace, how long it lasted, and what explains the failure.
+local OF_NODES = closed.words "start stop link_up link_down link_failed"
+
+-- What waits for somebody that is not there was sent all the same.
+local function was_anything_sent(world)
+  if storm.deliveries(world) > 0 then return true end
+  for _, fact in ipairs(world:facts()) do
+    if not OF_NODES[fact.fact] then return true end
+  end
+  return false
+end
+
+-- Why a world failed, or nil; its trace, how long it lasted, what explains the failure, and whether anything was sent.
 local function fails(make, seed, faults, body)
   local world = make { seed = seed }
   local ok, reason = pcall(play, world, faults, body)
   local trace, lasted = world:trace_hash(), storm.now(world)
-  local lines = ok and {} or notes.of(world)
+  local lines, sent = ok and {} or notes.of(world), was_anything_sent(world)
   world:close()
-  return not ok and tostring(reason) or nil, trace, lasted, lines
+  return not ok and tostring(reason) or nil, trace, lasted, lines, sent
 end
 
 -- Two failures are the same but for names, ids and times.
@@ -69,7 +81,8 @@ function fuzz.storm(options, seed)
   return storm.draw(storm.generator(seed), options.faults, options.lasts, options.most)
 end
 
---- One world: nil or what went wrong in words; its trace, and how many seconds of its own time it lasted.
+--- One world: nil or what went wrong in words; its trace, how many seconds of its own time it lasted, and whether
+--- anything was sent in it.
 ---@param make fun(options: table): moonpost.World
 ---@param options table
 ---@param seed integer
@@ -77,10 +90,11 @@ end
 ---@return string|nil failure
 ---@return string trace
 ---@return number seconds
+---@return boolean sent
 function fuzz.run(make, options, seed, body)
   local faults = fuzz.storm(options, seed)
-  local reason, trace, lasted, lines = fails(make, seed, faults, body)
-  if not reason then return nil, trace, lasted end
+  local reason, trace, lasted, lines, sent = fails(make, seed, faults, body)
+  if not reason then return nil, trace, lasted, sent end
   local wanted = essence(reason)
   local shortest = storm.shrink(faults, function(fewer)
     local other = fails(make, seed, fewer, body)
@@ -89,7 +103,7 @@ function fuzz.run(make, options, seed, body)
   local told = storm.tell(shortest)
   if #lines > 0 then reason = reason .. "\n  " .. table.concat(lines, "\n  ") end
   local text = ("seed %d: %s\n%d of its %d faults are needed:\n%s"):format(seed, reason, #shortest, #faults, told)
-  return text, trace, lasted
+  return text, trace, lasted, sent
 end
 
 --- Read the options of a fuzz.
@@ -120,6 +134,9 @@ end
 ---@param given table|nil
 ---@param body fun(world: moonpost.World)
 function fuzz.fuzz(make, given, body)
+  if type(given) == "function" then
+    errors.misuse("test.fuzz: the options come first: test.fuzz({ runs = 100 }, function(world) ... end)")
+  end
   if type(body) ~= "function" then errors.misuse("test.fuzz: expected a function, got " .. show(body)) end
   local options = fuzz.read(given)
   for seed = options.seed, options.seed + options.runs - 1 do

@@ -1,6 +1,6 @@
 --- What the nodes of a world were made of, so that they can be made of it again.
-local errors = require "moonpost.errors"
 local node = require "moonpost.node"
+local parameter = require "moonpost.test.parameter"
 local worlds = require "moonpost.world"
 
 local made = {}
@@ -40,7 +40,7 @@ end
 function made.of(world, name)
   made.first(world)
   local found = world.nodes[name or world.first]
-  if not found then errors.misuse(("no node %q here"):format(tostring(name))) end
+  if not found then parameter.no_node(world, name) end
   return found
 end
 
