@@ -270,6 +270,7 @@ end
 ---@param name string|nil
 ---@return table<string, number>
 function World:counts(name)
+  made.first(self)
   return worlds.counts(self.handle, name)
 end
 

@@ -99,6 +99,9 @@ static struct span late_text(struct engine *engine, const struct entry *entry)
 {
     if (entry && is_held_up(entry))
         return span_text("no answer in time; the message is stored, and its mailbox is paused");
+    if (entry && ends_now(engine, entry) && entry->state == ENTRY_AWAITING)
+        return span_text(
+            "no answer in time; its owner has stored it, and goes on if its handler has begun");
     if (entry && ends_now(engine, entry) && !has_found_no_way(entry))
         return span_text("no answer in time; it is handed over no more, but may have been");
     if (!entry || entry->queue->kind == QUEUE_MAILBOX)

@@ -417,6 +417,17 @@ static int get_pending(lua_State *L)
     return 1;
 }
 
+/* world.committing(w) -> whether a node that is up waits for its store */
+static int is_committing(lua_State *L)
+{
+    struct world *world = check_state(L)->world;
+    bool any = false;
+    for (struct world_node *node = world_next(world, NULL); node; node = world_next(world, node))
+        any |= world_is_up(node) && !node_settled(world_node_of(node));
+    lua_pushboolean(L, any);
+    return 1;
+}
+
 /* world.pending_count(w) -> how many they are, those that are in a store only too */
 static int get_pending_count(lua_State *L)
 {
@@ -659,6 +670,7 @@ int luaopen_moonpost_world(lua_State *L)
         {"next", get_next},
         {"pending", get_pending},
         {"pending_count", get_pending_count},
+        {"committing", is_committing},
         {"facts", get_facts},
         {"received", get_received},
         {"delivered", count_delivered},

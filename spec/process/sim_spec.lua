@@ -47,14 +47,16 @@ describe("moonpost sim", function()
     local output, code = node.run({ "sim", "sim.lua" }, folder)
     assert.equal(1, code)
     local seed = output:match("^seed (%d+): %d payments, %d sent\n.-handled twice.-\n1 of its %d+ faults are needed:\n"
-      .. " +[%d.]+ s  %l+ +[^\n]+\nagain: ")
+      .. " +[%d.]+ s  %l+ +[^\n]+\nagain, with every envelope: ")
     assert.truthy(seed, output)
-    local again = output:match("\nagain: moonpost (.-)\n$")
-    assert.equal(("sim sim.lua --seeds 1 --from %s"):format(seed), again)
+    local again = output:match("\nagain, with every envelope: moonpost ([^\n]+)\n")
+    assert.equal(("sim sim.lua --seeds 1 --from %s --envelopes"):format(seed), again)
     local words = {}
     for word in again:gmatch "%S+" do words[#words + 1] = word end
     local replayed, replay_code = node.run(words, folder)
-    assert.equal(output, replayed)
+    assert.truthy(replayed:find(output:match "^(seed .-)again,", 1, true), replayed)
+    assert.matches("shop +%w+ +%-> bank +data ", replayed)
+    assert.matches("bank +%w+ +%* handled  attempt=1", replayed)
     assert.equal(1, replay_code)
   end)
 

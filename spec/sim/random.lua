@@ -4,6 +4,7 @@
 ---     build/sim spec/sim/random.lua --seed N                              one, with every envelope
 local storm = require "moonpost.test.storm"
 local test = require "moonpost.test"
+local transcript = require "moonpost.test.transcript"
 local cast = require "spec.sim.cast"
 local keeping = require "spec.sim.keeping"
 local timers = require "spec.sim.timers"
@@ -249,31 +250,6 @@ local function play(script, faults, run)
   if run.problems then error(run.problems, 0) end
 end
 
-local function add(lines, at, node, id, text)
-  lines[#lines + 1] = { at = at, order = #lines, text = ("%9.3f %-7s %-26s %s"):format(at, node, id, text) }
-end
-
-local function tell_fact(fact)
-  local more = ""
-  for _, field in ipairs { "attempt", "transmission", "code", "reason", "link", "delay" } do
-    if fact[field] and fact[field] ~= 0 then more = ("%s  %s=%s"):format(more, field, fact[field]) end
-  end
-  return ("* %s%s"):format(fact.fact, more)
-end
-
--- Every line of log, every envelope and every fact.
-local function transcript(world)
-  local lines, texts = {}, {}
-  for _, line in ipairs(world:log()) do add(lines, line.at, line.node, line.id, line.text) end
-  for _, fact in ipairs(world:facts()) do add(lines, fact.at, fact.node, fact.id, tell_fact(fact)) end
-  table.sort(lines, function(a, b)
-    if a.at ~= b.at then return a.at < b.at end
-    return a.order < b.order
-  end)
-  for index, line in ipairs(lines) do texts[index] = line.text end
-  return table.concat(texts, "\n")
-end
-
 --- Run one world to its end and check it.
 ---@param script table what random.draw made
 ---@param faults table|nil a part of its storm; nil: all
@@ -288,7 +264,7 @@ function random.run(script, faults, show)
   local run = new_run(world, script.actors)
   local ok, reason = pcall(play, script, faults or script.faults, run)
   local trace = world:trace_hash()
-  local said = show and transcript(world) or ""
+  local said = show and transcript.of(world) or ""
   random.virtual = (random.virtual or 0) + storm.now(world)
   random.deliveries = (random.deliveries or 0) + (ok and not show and storm.deliveries(world) or 0)
   world:close()

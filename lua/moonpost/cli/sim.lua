@@ -33,12 +33,13 @@ return {
     { name = "seeds", value = "N", help = "how many worlds (100, or what --minutes allow)" },
     { name = "from", value = "S", help = "the first seed (1)" },
     { name = "minutes", value = "M", help = "no new world after so long" },
+    { name = "envelopes", help = "print each envelope, fact and line of log" },
   },
   at_least = 1,
   at_most = 1,
   examples = {
     { "moonpost sim sim/orders.lua --seeds 1000", "a thousand worlds" },
-    { "moonpost sim sim/orders.lua --seeds 1 --from 42", "one again" },
+    { "moonpost sim sim/orders.lua --seeds 1 --from 42 --envelopes", "one again, and all it said" },
   },
   run = function(flags)
     local file = flags[1]
@@ -50,7 +51,8 @@ return {
       return FAILED
     end
     local bar = shell.isatty "stderr" and "yes" or "no"
-    local answer = shell.spec { args = { "--sim", file, tostring(seeds), tostring(from), tostring(minutes), bar } }
+    local answer = shell.spec { args = { "--sim", file, tostring(seeds), tostring(from), tostring(minutes), bar,
+      flags.envelopes and "yes" or "no" } }
     if answer.reason then term.complain("sim", answer.reason) end
     return answer.reason and BUG or answer.code
   end,

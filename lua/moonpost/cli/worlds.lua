@@ -11,6 +11,9 @@ local worlds = {}
 local FAILED = 1
 local EVERY = 0.2
 
+local AGAIN = "again, with every envelope: moonpost sim %s --seeds 1 --from %d --envelopes"
+local TOGETHER = "should that world be another (agents that are values share one Lua state): moonpost sim %s --seeds %d --from %d"
+
 -- A function of a world, or a table with options of test.fuzz and `run`.
 local function read(file)
   local chunk, reason = loadfile(file, "t", strict.environment "spec")
@@ -65,7 +68,7 @@ local function run_seeds(run, options, from, body)
   local last = ""
   for seed = from, from + run.count - 1 do
     if over(run.began, run.minutes) then break end
-    local failure, trace, lasted, sent = fuzz.run(test.world, options, seed, body)
+    local failure, trace, lasted, sent = fuzz.run(test.world, options, seed, body, run.tell)
     run.ran, run.virtual, run.sent = run.ran + 1, run.virtual + lasted, run.sent or sent
     if failure then return failure, seed end
     last = trace
@@ -80,19 +83,21 @@ end
 ---@param from string
 ---@param minutes string "" for no bound
 ---@param terminal string "yes": show how far it is
+---@param tells string "yes": print each envelope, each fact and each line of log
 ---@return integer exit code
-function worlds.main(file, seeds, from, minutes, terminal)
+function worlds.main(file, seeds, from, minutes, terminal, tells)
   local read_well, options, body = pcall(read, file)
   if not read_well then
     io.stderr:write("moonpost sim: ", tostring(options), "\n")
     return FAILED
   end
   local run = { count = tonumber(seeds), minutes = tonumber(minutes), terminal = terminal == "yes", ran = 0,
-    virtual = 0, sent = false, began = runtime.clock(), shown = runtime.clock() }
+    virtual = 0, sent = false, began = runtime.clock(), shown = runtime.clock(), tell = tells == "yes" and print or nil }
   local failure, last = run_seeds(run, options, tonumber(from), body)
   if failure then
     say(run, failure)
-    print(("again: moonpost sim %s --seeds 1 --from %d"):format(file, last))
+    print(AGAIN:format(file, last))
+    if run.ran > 1 then print(TOGETHER:format(file, run.ran, tonumber(from))) end
     return FAILED
   end
   say(run, ("%s, every promise kept; last trace %s"):format(words.of(run.ran, "world"), last))

@@ -205,8 +205,8 @@ end
 function World:fault(value, options)
   value = read_fault(value)
   if not hook.is(value) then errors.misuse("expected what moonpost.hook or moonpost.fault returns") end
+  made.first(self)
   if value.cut then
-    made.first(self)
     return plan_cut(self, options and options.node or self.first, value.cut)
   end
   worlds.hook(self.handle, options and options.node, value)
@@ -214,9 +214,23 @@ function World:fault(value, options)
   hooks[#hooks + 1] = value
 end
 
+local COMMITS_MAX = 60 -- seconds
+
+-- What is lost shows when nothing is on its way to a disk.
+local function let_commits_end(world)
+  local till = worlds.now(world.handle) + COMMITS_MAX
+  while worlds.committing(world.handle) do
+    local wait = plan.next(world)
+    if not wait or worlds.now(world.handle) + wait > till then return end
+    plan.pass(world, wait)
+  end
+end
+
 --- Raises when a promise was broken so far: a confirmed message was lost, one that had come to an end was handed over
---- again, a receipt was not true, an attempt was not counted, a store has findings.
+--- again, a receipt was not true, an attempt was not counted, a store has findings. Time passes until commits under way have
+--- ended. What only a node that is down may have is not looked for.
 function World:check()
+  let_commits_end(self)
   local broken = worlds.check(self.handle)
   if broken then errors.misuse(broken) end
 end

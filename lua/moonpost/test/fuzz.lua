@@ -8,6 +8,7 @@ local seed_of_environment = require "moonpost.test.seed"
 local show = require "moonpost.show"
 local sorted_pairs = require "moonpost.sorted_pairs"
 local storm = require "moonpost.test.storm"
+local transcript = require "moonpost.test.transcript"
 local units = require "moonpost.units"
 
 local fuzz = {}
@@ -58,9 +59,11 @@ local function was_anything_sent(world)
 end
 
 -- Why a world failed, or nil; its trace, how long it lasted, what explains the failure, and whether anything was sent.
-local function fails(make, seed, faults, body)
+local function fails(make, seed, faults, body, tell)
   local world = make { seed = seed }
+  world.show = tell ~= nil
   local ok, reason = pcall(play, world, faults, body)
+  if tell then tell(transcript.of(world)) end
   local trace, lasted = world:trace_hash(), storm.now(world)
   local lines, sent = ok and {} or notes.of(world), was_anything_sent(world)
   world:close()
@@ -87,13 +90,14 @@ end
 ---@param options table
 ---@param seed integer
 ---@param body fun(world: moonpost.World)
+---@param tell fun(lines: string)|nil is given all that happened in it, each envelope
 ---@return string|nil failure
 ---@return string trace
 ---@return number seconds
 ---@return boolean sent
-function fuzz.run(make, options, seed, body)
+function fuzz.run(make, options, seed, body, tell)
   local faults = fuzz.storm(options, seed)
-  local reason, trace, lasted, lines, sent = fails(make, seed, faults, body)
+  local reason, trace, lasted, lines, sent = fails(make, seed, faults, body, tell)
   if not reason then return nil, trace, lasted, sent end
   local wanted = essence(reason)
   local shortest = storm.shrink(faults, function(fewer)
