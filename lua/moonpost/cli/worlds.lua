@@ -12,7 +12,8 @@ local FAILED = 1
 local EVERY = 0.2
 
 local AGAIN = "again, with every envelope: moonpost sim %s --seeds 1 --from %d --envelopes"
-local TOGETHER = "should that world be another (agents that are values share one Lua state): moonpost sim %s --seeds %d --from %d"
+local TOGETHER = "should that world be another (agents that are values share one Lua state): "
+  .. "moonpost sim %s --seeds %d --from %d"
 
 -- A function of a world, or a table with options of test.fuzz and `run`.
 local function read(file)
@@ -92,7 +93,8 @@ function worlds.main(file, seeds, from, minutes, terminal, tells)
     return FAILED
   end
   local run = { count = tonumber(seeds), minutes = tonumber(minutes), terminal = terminal == "yes", ran = 0,
-    virtual = 0, sent = false, began = runtime.clock(), shown = runtime.clock(), tell = tells == "yes" and print or nil }
+    virtual = 0, sent = false, began = runtime.clock(), shown = runtime.clock() }
+  if tells == "yes" then run.tell = print end
   local failure, last = run_seeds(run, options, tonumber(from), body)
   if failure then
     say(run, failure)

@@ -227,8 +227,8 @@ local function let_commits_end(world)
 end
 
 --- Raises when a promise was broken so far: a confirmed message was lost, one that had come to an end was handed over
---- again, a receipt was not true, an attempt was not counted, a store has findings. Time passes until commits under way have
---- ended. What only a node that is down may have is not looked for.
+--- again, a receipt was not true, an attempt was not counted, a store has findings. Time passes until commits under way
+--- have ended. What only a node that is down may have is not looked for.
 function World:check()
   let_commits_end(self)
   local broken = worlds.check(self.handle)
