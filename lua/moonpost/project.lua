@@ -11,6 +11,7 @@ local LIBRARIES = { string = true, table = true, math = true, os = true, io = tr
 local CLOSED = { ffi = true, jit = true, package = true, ["jit.util"] = true, ["jit.opt"] = true }
 local PUBLIC = {
   moonpost = true, ["moonpost.webhook"] = true, ["moonpost.test"] = true, ["moonpost.test.storm"] = true,
+  ["moonpost.test.transcript"] = true,
 }
 local LOADING = {}
 
