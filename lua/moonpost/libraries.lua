@@ -29,12 +29,21 @@ local function pick(library, names)
   return picked
 end
 
-local function date(format, moment)
-  return os.date(format or "%c", moment or math.floor(runtime.now()))
+local real_date, real_time = os.date, os.time
+
+--- As os.date, by the clock of the node.
+---@param format string|nil
+---@param moment number|nil
+---@return string|table
+function libraries.date(format, moment)
+  return real_date(format or "%c", moment or math.floor(runtime.now()))
 end
 
-local function time(fields)
-  if fields ~= nil then return os.time(fields) end
+--- As os.time, by the clock of the node.
+---@param fields table|nil
+---@return integer
+function libraries.time(fields)
+  if fields ~= nil then return real_time(fields) end
   return math.floor(runtime.now())
 end
 
@@ -62,7 +71,7 @@ function libraries.new(kind)
   set.coroutine = copy(coroutines)
   set.coroutine.pcall, set.coroutine.xpcall = nil, nil
   set.math.random = random
-  set.os.clock, set.os.date, set.os.time = runtime.clock, date, time
+  set.os.clock, set.os.date, set.os.time = runtime.clock, libraries.date, libraries.time
   set.os.getenv = runtime.getenv or os.getenv
   set.string.dump = nil
   if GUARDED[kind] then libraries.guard(set, GUARDED[kind]) end

@@ -206,3 +206,18 @@ describe("an agent without a timeout", function()
     assert.are.equal("late", world:receipt(id).result)
   end)
 end)
+
+describe("the clock of a handler", function()
+  it("is the world's, also of one that is a value of a spec", function()
+    local world = require("moonpost.test").world()
+    world:set_time "2031-02-03T04:05:06Z"
+    world:load(moonpost.agent {
+      address = "a@x",
+      on = { message = function() return { os.time(), os.date "!%Y-%m-%d", os.time { year = 2000, month = 1, day = 2 } } end },
+    })
+    local told = world:call("a@x", 1)
+    assert.same({ 1927857906, "2031-02-03" }, { told[1], told[2] })
+    assert.is_true(told[3] < 946900000)
+    world:close()
+  end)
+end)

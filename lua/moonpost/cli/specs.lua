@@ -1,4 +1,6 @@
 --- Runs busted in this state: the other end of `moonpost test`.
+local libraries = require "moonpost.libraries"
+
 local specs = {}
 
 local NO_BUSTED, NO_SPEC = 1, 1
@@ -144,6 +146,7 @@ function specs.main(call, ...)
   for _, word in ipairs(FIXED) do words[#words + 1] = word end
   for _, word in ipairs(given) do words[#words + 1] = word end
   rawset(_G, "arg", words)
+  os.date, os.time = libraries.date, libraries.time -- of handlers that are values of a spec, too
   local ok, reason = pcall(call, runner, { standalone = false })
   io.stdout:flush()
   if ok and specs.ran == 0 then
