@@ -207,7 +207,7 @@ describe("a fresh world", function()
     assert.equal(0, world:counts().handled)
     world:close()
     world = require("moonpost.test").world()
-    world:fault "drop ack"
+    world:fault "drop:type=receipt,pattern=X"
     world:close()
   end)
 end)

@@ -146,7 +146,8 @@ function specs.main(call, ...)
   for _, word in ipairs(FIXED) do words[#words + 1] = word end
   for _, word in ipairs(given) do words[#words + 1] = word end
   rawset(_G, "arg", words)
-  os.date, os.time = libraries.date, libraries.time -- of handlers that are values of a spec, too
+  rawset(os, "date", libraries.date) -- of handlers that are values of a spec, too
+  rawset(os, "time", libraries.time)
   local ok, reason = pcall(call, runner, { standalone = false })
   io.stdout:flush()
   if ok and specs.ran == 0 then
