@@ -34,6 +34,7 @@ function timers.draw(seed, actors, lasts)
   if draw(2) == 1 then drawn.actor.fields.concurrency = 8 end
   for _ = 1, 1 + draw(5) do draw_group(draw, drawn.sends, actors, lasts) end
   for n = 1, draw(4) - 1 do drawn.versions[n] = draw(1000) / 1000 * lasts end
+  drawn.stalls = draw(4) == 1 and draw(1000) / 1000 * lasts or nil
   if draw(4) == 1 then drawn.slow = { at = draw(1000) / 1000 * lasts, commit = 5 + draw(30) } end
   return drawn
 end
@@ -93,7 +94,11 @@ end
 
 local function wait(_, _, msg) moonpost.sleep(msg.body.lasts % 2 / 2 + 0.5) end
 
-local WORK = { [SETS] = set, [CANCELS] = cancel, [LENDS] = lend, [PLACES] = place, [WAITS] = wait }
+-- Shortly before its timeout, of 10 s.
+local function nearly_too_slow() moonpost.sleep(9.7) end
+
+local WORK = { [SETS] = set, [CANCELS] = cancel, [LENDS] = lend, [PLACES] = place, [WAITS] = wait,
+  nearly_too_slow = nearly_too_slow }
 
 --- Those handlers, as cast.lua has them.
 timers.HANDLERS = {}
@@ -133,11 +138,28 @@ local function slow_down(run, actor, slow)
   storm.plan(run.world, slow.at + slow.commit, function() run.world:disk(node, nil, { commit = actor.commit }) end)
 end
 
+-- The node stands still while handlers end and while their time is over: some are too late by the time it goes on.
+local function stall(run, actor, at)
+  local node, world = actor[1], run.world
+  storm.plan(world, at, function()
+    for n = 1, world:up(node) and 12 or 0 do
+      world:send(actor.agent, { does = n < 9 and "nearly_too_slow" or "ack", n = 0 }, { from = node })
+    end
+  end)
+  storm.plan(world, at + 9.6, function()
+    if world:up(node) then world:pause(node) end
+  end)
+  storm.plan(world, at + 10.1, function()
+    if world:up(node) then world:resume(node) end
+  end)
+end
+
 --- Plan what was drawn.
 function timers.enter(run, drawn, faults, agent_of)
   run.timers, run.steady = {}, not has(faults, "clock")
   run.commits_within = drawn.slow and drawn.slow.commit + 1 or 3
   if drawn.slow then slow_down(run, drawn.actor, drawn.slow) end
+  if drawn.stalls then stall(run, drawn.actor, drawn.stalls) end
   for _, act in ipairs(drawn.sends) do
     storm.plan(run.world, act.at, function() send(run, drawn, act) end)
   end
