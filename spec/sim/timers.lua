@@ -142,8 +142,9 @@ end
 local function stall(run, actor, at)
   local node, world = actor[1], run.world
   storm.plan(world, at, function()
-    for n = 1, world:up(node) and 12 or 0 do
-      world:send(actor.agent, { does = n < 9 and "nearly_too_slow" or "ack", n = 0 }, { from = node })
+    for n = 1, 12 do
+      local does = n < 9 and "nearly_too_slow" or "ack"
+      if world:up(node) then world:send(actor.agent, { does = does, n = 0 }, { from = node }) end
     end
   end)
   storm.plan(world, at + 9.6, function()
