@@ -185,6 +185,14 @@ void queue_weigh(struct entry *entry, ptrdiff_t bytes)
     queue_count(entry->queue, 0, bytes);
 }
 
+void queue_set_block(struct entry *entry, struct block *block)
+{
+    index_remove(entry);
+    block_release(entry->block);
+    entry->block = block;
+    index_add(entry);
+}
+
 void queue_move(struct entry *entry, enum entry_state state)
 {
     index_remove(entry);

@@ -204,6 +204,9 @@ void queue_count(struct queue *queue, ptrdiff_t count, ptrdiff_t bytes);
 /* The entry, which stands in a queue, takes so many bytes more (or fewer). */
 void queue_weigh(struct entry *entry, ptrdiff_t bytes);
 
+/* Another block (given) instead of its own, with the same id. */
+void queue_set_block(struct entry *entry, struct block *block);
+
 /* From one state's list to another's. */
 void queue_move(struct entry *entry, enum entry_state state);
 

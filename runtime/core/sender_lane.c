@@ -122,9 +122,7 @@ static void join_lane(struct engine *engine, struct entry *entry)
 {
     struct message message = message_of(entry->block);
     message.lane_epoch = entry->queue->lane_epoch;
-    struct block *block = message_encode(&message);
-    block_release(entry->block);
-    entry->block = block;
+    queue_set_block(entry, message_encode(&message));
     engine_put(engine, entry);
     sender_commit_first(engine, entry);
 }

@@ -367,3 +367,27 @@ describe("a message that a handler has had", function()
     world:close()
   end)
 end)
+
+describe("messages that wait for a lane when something is cancelled", function()
+  it("are found by their ids afterwards, and go", function()
+    local world, handled = test.world(), 0
+    world:node "bank"
+    world:node("shop", { links = { "bank" } })
+    world:load(moonpost.agent { address = "a@bank", on = { message = function() handled = handled + 1 end } }, { node = "bank" })
+    local function cancel(ctx, msg) ctx:cancel(msg.body) end
+    world:load(moonpost.agent { address = "boss@shop", on = { message = cancel } }, { node = "shop" })
+    world:advance "1s"
+    world:delay("bank", "shop", "1h")
+    for n = 1, 3 do world:send("a@bank", n, { id = "m" .. n, from = "shop", profile = "exactly-once" }) end
+    world:send("boss@shop", "nobody", { from = "shop" })
+    world:advance "20s"
+    world:delay("bank", "shop", 0)
+    world:crash "bank"
+    world:restart "bank"
+    world:settle()
+    world:send("boss@shop", "m2", { from = "shop" })
+    world:settle()
+    assert.equal(3, handled)
+    world:close()
+  end)
+end)

@@ -66,13 +66,15 @@ local function cancel(run, ctx, _, actor)
   end
 end
 
+local A_MOMENT = 0.001
+
 -- A record is there with the mark of the same commit until its time is over, and not afterwards.
 local function check_record(run, ctx, id, over)
   local marked, there = ctx.kv:get("of/" .. id), ctx.kv:get("lent/" .. id)
   local now = run.now()
   if not run.steady then return end
-  if there and over < now then run.problem("what was lent by " .. id .. " is there after its time") end
-  if marked and not there and over > now then run.problem("what was lent by " .. id .. " is gone before its time") end
+  if there and over < now - A_MOMENT then run.problem("what was lent by " .. id .. " is there after its time") end
+  if marked and not there and over > now + A_MOMENT then run.problem("what was lent by " .. id .. " is gone before its time") end
 end
 
 local function lend(run, ctx, msg, actor)
