@@ -34,10 +34,10 @@ static void bend(struct play *play, struct block *block)
     struct block *original = block_copy(block_span(block));
     block->bytes[tape_choice(tape, (unsigned)block->size)] = (char)tape_byte(tape);
     if (read_data(block_span(original), &before) && read_data(block_span(block), &after))
-        play->shell.farewell |=
-            before.flags != after.flags || before.seq != after.seq || before.base != after.base ||
-            before.lane_epoch != after.lane_epoch || !span_equal(before.to, after.to) ||
-            !span_equal(before.origin, after.origin);
+        play->shell.farewell |= after.flags & MESSAGE_FAREWELL || after.seq < before.seq ||
+                                after.base > before.base || before.lane_epoch != after.lane_epoch ||
+                                !span_equal(before.to, after.to) ||
+                                !span_equal(before.origin, after.origin);
     block_release(original);
 }
 

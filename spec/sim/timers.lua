@@ -80,7 +80,7 @@ end
 local function lend(run, ctx, msg, actor)
   local lent = of_actor(run, actor).lent
   lent[msg.id] = nil -- what an earlier attempt tried
-  for id, over in pairs(lent) do check_record(run, ctx, id, over) end
+  for id, over in moonpost.sorted_pairs(lent) do check_record(run, ctx, id, over) end
   ctx.kv:set("lent/" .. msg.id, 1, { ttl = msg.body.lasts })
   lent[msg.id] = run.now() + msg.body.lasts
 end
